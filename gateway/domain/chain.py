@@ -1,0 +1,82 @@
+"""The hash chain over the log (S8a), and the key by which an event is known again (S7c).
+
+A third party can verify the chain from exported rows alone; `contracts/vectors/hash-chain.json` is worked
+out for that purpose, field by field. A row's hash covers the *hash* of its payload, so an erased payload
+leaves the chain whole: what is gone is only the means to recompute that one inner hash.
+"""
+
+import hashlib
+from typing import Final
+
+HASH_BYTES: Final = 32
+NONCE_BYTES: Final = 16
+EVENT_KEY_BYTES: Final = 16
+
+GENESIS: Final = bytes(HASH_BYTES)
+"""What stands before the first row: 32 zero bytes."""
+
+_ABSENT: Final = b"\xff\xff\xff\xff"
+"""The length of a text that is not there, so that none and empty hash apart."""
+
+
+def payload_hash(nonce: bytes, envelope: bytes) -> bytes:
+    """SHA-256 of the 16-byte nonce and the envelope as stored.
+
+    The nonce keeps an erased payload from being guessed back from its hash. Raises ValueError for another
+    length of nonce, since only a fixed one keeps the two parts apart.
+    """
+    if len(nonce) != NONCE_BYTES:
+        raise ValueError(f"a nonce has {NONCE_BYTES} bytes, not {len(nonce)}")
+    return hashlib.sha256(nonce + envelope).digest()
+
+
+def row_hash(
+    previous: bytes,
+    *,
+    position: int,
+    kind: str,
+    type: str,  # noqa: A002 - the column's and the CloudEvents attribute's name
+    source: str,
+    id: str,  # noqa: A002 - likewise
+    organization: str | None,
+    appended_at_us: int,
+    payload_hash: bytes,
+) -> bytes:
+    """SHA-256 over the row's nine fields in this order, each behind its length as 4 bytes, big-endian.
+
+    Hashes go in as their 32 bytes, integers as 8 bytes big-endian (`appended_at_us` counts microseconds
+    since the Unix epoch), texts as UTF-8; an absent organization is the length ff ff ff ff and no bytes.
+    Raises ValueError where a hash is not 32 bytes, OverflowError where an integer is negative or over 64
+    bits.
+    """
+    if len(previous) != HASH_BYTES or len(payload_hash) != HASH_BYTES:
+        raise ValueError(f"a hash has {HASH_BYTES} bytes, not {len(previous)} and {len(payload_hash)}")
+    return hashlib.sha256(
+        b"".join(
+            (
+                _field(previous),
+                _field(position.to_bytes(8, "big")),
+                _field(kind.encode()),
+                _field(type.encode()),
+                _field(source.encode()),
+                _field(id.encode()),
+                _ABSENT if organization is None else _field(organization.encode()),
+                _field(appended_at_us.to_bytes(8, "big")),
+                _field(payload_hash),
+            )
+        )
+    ).digest()
+
+
+def event_key(source: str, id: str) -> bytes:  # noqa: A002 - the CloudEvents attribute's name
+    """The 16-byte key of an event in the dedup table: one per `(source, id)` (CONFORMANCE 3).
+
+    Both are length-prefixed, so no other pair runs together to the same bytes. Nobody can hide a foreign
+    event behind this key: that takes a second preimage, 2^128 tries.
+    """
+    digest = hashlib.sha256(_field(source.encode()) + _field(id.encode())).digest()
+    return digest[:EVENT_KEY_BYTES]
+
+
+def _field(raw: bytes) -> bytes:
+    return len(raw).to_bytes(4, "big") + raw
