@@ -34,12 +34,14 @@ _SENTENCES = {
         "it is not on the public internet; an operator opens a private network to an administrator's "
         "subscriptions with GATEWAY_ALLOW_NETWORKS"
     ),
-    SinkRule.NEVER: "it is in a range that no setting opens (link-local, metadata service, multicast, unspecified)",
+    SinkRule.NEVER: (
+        "it is in a range that no setting opens (link-local, metadata service, multicast, unspecified)"
+    ),
     SinkRule.OWN: "it is the gateway itself",
 }
 
 
-class SinkRefused(Exception):
+class SinkRefused(Exception):  # noqa: N818 - a verdict that callers match on, not a fault
     """The egress guard refuses a sink. The text names the rule, never an address that a name resolved to."""
 
     def __init__(self, rule: SinkRule) -> None:
@@ -50,8 +52,8 @@ class SinkRefused(Exception):
 class SendErrorKind(StrEnum):
     """The stage in which an attempt ended without a status.
 
-    ``TIMEOUT`` is an answer that did not come in time; a name lookup, a connection or a TLS handshake that took too
-    long is of its own stage, with ``SendError.timed_out`` set.
+    ``TIMEOUT`` is an answer that did not come in time; a name lookup, a connection or a TLS handshake that took
+    too long is of its own stage, with ``SendError.timed_out`` set.
     """
 
     REFUSED = "refused"
@@ -90,10 +92,12 @@ class OutboundRequest:
 
     Attributes:
         url: The sink.
-        headers: Names and printable ASCII values; framing headers (``Host``, ``Content-Length``, …) are the sender's.
+        headers: Names and printable ASCII values; framing headers (``Host``, ``Content-Length``, …) are made by
+            the sender.
         body: The bytes that were signed, sent unchanged.
         timeout_s: The whole attempt, seconds; at most 15 count (S6a).
-        privileged: Whether an admin token made the subscription: only then do opened private networks count (S11b).
+        privileged: Whether an admin token made the subscription: only then do opened private networks count
+            (S11b).
     """
 
     url: str = field(repr=False)
