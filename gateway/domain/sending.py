@@ -52,8 +52,8 @@ class SinkRefused(Exception):  # noqa: N818 - a verdict that callers match on, n
 class SendErrorKind(StrEnum):
     """The stage in which an attempt ended without a status.
 
-    ``TIMEOUT`` is an answer that did not come in time; a name lookup, a connection or a TLS handshake that took
-    too long is of its own stage, with ``SendError.timed_out`` set.
+    ``TIMEOUT`` is an answer that did not come in time; a name lookup, a connection or a TLS handshake that
+    took too long is of its own stage, with ``SendError.timed_out`` set.
     """
 
     REFUSED = "refused"
@@ -92,8 +92,8 @@ class OutboundRequest:
 
     Attributes:
         url: The sink.
-        headers: Names and printable ASCII values; framing headers (``Host``, ``Content-Length``, …) are made by
-            the sender.
+        headers: Names and printable ASCII values; framing headers (``Host``, ``Content-Length``, …) are made
+            by the sender.
         body: The bytes that were signed, sent unchanged.
         timeout_s: The whole attempt, seconds; at most 15 count (S6a).
         privileged: Whether an admin token made the subscription: only then do opened private networks count

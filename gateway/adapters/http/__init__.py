@@ -1,0 +1,1 @@
+"""Everything that leaves over HTTP: the egress guard, and a sender that connects only where it lets it."""
