@@ -1,0 +1,225 @@
+"""The filter dialects of the CloudEvents Subscriptions API (section 3.2.4.1.1), as values that match.
+
+CONFORMANCE 37: `exact`, `prefix`, `suffix` over attributes, case-sensitive, all named attributes at once;
+`all`, `any`, `not` over filters. A filter is immutable, compares by value and goes back to its JSON.
+"""
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+Attributes: TypeAlias = Mapping[str, str | int | bool]
+"""The attributes and extensions of an event by name."""
+
+Json: TypeAlias = dict[str, object]
+
+_QUOTED_CHARS_MAX: Final = 120
+
+
+class Comparison(StrEnum):
+    """The dialects that compare attributes with strings."""
+
+    EXACT = "exact"
+    PREFIX = "prefix"
+    SUFFIX = "suffix"
+
+
+_TESTS: Final[Mapping[Comparison, Callable[[str, str], bool]]] = {
+    Comparison.EXACT: operator.eq,
+    Comparison.PREFIX: str.startswith,
+    Comparison.SUFFIX: str.endswith,
+}
+_WORDS: Final[Mapping[Comparison, str]] = {
+    Comparison.EXACT: "is not",
+    Comparison.PREFIX: "does not start with",
+    Comparison.SUFFIX: "does not end with",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """The part of a selection that an event did not match.
+
+    Attributes:
+        pointer: JSON Pointer (RFC 6901) to it.
+        detail: What it wants and what the event has, as a sentence.
+    """
+
+    pointer: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """One of `exact`, `prefix`, `suffix`: every named attribute is there and compares as wanted."""
+
+    dialect: Comparison
+    wants: tuple[tuple[str, str], ...]
+    _test: Callable[[str, str], bool] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "wants", tuple(sorted(self.wants)))
+        object.__setattr__(self, "_test", _TESTS[self.dialect])
+
+    def matches(self, attributes: Attributes) -> bool:
+        """Whether the event's attributes pass."""
+        for name, want in self.wants:
+            value = attributes.get(name)
+            if value is None or not self._test(text_of(value), want):
+                return False
+        return True
+
+    def explain(self, attributes: Attributes, pointer: str) -> Clause | None:
+        """The first comparison that fails, or None where all hold; `pointer` is where this filter stands."""
+        for name, want in self.wants:
+            value = attributes.get(name)
+            if value is None:
+                return Clause(f"{pointer}/{self.dialect}/{name}", f"the event has no attribute {name!r}")
+            if not self._test(text_of(value), want):
+                detail = f"{name} {quoted(text_of(value))} {_WORDS[self.dialect]} {quoted(want)}"
+                return Clause(f"{pointer}/{self.dialect}/{name}", detail)
+        return None
+
+    def required(self, name: str) -> frozenset[str] | None:
+        """The values of which the attribute must have one for a match; None where this asks nothing exact."""
+        if self.dialect is not Comparison.EXACT:
+            return None
+        wanted = frozenset(want for attribute, want in self.wants if attribute == name)
+        return wanted or None
+
+    def named_types(self) -> frozenset[str]:
+        """The types that an `exact` in it names, other than to leave them out."""
+        return self.required("type") or frozenset()
+
+    def to_json(self) -> Json:
+        """The filter as it is written in a subscription, attributes in alphabetical order."""
+        return {self.dialect.value: dict(self.wants)}
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """`all`: every one of the filters matches."""
+
+    filters: "tuple[Filter, ...]"
+
+    def matches(self, attributes: Attributes) -> bool:
+        """Whether the event's attributes pass."""
+        return all(item.matches(attributes) for item in self.filters)
+
+    def explain(self, attributes: Attributes, pointer: str) -> Clause | None:
+        """The first failing part of the first filter that fails."""
+        return first_failure(self.filters, attributes, f"{pointer}/all")
+
+    def required(self, name: str) -> frozenset[str] | None:
+        """See `Compare.required`: what every part leaves over."""
+        return required_by_all(self.filters, name)
+
+    def named_types(self) -> frozenset[str]:
+        """See `Compare.named_types`."""
+        return frozenset[str]().union(*(item.named_types() for item in self.filters))
+
+    def to_json(self) -> Json:
+        """See `Compare.to_json`."""
+        return {"all": [item.to_json() for item in self.filters]}
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """`any`: at least one of the filters matches."""
+
+    filters: "tuple[Filter, ...]"
+
+    def matches(self, attributes: Attributes) -> bool:
+        """Whether the event's attributes pass."""
+        return any(item.matches(attributes) for item in self.filters)
+
+    def explain(self, attributes: Attributes, pointer: str) -> Clause | None:
+        """The whole of it, since no single part is to blame."""
+        if self.matches(attributes):
+            return None
+        return Clause(f"{pointer}/any", f"none of the {len(self.filters)} filters in `any` matches")
+
+    def required(self, name: str) -> frozenset[str] | None:
+        """See `Compare.required`: the parts together, if each asks for something."""
+        wanted: frozenset[str] = frozenset()
+        for item in self.filters:
+            values = item.required(name)
+            if values is None:
+                return None
+            wanted |= values
+        return wanted
+
+    def named_types(self) -> frozenset[str]:
+        """See `Compare.named_types`."""
+        return frozenset[str]().union(*(item.named_types() for item in self.filters))
+
+    def to_json(self) -> Json:
+        """See `Compare.to_json`."""
+        return {"any": [item.to_json() for item in self.filters]}
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """`not`: the filter does not match."""
+
+    inner: "Filter"
+
+    def matches(self, attributes: Attributes) -> bool:
+        """Whether the event's attributes pass."""
+        return not self.inner.matches(attributes)
+
+    def explain(self, attributes: Attributes, pointer: str) -> Clause | None:
+        """The whole of it, since what matched is the inner filter."""
+        if self.matches(attributes):
+            return None
+        return Clause(f"{pointer}/not", "the filter inside `not` matches")
+
+    def required(self, name: str) -> frozenset[str] | None:  # noqa: ARG002 - one signature for all filters
+        """See `Compare.required`: a negation asks for no exact value."""
+        return None
+
+    def named_types(self) -> frozenset[str]:
+        """See `Compare.named_types`: naming a type to leave it out is not asking for it."""
+        return frozenset()
+
+    def to_json(self) -> Json:
+        """See `Compare.to_json`."""
+        return {"not": self.inner.to_json()}
+
+
+Filter: TypeAlias = Compare | AllOf | AnyOf | Not
+
+
+def first_failure(filters: tuple[Filter, ...], attributes: Attributes, pointer: str) -> Clause | None:
+    """Why the conjunction of the filters under `pointer` does not hold; None where it does."""
+    for index, item in enumerate(filters):
+        clause = item.explain(attributes, f"{pointer}/{index}")
+        if clause is not None:
+            return clause
+    return None
+
+
+def required_by_all(filters: tuple[Filter, ...], name: str) -> frozenset[str] | None:
+    """The values that the filters together leave to the attribute; None where they ask nothing exact."""
+    wanted: frozenset[str] | None = None
+    for item in filters:
+        values = item.required(name)
+        if values is not None:
+            wanted = values if wanted is None else wanted & values
+    return wanted
+
+
+def text_of(value: str | int | bool) -> str:  # noqa: FBT001 - the CloudEvents Boolean, a value and not a flag
+    """The CloudEvents string form of an attribute value (core 1.0.2, section 3.1)."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def quoted(text: str) -> str:
+    """The text in quotes for a sentence, shortened where it is long."""
+    return repr(text if len(text) <= _QUOTED_CHARS_MAX else f"{text[:_QUOTED_CHARS_MAX]}…")

@@ -1,0 +1,251 @@
+"""What a subscription selects: its filters, read with every fault at once, and the selection as a whole.
+
+CloudEvents Subscriptions API section 3.2.4 and CONFORMANCE 36 and 37; S1e for the gateway's own facts.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from gateway.domain.dialects import (
+    AllOf,
+    AnyOf,
+    Attributes,
+    Clause,
+    Compare,
+    Comparison,
+    Filter,
+    Not,
+    first_failure,
+    quoted,
+    required_by_all,
+)
+from schemas.errors import Problem, pointer_of
+
+EXPRESSIONS_MAX: Final = 256
+"""Filters and compared attributes of one subscription, nested ones included."""
+
+DEPTH_MAX: Final = 8
+VALUE_CHARS_MAX: Final = 2048
+NAME_CHARS_MAX: Final = 64
+
+LETTA_PREFIX: Final = "com.letta."
+GATEWAY_PREFIX: Final = "com.letta.gateway."
+
+_NAME: Final = re.compile(r"[a-z0-9]+")
+_DIALECTS: Final = "`exact`, `prefix`, `suffix`, `all`, `any` and `not`"
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """The `filters` of a subscription: all of them must match; none at all match everything."""
+
+    items: tuple[Filter, ...] = ()
+
+    def matches(self, attributes: Attributes) -> bool:
+        """Whether an event with these attributes passes every filter."""
+        for item in self.items:  # noqa: SIM110 - a generator costs more than the usual single filter
+            if not item.matches(attributes):
+                return False
+        return True
+
+    def explain(self, attributes: Attributes) -> Clause | None:
+        """The first clause that does not match, its pointer relative to `filters`; None where all match."""
+        return first_failure(self.items, attributes, "")
+
+    def required(self, name: str) -> frozenset[str] | None:
+        """The values of which the attribute must have one for a match; None where that is not said."""
+        return required_by_all(self.items, name)
+
+    def named_types(self) -> frozenset[str]:
+        """The types that an `exact` filter names, other than under `not`."""
+        return frozenset[str]().union(*(item.named_types() for item in self.items))
+
+    def to_json(self) -> list[dict[str, object]]:
+        """The filters as they are written in a subscription; parsing this gives an equal value."""
+        return [item.to_json() for item in self.items]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexKeys:
+    """What a router can look a selection up by: of each the values allowed, or None where any is.
+
+    `partitionkeys` and `sources` are how a subscription names an agent.
+    """
+
+    organization: str | None
+    types: frozenset[str] | None
+    partitionkeys: frozenset[str] | None
+    sources: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Everything that decides whether a subscription gets an event.
+
+    Attributes:
+        source: The only source it gets, or None for all.
+        types: The types it gets, short names or full ones; empty for all but the gateway's own.
+        filters: The filters on top of that.
+        organization: The only organization it sees (S11a), or None for all.
+    """
+
+    source: str | None = None
+    types: tuple[str, ...] = ()
+    filters: Filters = Filters()
+    organization: str | None = None
+    gateway_types: frozenset[str] = field(init=False, repr=False, compare=False)
+    _types: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        full = frozenset(name for given in self.types for name in full_types(given))
+        named = (full if self.types else frozenset()) | self.filters.named_types()
+        object.__setattr__(self, "_types", full)
+        object.__setattr__(
+            self, "gateway_types", frozenset(name for name in named if name.startswith(GATEWAY_PREFIX))
+        )
+
+    def matches(self, attributes: Attributes, organization: str | None) -> bool:
+        """Whether the event is for this subscription; `organization` is the log's column, no attribute."""
+        type_ = attributes["type"]
+        return (
+            (self.organization is None or self.organization == organization)
+            and (not self._types or type_ in self._types)
+            and (self.source is None or self.source == attributes["source"])
+            and (not str(type_).startswith(GATEWAY_PREFIX) or type_ in self.gateway_types)
+            and self.filters.matches(attributes)
+        )
+
+    def explain(self, attributes: Attributes, organization: str | None) -> Clause | None:
+        """The clause that keeps the event away, its pointer into the subscription; None where it matches."""
+        type_, source = str(attributes["type"]), attributes["source"]
+        if self.organization is not None and self.organization != organization:
+            return Clause("/organization", "the event belongs to another organization")
+        if self._types and type_ not in self._types:
+            return Clause("/types", f"type {quoted(type_)} is not one of the subscription's types")
+        if self.source is not None and self.source != source:
+            return Clause("/source", f"source {quoted(str(source))} is not {quoted(self.source)}")
+        if type_.startswith(GATEWAY_PREFIX) and type_ not in self.gateway_types:
+            return Clause("/types", "a fact of the gateway goes to those alone who name its full type")
+        clause = self.filters.explain(attributes)
+        return None if clause is None else Clause(f"/filters{clause.pointer}", clause.detail)
+
+    def index_keys(self) -> IndexKeys:
+        """The exact values by which an index may find this selection; `matches` still has the last word."""
+        types, sources = self.filters.required("type"), self.filters.required("source")
+        if self._types:
+            types = self._types if types is None else self._types & types
+        if self.source is not None:
+            sources = frozenset({self.source}) if sources is None else sources & {self.source}
+        return IndexKeys(self.organization, types, self.filters.required("partitionkey"), sources)
+
+
+def full_types(name: str) -> tuple[str, ...]:
+    """The types that an entry of `types` stands for: itself, and as a short name the one under `com.letta.`.
+
+    A fact of the gateway is never meant by its short name (S1e).
+    """
+    if name.startswith(LETTA_PREFIX) or (LETTA_PREFIX + name).startswith(GATEWAY_PREFIX):
+        return (name,)
+    return (name, LETTA_PREFIX + name)
+
+
+def parse_filters(value: object, pointer: str) -> tuple[Filters, list[Problem]]:
+    """Read the `filters` of a subscription.
+
+    Args:
+        value: The JSON value.
+        pointer: The JSON Pointer to it, from which the pointers of problems go on.
+
+    Returns:
+        The filters and every problem; the filters are to be used only where there are no problems.
+    """
+    reader = _Reader(pointer)
+    if not isinstance(value, list):
+        return Filters(), [Problem(pointer, "must be an array of filters")]
+    items = reader.array(value, pointer, 1)
+    return Filters(items), reader.problems
+
+
+class _Reader:
+    """One reading of one `filters`: gathers the problems and counts against the bound."""
+
+    def __init__(self, root: str) -> None:
+        self.problems: list[Problem] = []
+        self._root = root
+        self._count = 0
+
+    def array(self, values: list[object], pointer: str, depth: int) -> tuple[Filter, ...]:
+        """The sound ones of the filters in an array."""
+        items = (self._filter(value, f"{pointer}/{index}", depth) for index, value in enumerate(values))
+        return tuple(item for item in items if item is not None)
+
+    def _filter(self, value: object, pointer: str, depth: int) -> Filter | None:
+        if not self._within_bound():
+            return None
+        if not isinstance(value, dict) or len(value) != 1:
+            self._fault(pointer, f"must be an object with exactly one member, one of {_DIALECTS}")
+            return None
+        if depth > DEPTH_MAX:
+            self._fault(pointer, f"filters nest at most {DEPTH_MAX} deep")
+            return None
+        ((dialect, body),) = value.items()
+        return self._dialect(dialect, body, pointer + pointer_of(dialect), depth)
+
+    def _dialect(self, dialect: str, body: object, pointer: str, depth: int) -> Filter | None:
+        match dialect:
+            case Comparison.EXACT | Comparison.PREFIX | Comparison.SUFFIX:
+                return self._compare(Comparison(dialect), body, pointer)
+            case "all":
+                return AllOf(self._group(body, pointer, depth))
+            case "any":
+                return AnyOf(self._group(body, pointer, depth))
+            case "not":
+                inner = self._filter(body, pointer, depth + 1)
+                return None if inner is None else Not(inner)
+            case _:
+                self._fault(pointer, f"unknown filter dialect; known are {_DIALECTS}")
+                return None
+
+    def _group(self, body: object, pointer: str, depth: int) -> tuple[Filter, ...]:
+        if not isinstance(body, list) or not body:
+            self._fault(pointer, "must be an array of at least one filter")
+            return ()
+        return self.array(body, pointer, depth + 1)
+
+    def _compare(self, dialect: Comparison, body: object, pointer: str) -> Filter | None:
+        if not isinstance(body, dict) or not body:
+            self._fault(pointer, "must be an object of attribute names and non-empty strings")
+            return None
+        wants = [
+            (name, value)
+            for name, value in body.items()
+            if self._within_bound() and self._comparable(name, value, pointer + pointer_of(name))
+        ]
+        return Compare(dialect, tuple(wants))
+
+    def _comparable(self, name: str, value: object, pointer: str) -> bool:
+        if not _NAME.fullmatch(name) or len(name) > NAME_CHARS_MAX or name == "data":
+            self._fault(pointer, f"a name is 1 to {NAME_CHARS_MAX} of a-z and 0-9, and not `data`")
+            return False
+        if not isinstance(value, str) or not 0 < len(value) <= VALUE_CHARS_MAX:
+            self._fault(pointer, f"must be a string of 1 to {VALUE_CHARS_MAX} characters")
+            return False
+        return True
+
+    def _within_bound(self) -> bool:
+        self._count += 1
+        if self._count == EXPRESSIONS_MAX + 1:
+            self._fault(self._root, f"at most {EXPRESSIONS_MAX} filters and compared attributes in all")
+        return self._count <= EXPRESSIONS_MAX
+
+    def _fault(self, pointer: str, detail: str) -> None:
+        self.problems.append(Problem(pointer, detail))
+
+
+def filters_from(value: object) -> Filters:
+    """The filters that `Filters.to_json` once wrote. Raises ValueError for anything else."""
+    filters, problems = parse_filters(value, "")
+    if problems:
+        raise ValueError(f"these are no stored filters: {problems[0].pointer} {problems[0].detail}")
+    return filters
