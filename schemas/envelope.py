@@ -1,0 +1,109 @@
+"""The envelope: one CloudEvent as the bytes it came in and the attributes read from them."""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from schemas import media_type, strict_json
+from schemas.attributes import AttributeValue
+from schemas.trace_context import is_traceparent
+
+JSON_TYPE = "application/json"
+
+
+class Content(enum.Enum):
+    """What an event carries, which decides how its data is written in each mode."""
+
+    NONE = "none"
+    """No data; `data: null` is data."""
+    JSON = "json"
+    """A JSON value in the member `data`."""
+    TEXT = "text"
+    """A JSON string in `data` that stands for text of a type other than JSON."""
+    BINARY = "binary"
+    """Bytes, in the member `data_base64`."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Envelope:
+    """A sound CloudEvent 1.0. Equal envelopes have equal bytes.
+
+    Attributes:
+        raw: The event in the JSON format, UTF-8, byte for byte as received; an event received in binary mode is
+            rendered once, its JSON data unchanged inside.
+        attributes: Context attributes and extensions as JSON values; a JSON null is absent.
+        body: What a binary-mode body carries: JSON data as the very slice of text it came in, text as UTF-8, else
+            the decoded bytes. None without data; never empty bytes for JSON.
+        content: Which of these it is.
+    """
+
+    raw: bytes
+    attributes: Mapping[str, AttributeValue] = field(compare=False)
+    body: bytes | None = field(compare=False)
+    content: Content = field(compare=False)
+
+    @property
+    def id(self) -> str:
+        """Identifies the event together with `source`."""
+        return cast("str", self.attributes["id"])
+
+    @property
+    def source(self) -> str:
+        """Where it happened, a URI-reference."""
+        return cast("str", self.attributes["source"])
+
+    @property
+    def type(self) -> str:
+        """What happened, such as `com.letta.agent.step.completed`."""
+        return cast("str", self.attributes["type"])
+
+    @property
+    def subject(self) -> str | None:
+        """What it happened to, within the source."""
+        return cast("str | None", self.attributes.get("subject"))
+
+    @property
+    def time(self) -> str | None:
+        """When it happened: RFC 3339 text, digits as received."""
+        return cast("str | None", self.attributes.get("time"))
+
+    @property
+    def dataschema(self) -> str | None:
+        """The URI of the contract the producer names."""
+        return cast("str | None", self.attributes.get("dataschema"))
+
+    @property
+    def datacontenttype(self) -> str | None:
+        """The effective media type: JSON data without one is `application/json` (JSON format 3.1)."""
+        declared = cast("str | None", self.attributes.get("datacontenttype"))
+        return JSON_TYPE if declared is None and self.content is Content.JSON else declared
+
+    @property
+    def traceparent(self) -> str | None:
+        """The creation context, if the event carries a valid one (W3C Trace Context)."""
+        value = self.attributes.get("traceparent")
+        return value if isinstance(value, str) and is_traceparent(value) else None
+
+    @property
+    def fits_binary(self) -> bool:
+        """Whether binary mode can carry it: without data or content type a receiver could not tell what it got."""
+        return self.body is not None and self.datacontenttype is not None
+
+    def data(self) -> Any:  # noqa: ANN401  (a JSON value is any of six types)
+        """Decode the data: a JSON value, text as `str`, other bytes as `bytes`; None also where there is none.
+
+        Raises:
+            MalformedJsonError: `data_base64` under a JSON type holds something else.
+        """
+        if self.body is None:
+            return None
+        if self.content is Content.TEXT:
+            return self.body.decode()
+        if self.content is Content.JSON:
+            return strict_json.decode(self.body, "/data")
+        declared = media_type.parse(self.datacontenttype or "")
+        return strict_json.decode(self.body, "/data_base64") if declared and declared.is_json else self.body
+
+    def __repr__(self) -> str:
+        return f"<Envelope {self.type} {self.id} from {self.source}, {len(self.raw)} bytes>"
