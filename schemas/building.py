@@ -17,9 +17,9 @@ def build(attributes: Mapping[str, object], data: object | None = None) -> Envel
     Args:
         attributes: Context attributes and extensions; None is absent, a `datetime` becomes RFC 3339 text.
             `specversion` is filled in; `id`, `source` and `type` are the caller's to give.
-        data: None for no data (JSON null is `b"null"`). Bytes are passed on as they are: JSON text under a JSON
-            content type, else text or Base64. Other values are encoded as JSON, and JSON data without a content
-            type is marked `application/json`; a `str` under another content type is text.
+        data: None for no data (JSON null is `b"null"`). Bytes are passed on as they are: JSON text under a
+            JSON content type, else text or Base64. Other values are encoded as JSON, and JSON data without a
+            content type is marked `application/json`; a `str` under another content type is text.
 
     Raises:
         EnvelopeError: With every problem found.

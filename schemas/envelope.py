@@ -30,11 +30,11 @@ class Envelope:
     """A sound CloudEvent 1.0. Equal envelopes have equal bytes.
 
     Attributes:
-        raw: The event in the JSON format, UTF-8, byte for byte as received; an event received in binary mode is
-            rendered once, its JSON data unchanged inside.
+        raw: The event in the JSON format, UTF-8, byte for byte as received; an event received in binary mode
+            is rendered once, its JSON data unchanged inside.
         attributes: Context attributes and extensions as JSON values; a JSON null is absent.
-        body: What a binary-mode body carries: JSON data as the very slice of text it came in, text as UTF-8, else
-            the decoded bytes. None without data; never empty bytes for JSON.
+        body: What a binary-mode body carries: JSON data as the very slice of text it came in, text as UTF-8,
+            else the decoded bytes. None without data; never empty bytes for JSON.
         content: Which of these it is.
     """
 
@@ -87,11 +87,11 @@ class Envelope:
 
     @property
     def fits_binary(self) -> bool:
-        """Whether binary mode can carry it: without data or content type a receiver could not tell what it got."""
+        """Whether binary mode can carry it: it has data, and a content type that tells what they are."""
         return self.body is not None and self.datacontenttype is not None
 
     def data(self) -> Any:  # noqa: ANN401  (a JSON value is any of six types)
-        """Decode the data: a JSON value, text as `str`, other bytes as `bytes`; None also where there is none.
+        """Decode the data: a JSON value, text as `str`, other bytes as they are; None if there is none.
 
         Raises:
             MalformedJsonError: `data_base64` under a JSON type holds something else.

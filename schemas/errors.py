@@ -10,8 +10,8 @@ class Problem:
     """One offending field.
 
     Attributes:
-        pointer: Where, as a JSON pointer (RFC 6901) into the event; `""` is the event as a whole. In binary mode
-            the pointers are those the event would have in the JSON format.
+        pointer: Where, as a JSON pointer (RFC 6901) into the event; `""` is the event as a whole. In binary
+            mode the pointers are those the event would have in the JSON format.
         detail: What is wrong and what would be right.
     """
 

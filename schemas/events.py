@@ -182,8 +182,8 @@ def parse_event(received: bytes | Mapping[str, Any] | Envelope) -> LettaEvent:
     """Read a Letta event into its model.
 
     Args:
-        received: An envelope; or a webhook's body as bytes or decoded, in binary mode (the payload) or structured
-            mode (the whole CloudEvent).
+        received: An envelope; or a webhook's body as bytes or decoded, in binary mode (the payload) or
+            structured mode (the whole CloudEvent).
 
     Raises:
         PayloadError: It is not one of the known events, with every problem found.

@@ -1,4 +1,4 @@
-"""The HTTP protocol binding (CloudEvents HTTP 1.0.2): which mode a message is in, headers to attributes and back."""
+"""The HTTP protocol binding (CloudEvents HTTP 1.0.2): modes, and headers to attributes and back."""
 
 import re
 from collections.abc import Iterable
@@ -57,7 +57,8 @@ def parse_binary(headers: Iterable[Header], body: bytes) -> Envelope:
     An empty body is no data. JSON data keeps its bytes except white space around the value.
 
     Raises:
-        EnvelopeError: With every problem found; `MalformedJsonError` if a body under a JSON type is something else.
+        EnvelopeError: With every problem found; `MalformedJsonError` if a body under a JSON type is
+            something else.
     """
     headers = list(headers)
     problems: list[Problem] = []
@@ -85,10 +86,12 @@ def parse_binary(headers: Iterable[Header], body: bytes) -> Envelope:
     problems += problems_of(attributes)
     declared = media_type.parse(content_type) if content_type is not None else None
     try:
-        envelope = assemble(attributes, body or None, declared) if not problems else None
-    except EnvelopeError:
-        raise
-    if envelope is None:
+        envelope = assemble(attributes, body or None, declared)
+    except EnvelopeError as error:
+        if not problems:
+            raise
+        raise EnvelopeError((*problems, *error.problems)) from None
+    if problems:
         raise EnvelopeError(problems)
     return envelope
 
@@ -101,7 +104,7 @@ def _content_type(headers: Iterable[Header]) -> str | None:
 
 
 def decode_value(value: str) -> str:
-    """Decode an attribute's header value: a quoted string unescaped, then percent-decoded once (section 3.1.3.2).
+    """Decode a header value: a quoted string unescaped, then percent-decoded once (section 3.1.3.2).
 
     Raises:
         UnicodeDecodeError: The octets are not UTF-8.
@@ -120,7 +123,7 @@ def decode_value(value: str) -> str:
 
 
 def encode_value(value: str) -> str:
-    """Percent-encode what a header value must not hold as it is: all but printable ASCII, space, quote, percent."""
+    """Percent-encode all but printable ASCII, and of that space, quote and percent (section 3.1.3.2)."""
     return value if _MUST_ENCODE.search(value) is None else quote(value, safe=_LITERAL)
 
 

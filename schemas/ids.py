@@ -13,8 +13,8 @@ _DIGEST_BYTES: Final = 20
 def event_id(short_name: str, *natural_key: str) -> str:
     """Derive an event's id from its short name and natural key.
 
-    The parts are hashed with their lengths, so that ("ab", "c") and ("a", "bc") differ. The natural key is the step;
-    the message; run and status; job and status.
+    The parts are hashed with their lengths, so that ("ab", "c") and ("a", "bc") differ. The natural key is
+    the step; the message; run and status; job and status.
 
     Raises:
         ValueError: There is no natural key, or a part is empty; use `random_event_id` then.

@@ -1,7 +1,7 @@
 """The JSON event format (CloudEvents JSON format 1.0.2): one event, a batch, and back, without re-encoding.
 
-An event is scanned once. The scan finds duplicate members and the exact slice of text that `data` stands in; only
-`data` is decoded below it, to prove that it is strict JSON.
+An event is scanned once. The scan finds duplicate members and the exact slice of text that `data` stands in;
+only `data` is decoded below it, to prove that it is strict JSON.
 """
 
 import base64
@@ -40,7 +40,8 @@ def parse_structured(raw: bytes) -> Envelope:
 def parse_batch(raw: bytes, *, events_max: int) -> list[Envelope]:
     """Read a batch (JSON format section 4); `[]` is a sound one.
 
-    Each envelope keeps its own slice of the bytes. Problems carry the member's index in front of their pointer.
+    Each envelope keeps its own slice of the bytes. Problems carry the member's index in front of their
+    pointer.
 
     Raises:
         BatchTooLongError: There are more than `events_max` members.
@@ -87,8 +88,9 @@ def parse_batch(raw: bytes, *, events_max: int) -> list[Envelope]:
 def to_structured(envelope: Envelope, *, dataschema: str | None = None) -> bytes:
     """Write the event for structured mode: the received bytes, with at most two attributes made explicit.
 
-    `datacontenttype` is spelled out where JSON data came without one (the two mean the same, JSON format 3.1), and
-    `dataschema` is added where the event has none. Nothing else changes, and without either the very bytes return.
+    `datacontenttype` is spelled out where JSON data came without one (the two mean the same, JSON format
+    3.1), and `dataschema` is added where the event has none. Nothing else changes, and without either the
+    very bytes return.
 
     Args:
         envelope: The event.

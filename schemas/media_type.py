@@ -1,4 +1,4 @@
-"""Media types (RFC 2045 section 5.1, RFC 9110 section 8.3): just enough to tell JSON, text and CloudEvents apart."""
+"""Media types (RFC 2045 section 5.1, RFC 9110 section 8.3): enough to tell JSON, text and CloudEvents apart."""
 
 import re
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _UTF8_NAMES = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 @dataclass(frozen=True, slots=True)
 class MediaType:
-    """A parsed media type; type, subtype and charset are in lower case (they compare without regard to case)."""
+    """A parsed media type; all parts in lower case, since they compare without regard to it."""
 
     type: str
     subtype: str

@@ -10,8 +10,8 @@ from schemas.strict_json import shown, skip_space, value_at
 MEMBERS_MAX: Final = 1024
 """More attributes than any event has; past it an object is refused before it costs more."""
 
-# One match takes a whole member whose name is plain and whose value is a string of printable ASCII without escapes:
-# nearly every attribute there is. Anything else goes the general way through the decoder.
+# One match takes a whole member whose name is plain and whose value is a string of printable ASCII without
+# escapes: nearly every attribute there is. Anything else goes the general way through the decoder.
 _MEMBER = re.compile(
     r'[ \t\n\r]*"([a-z0-9_]+)"[ \t\n\r]*:[ \t\n\r]*(?:"([ !#-\[\]-~]*)"[ \t\n\r]*([,}]))?',
 )

@@ -1,7 +1,7 @@
 """The `data` of each event: what Letta knows about the step, message, tool, run or job.
 
-Only the subject's id and, where there is one, the status are required. Statuses and reasons are plain strings with
-the values known today in their description: a value that Letta adds later must not break a reader.
+Only the subject's id and, where there is one, the status are required. Statuses and reasons are plain strings
+with the values known today in their description: a value that Letta adds later must not break a reader.
 """
 
 from typing import Any
@@ -11,8 +11,8 @@ from pydantic import Field
 from schemas.fields import ErrorInfo, Id, Moment, Open, Text, Usage
 
 _STOP_REASONS = (
-    "end_turn, error, llm_api_error, invalid_llm_response, invalid_tool_call, max_steps, max_tokens_exceeded, "
-    "no_tool_call, tool_rule, cancelled, insufficient_credits, requires_approval or "
+    "end_turn, error, llm_api_error, invalid_llm_response, invalid_tool_call, max_steps, "
+    "max_tokens_exceeded, no_tool_call, tool_rule, cancelled, insufficient_credits, requires_approval or "
     "context_window_overflow_in_system_prompt; others may be added"
 )
 _TRUNCATED = "Names of the members here whose text was longer than 32 KiB and was cut; absent if none was."
@@ -67,7 +67,7 @@ class MessageSentData(Open):
     model: Text | None = Field(None, description="The model that wrote it.")
     tool_call_id: Text | None = Field(
         None,
-        description="The call of send_message that carried the reply, for the agent types that reply by tool.",
+        description="The call of send_message that carried the reply, for agent types that reply by tool.",
     )
     otid: Text | None = Field(None, description="The offline threading id a client gave.")
     group_id: Text | None = Field(None, description="The group of agents it was sent in.")

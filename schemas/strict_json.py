@@ -1,8 +1,8 @@
-"""JSON as strictly as RFC 8259 and I-JSON (RFC 7493) have it, at the speed of the standard library's C scanner.
+"""JSON as strictly as RFC 8259 and I-JSON (RFC 7493) have it, at the speed of the C scanner.
 
-Refused, at any depth: duplicate keys, NaN and Infinity, lone surrogates, a byte order mark, bytes that are not
-UTF-8, numbers too long to convert, nesting deeper than `DEPTH_MAX`. The scanner works on the text with positions, so
-the bytes of a value can be passed on exactly as they came.
+Refused, at any depth: duplicate keys, NaN and Infinity, lone surrogates, a byte order mark, bytes that are
+not UTF-8, numbers too long to convert, nesting deeper than `DEPTH_MAX`. The scanner works on the text with
+positions, so the bytes of a value can be passed on exactly as they came.
 """
 
 import json

@@ -9,6 +9,6 @@ _TRACEPARENT: Final = re.compile(
 
 
 def is_traceparent(value: str) -> bool:
-    """Tell whether the value is valid: lower-case hex, no all-zero ids, version 00 with nothing after the flags."""
+    """Tell whether the value is valid: lower-case hex, no all-zero id, nothing after version 00's flags."""
     match = _TRACEPARENT.fullmatch(value)
     return match is not None and (match["more"] is None or not value.startswith("00"))

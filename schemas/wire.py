@@ -1,4 +1,4 @@
-"""A Letta event as a CloudEvent: the attributes of INTERFACE's "The event on the wire", and one JSON encode."""
+"""A Letta event as a CloudEvent: its attributes on the wire, and one JSON encode."""
 
 import re
 from typing import Final
@@ -78,8 +78,9 @@ def payload_of(event: Event) -> bytes:
 def attribute_value(value: str) -> str:
     """Write an id so that a header can carry it as it is.
 
-    Ids of Letta pass unchanged. Most receivers do not percent-decode headers, so other characters than printable
-    ASCII, and space, quote and percent, become `~` and two hex digits per byte of UTF-8; the exact id stays in `data`.
+    Ids of Letta pass unchanged. Most receivers do not percent-decode headers, so other characters than
+    printable ASCII, and space, quote and percent, become `~` and two hex digits per byte of UTF-8; the exact
+    id stays in `data`.
     """
     return value if _UNSAFE.search(value) is None else _UNSAFE.sub(_tilde, value)
 
