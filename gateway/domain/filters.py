@@ -20,7 +20,8 @@ from gateway.domain.dialects import (
     quoted,
     required_by_all,
 )
-from schemas.errors import Problem, pointer_of
+from schemas import GATEWAY_TYPE_PREFIX, TYPE_PREFIX, Problem
+from schemas.errors import pointer_of
 
 EXPRESSIONS_MAX: Final = 256
 """Filters and compared attributes of one subscription, nested ones included."""
@@ -29,8 +30,6 @@ DEPTH_MAX: Final = 8
 VALUE_CHARS_MAX: Final = 2048
 NAME_CHARS_MAX: Final = 64
 
-LETTA_PREFIX: Final = "com.letta."
-GATEWAY_PREFIX: Final = "com.letta.gateway."
 
 _NAME: Final = re.compile(r"[a-z0-9]+")
 _DIALECTS: Final = "`exact`, `prefix`, `suffix`, `all`, `any` and `not`"
@@ -102,7 +101,7 @@ class Selector:
         named = (full if self.types else frozenset()) | self.filters.named_types()
         object.__setattr__(self, "_types", full)
         object.__setattr__(
-            self, "gateway_types", frozenset(name for name in named if name.startswith(GATEWAY_PREFIX))
+            self, "gateway_types", frozenset(name for name in named if name.startswith(GATEWAY_TYPE_PREFIX))
         )
 
     def matches(self, attributes: Attributes, organization: str | None) -> bool:
@@ -112,7 +111,7 @@ class Selector:
             (self.organization is None or self.organization == organization)
             and (not self._types or type_ in self._types)
             and (self.source is None or self.source == attributes["source"])
-            and (not str(type_).startswith(GATEWAY_PREFIX) or type_ in self.gateway_types)
+            and (not str(type_).startswith(GATEWAY_TYPE_PREFIX) or type_ in self.gateway_types)
             and self.filters.matches(attributes)
         )
 
@@ -125,7 +124,7 @@ class Selector:
             return Clause("/types", f"type {quoted(type_)} is not one of the subscription's types")
         if self.source is not None and self.source != source:
             return Clause("/source", f"source {quoted(str(source))} is not {quoted(self.source)}")
-        if type_.startswith(GATEWAY_PREFIX) and type_ not in self.gateway_types:
+        if type_.startswith(GATEWAY_TYPE_PREFIX) and type_ not in self.gateway_types:
             return Clause("/types", "a fact of the gateway goes to those alone who name its full type")
         clause = self.filters.explain(attributes)
         return None if clause is None else Clause(f"/filters{clause.pointer}", clause.detail)
@@ -145,9 +144,9 @@ def full_types(name: str) -> tuple[str, ...]:
 
     A fact of the gateway is never meant by its short name (S1e).
     """
-    if name.startswith(LETTA_PREFIX) or (LETTA_PREFIX + name).startswith(GATEWAY_PREFIX):
+    if name.startswith(TYPE_PREFIX) or (TYPE_PREFIX + name).startswith(GATEWAY_TYPE_PREFIX):
         return (name,)
-    return (name, LETTA_PREFIX + name)
+    return (name, TYPE_PREFIX + name)
 
 
 def parse_filters(value: object, pointer: str) -> tuple[Filters, list[Problem]]:
