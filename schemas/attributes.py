@@ -9,8 +9,6 @@ from schemas.errors import Problem, pointer_of
 from schemas.rfc3339 import is_timestamp
 from schemas.strict_json import shown
 
-type_name = type  # the attribute called `type` is a parameter below
-
 AttributeValue = str | int | bool
 
 SPEC_VERSION: Final = "1.0"
@@ -113,6 +111,12 @@ _RULES: Final[Mapping[str, Callable[[object], str | None]]] = {
 }
 
 
+# Spares the names that come with every event a match against the rule for names.
+_USUAL_EXTENSIONS: Final = frozenset(
+    {"traceparent", "tracestate", "partitionkey", "correlationid", "causationid", "sequence"}
+)
+
+
 def _kind(value: object) -> str:
     if isinstance(value, bool):
         return "a boolean"
@@ -122,7 +126,7 @@ def _kind(value: object) -> str:
         return "a number with a fraction or exponent"
     if isinstance(value, dict):
         return "an object"
-    return "a list" if isinstance(value, list) else type_name(value).__name__
+    return "a list" if isinstance(value, list) else type(value).__name__
 
 
 def problems_of(attributes: Mapping[str, object]) -> list[Problem]:
@@ -141,10 +145,12 @@ def problems_of(attributes: Mapping[str, object]) -> list[Problem]:
             continue
         rule = _RULES.get(name)
         if rule is None:
-            if _NAME.fullmatch(name) is None or name == "data":
+            if name not in _USUAL_EXTENSIONS and (_NAME.fullmatch(name) is None or name == "data"):
                 problems.append(
                     Problem(pointer_of(name), "is not an attribute name: only a-z and 0-9, and not `data`")
                 )
+                continue
+            if type(value) is str and value.isascii() and value.isprintable():
                 continue
             rule = _extension
         detail = rule(value)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
-from schemas import media_type
+from schemas import media_type, strict_json
 from schemas.attributes import AttributeValue, canonical, problems_of
 from schemas.building import assemble
 from schemas.envelope import Envelope
@@ -85,15 +85,18 @@ def parse_binary(headers: Iterable[Header], body: bytes) -> Envelope:
         attributes["datacontenttype"] = content_type
     problems += problems_of(attributes)
     declared = media_type.parse(content_type) if content_type is not None else None
-    try:
-        envelope = assemble(attributes, body or None, declared)
-    except EnvelopeError as error:
-        if not problems:
-            raise
-        raise EnvelopeError((*problems, *error.problems)) from None
     if problems:
-        raise EnvelopeError(problems)
-    return envelope
+        raise EnvelopeError([*problems, *_problems_of_body(body, declared)])
+    return assemble(attributes, body or None, declared)
+
+
+def _problems_of_body(body: bytes, declared: media_type.MediaType | None) -> tuple[Problem, ...]:
+    if body and declared is not None and declared.is_json:
+        try:
+            strict_json.decode(body, "/data")
+        except EnvelopeError as error:
+            return error.problems
+    return ()
 
 
 def _content_type(headers: Iterable[Header]) -> str | None:

@@ -117,11 +117,16 @@ def _without_nulls(raw: bytes, names: dict[str, str]) -> bytes:
     if not any(name in members.values for name in names):
         return raw
     kept = [
-        strict_json.encode(name).decode() + ":" + text[start:end]
-        for name, (start, end) in members.spans.items()
+        strict_json.encode(name) + b":" + _value_text(text, members, name)
+        for name in members.values
         if name not in names
     ]
-    return ("{" + ",".join(kept) + "}").encode()
+    return b"{" + b",".join(kept) + b"}"
+
+
+def _value_text(text: str, members: Members, name: str) -> bytes:
+    span = members.spans.get(name)
+    return strict_json.encode(members.values[name]) if span is None else text[span[0] : span[1]].encode()
 
 
 def to_batch(members: Sequence[bytes]) -> bytes:

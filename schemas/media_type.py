@@ -1,4 +1,4 @@
-"""Media types (RFC 2045 section 5.1, RFC 9110 section 8.3): enough to tell JSON, text and CloudEvents apart."""
+"""Media types (RFC 2045 section 5.1, RFC 9110 section 8.3): enough to tell JSON and text from the rest."""
 
 import re
 from dataclasses import dataclass

@@ -10,18 +10,27 @@ from schemas.strict_json import shown, skip_space, value_at
 MEMBERS_MAX: Final = 1024
 """More attributes than any event has; past it an object is refused before it costs more."""
 
-# One match takes a whole member whose name is plain and whose value is a string of printable ASCII without
-# escapes: nearly every attribute there is. Anything else goes the general way through the decoder.
-_MEMBER = re.compile(
-    r'[ \t\n\r]*"([a-z0-9_]+)"[ \t\n\r]*:[ \t\n\r]*(?:"([ !#-\[\]-~]*)"[ \t\n\r]*([,}]))?',
+# Nearly every attribute has a plain name and a string of printable ASCII without escapes: `_RUN` takes a
+# whole run of such members at once and `_PAIR` splits it. `data` is left out, since its exact slice matters.
+# What does not fit goes the general way through the decoder.
+_RUN = re.compile(
+    r'(?:[ \t\n\r]*"(?!data")[a-z0-9]+"[ \t\n\r]*:[ \t\n\r]*"[ !#-\[\]-~]*"[ \t\n\r]*,)+',
 )
+_PAIR = re.compile(r'"([a-z0-9]+)"[ \t\n\r]*:[ \t\n\r]*"([ !#-\[\]-~]*)"')
+_NAME = re.compile(r'[ \t\n\r]*"([a-z0-9_]+)"[ \t\n\r]*:[ \t\n\r]*')
 _AFTER_VALUE = re.compile(r"[ \t\n\r]*([,}])")
 _AFTER_NAME = re.compile(r"[ \t\n\r]*:[ \t\n\r]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """An object as read: values and slices by name, and the position after its closing brace."""
+    """An object as read.
+
+    Attributes:
+        values: Every member's value, by name, in the order they came.
+        spans: The slice of text that a value stands in; for plain strings only where the name is `data`.
+        end: The position after the closing brace.
+    """
 
     values: dict[str, Any]
     spans: dict[str, tuple[int, int]]
@@ -39,37 +48,50 @@ def scan_members(text: str, position: int) -> Members:
     values: dict[str, Any] = {}
     spans: dict[str, tuple[int, int]] = {}
     position += 1
-    while True:
-        match = _MEMBER.match(text, position)
-        if match is None:
-            if not values and text[(position := skip_space(text, position)) : position + 1] == "}":
-                return Members(values, spans, position + 1)
-            name, start = _name(text, position)
-        else:
-            name, start = match[1], match.end()
+    if text[(empty := skip_space(text, position)) : empty + 1] == "}":
+        return Members(values, spans, empty + 1)
+    while len(values) < MEMBERS_MAX:
+        run = _RUN.match(text, position)
+        if run is not None:
+            _add_run(values, _PAIR.findall(text, position, run.end()))
+            position = run.end()
+            if len(values) > MEMBERS_MAX:
+                break
+        name, start = _name(text, position)
         if name in values:
-            raise MalformedJsonError.at(pointer_of(name), "occurs twice")
-        if match is not None and match[3] is not None:
-            values[name] = match[2]
-            start, end = match.span(2)
-            spans[name] = (start - 1, end + 1)
-            position, separator = match.end(), match[3]
-        else:
-            values[name], end = value_at(text, start, pointer_of(name))
-            spans[name] = (start, end)
-            after = _AFTER_VALUE.match(text, end)
-            if after is None:
-                raise MalformedJsonError.at(
-                    pointer_of(name), "is not valid JSON: expected , or } after the value"
-                )
-            position, separator = after.end(), after[1]
-        if separator == "}":
+            raise _twice(name)
+        values[name], end = value_at(text, start, pointer_of(name))
+        spans[name] = (start, end)
+        after = _AFTER_VALUE.match(text, end)
+        if after is None:
+            raise MalformedJsonError.at(
+                pointer_of(name), "is not valid JSON: expected , or } after the value"
+            )
+        position = after.end()
+        if after[1] == "}":
             return Members(values, spans, position)
-        if len(values) == MEMBERS_MAX:
-            raise MalformedJsonError.at("", f"has more than {MEMBERS_MAX} members")
+    raise MalformedJsonError.at("", f"has more than {MEMBERS_MAX} members")
+
+
+def _add_run(values: dict[str, Any], pairs: list[tuple[str, str]]) -> None:
+    count = len(values) + len(pairs)
+    before = set(values)
+    values.update(pairs)
+    if len(values) != count:
+        for name, _ in pairs:
+            if name in before:
+                raise _twice(name)
+            before.add(name)
+
+
+def _twice(name: str) -> MalformedJsonError:
+    return MalformedJsonError.at(pointer_of(name), "occurs twice")
 
 
 def _name(text: str, position: int) -> tuple[str, int]:
+    plain = _NAME.match(text, position)
+    if plain is not None:
+        return plain[1], plain.end()
     position = skip_space(text, position)
     if text[position : position + 1] != '"':
         raise MalformedJsonError.at("", "is not valid JSON: expected a member name in double quotes")

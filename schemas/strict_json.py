@@ -140,7 +140,7 @@ def value_at(text: str, position: int, pointer: str) -> tuple[Any, int]:
             _refuse_depth(value, pointer)
     elif type(value) is not str:
         return value, end
-    if "\\u" in text:
+    if text.find("\\u", position, end) >= 0:
         _refuse_lone_surrogates(value, pointer)
     return value, end
 

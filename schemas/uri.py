@@ -3,24 +3,25 @@
 import re
 from typing import Final
 
-_PCHAR = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})"
-_SEGMENT_NO_COLON = r"(?:[A-Za-z0-9._~!$&'()*+,;=@-]|%[0-9A-Fa-f]{2})+"
-_AUTHORITY = (
-    r"(?:(?:[A-Za-z0-9._~!$&'()*+,;=:-]|%[0-9A-Fa-f]{2})*@)?"
-    r"(?:\[[0-9A-Fa-fv:.A-Za-z~_!$&'()*+,;=-]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)"
-    r"(?::[0-9]*)?"
-)
-_HIERARCHY = rf"//{_AUTHORITY}(?:/{_PCHAR}*)*|/(?:{_PCHAR}+(?:/{_PCHAR}*)*)?"
-_QUERY = rf"(?:\?(?:{_PCHAR}|[/?])*)?"
-_FRAGMENT = rf"(?:#(?:{_PCHAR}|[/?])*)?"
-_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*:"
-_ROOTLESS = rf"{_PCHAR}+(?:/{_PCHAR}*)*"
-_RELATIVE = rf"{_SEGMENT_NO_COLON}(?:/{_PCHAR}*)*"
+# A run of characters with escapes in between, unrolled: an alternation per character is five times slower.
+_ESCAPE = "%[0-9A-Fa-f]{2}"
+_USER = "[A-Za-z0-9._~!$&'()*+,;=:-]"
+_HOST = "[A-Za-z0-9._~!$&'()*+,;=-]"
+_PATH = "[A-Za-z0-9._~!$&'()*+,;=:@/-]"
+_QUERY = "[A-Za-z0-9._~!$&'()*+,;=:@/?-]"
 
-_ABSOLUTE: Final = re.compile(rf"{_SCHEME}(?:{_HIERARCHY}|{_ROOTLESS}|){_QUERY}")
-_REFERENCE: Final = re.compile(
-    rf"(?:{_SCHEME}(?:{_HIERARCHY}|{_ROOTLESS}|)|{_HIERARCHY}|{_RELATIVE}|){_QUERY}{_FRAGMENT}"
-)
+
+def _run(character: str) -> str:
+    return f"{character}*(?:{_ESCAPE}{character}*)*"
+
+
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*:"
+_NO_SCHEME = r"(?![^/?#]*:)"  # a colon in the first segment would make it one
+_AUTHORITY = rf"//(?:{_run(_USER)}@)?(?:\[[0-9A-Fa-fv:.~_!$&'()*+,;=A-Za-z-]+\]|{_run(_HOST)})(?::[0-9]*)?"
+_AFTER_SCHEME = rf"(?:{_AUTHORITY}(?=[/?#]|\Z)|(?!//)){_run(_PATH)}(?:\?{_run(_QUERY)})?"
+
+_ABSOLUTE: Final = re.compile(_SCHEME + _AFTER_SCHEME)
+_REFERENCE: Final = re.compile(rf"(?:{_SCHEME}|{_NO_SCHEME}){_AFTER_SCHEME}(?:#{_run(_QUERY)})?")
 
 
 def is_reference(text: str) -> bool:

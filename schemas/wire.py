@@ -10,6 +10,7 @@ from schemas.envelope import JSON_TYPE, Content, Envelope
 from schemas.errors import EnvelopeError
 from schemas.events import Event
 from schemas.names import source_of
+from schemas.plain_json import plain
 from schemas.rfc3339 import timestamp
 from schemas.trace_context import is_traceparent
 
@@ -68,11 +69,18 @@ def to_envelope(
 
 
 def payload_of(event: Event) -> bytes:
-    """Write the payload as compact JSON; members that are None are left out, but for the agent of a job."""
-    payload = event.model_dump(mode="json", exclude_none=True, fallback=str)
-    if event.agent_id is None:
-        payload["agent_id"] = None
-    return strict_json.encode(payload)
+    """Write the payload as compact JSON; members that are None are left out, but for the agent of a job.
+
+    Whatever a tool or a caller has put into it, the outcome is JSON that a strict reader takes.
+    """
+    try:
+        body = event.model_dump_json(exclude_none=True).encode()
+        strict_json.decode(body)  # a few microseconds, so that nothing made here is ever refused at the door
+    except (
+        ValueError
+    ):  # half a surrogate pair, a cycle, a type JSON has no form for, too deep, keys 1 and "1"
+        body = strict_json.encode(plain(event.model_dump(exclude_none=True)))
+    return body if event.agent_id is not None else b'{"agent_id":null,' + body[1:]
 
 
 def attribute_value(value: str) -> str:
