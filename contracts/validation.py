@@ -1,0 +1,88 @@
+"""An event's data against its contract: every problem at once, compiled once per contract.
+
+Needs `jsonschema-rs`, which comes with the extra `[gateway]`; an emitter never validates.
+"""
+
+from functools import cache
+from typing import Any, cast
+
+from contracts.store import Contracts, load
+from schemas.errors import Problem, pointer_of
+
+PROBLEMS_MAX = 100
+"""More than this many are cut off; nobody reads them and an answer must have a bound."""
+
+
+class ValidatorMissingError(ImportError):
+    """The validation library is not installed."""
+
+
+class Validator:
+    """Contracts, compiled on first use."""
+
+    def __init__(self, contracts: Contracts) -> None:
+        self._contracts = contracts
+        self._compiled: dict[tuple[str, int], Any] = {}
+
+    def validate(self, type_name: str, data: object, version: int | None = None) -> list[Problem]:
+        """Check the data of an event.
+
+        Args:
+            type_name: The event's full type.
+            data: The decoded data.
+            version: The contract's version; the newest if None.
+
+        Returns:
+            Every problem, at most `PROBLEMS_MAX`, with pointers below `/data`; empty if the data keeps its
+            contract, or if the type has none.
+
+        Raises:
+            ValidatorMissingError: jsonschema-rs is not installed.
+        """
+        wanted = self._contracts.latest(type_name) if version is None else version
+        if wanted is None:
+            return []
+        compiled = self._compiled.get((type_name, wanted))
+        if compiled is None:
+            compiled = _compile(self._contracts.schema(type_name, wanted))
+            self._compiled[type_name, wanted] = compiled
+        try:
+            if compiled.is_valid(data):
+                return []
+            problems: list[Problem] = []
+            for error in compiled.iter_errors(data):
+                problems.append(_problem(error))
+                if len(problems) == PROBLEMS_MAX:
+                    break
+        except (ValueError, TypeError, OverflowError) as error:
+            return [Problem("/data", f"cannot be checked against its contract: {error}")]
+        return sorted(problems, key=lambda problem: problem.pointer)
+
+
+def _compile(schema: dict[str, Any]) -> Any:  # noqa: ANN401  (the library is imported here alone)
+    try:
+        import jsonschema_rs  # noqa: PLC0415  (part of an extra; reading contracts must work without it)
+    except ImportError:
+        raise ValidatorMissingError(
+            "checking events against contracts needs jsonschema-rs: pip install 'letta-gateway[gateway]'"
+        ) from None
+    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+
+
+def _problem(error: Any) -> Problem:  # noqa: ANN401  (likewise)
+    path = cast("list[str | int]", list(error.instance_path))
+    missing = getattr(error.kind, "property", None)
+    if missing is not None:
+        return Problem(pointer_of("data", *path, missing), "is missing; its contract requires it")
+    return Problem(pointer_of("data", *path), error.message)
+
+
+@cache
+def validator() -> Validator:
+    """Return the validator of this package's contracts."""
+    return Validator(load())
+
+
+def validate(type_name: str, data: object) -> list[Problem]:
+    """Check the data of an event against the newest contract of its type; see `Validator.validate`."""
+    return validator().validate(type_name, data)
