@@ -82,7 +82,7 @@ class EgressPolicy:
         allow: Networks that are not public and that a privileged sink may be in.
         https_only: Refuse ``http`` (CONFORMANCE 23, in production).
         own: Addresses (as text) and ports that the gateway listens on; ``0.0.0.0`` and ``::`` mean every
-            address of this machine. Never a sink, for nobody (S11b). ``ValueError`` for what is not an address.
+            address of this machine. Never a sink, for nobody (S11b). ``ValueError`` if it is no address.
     """
 
     allow: tuple[Network, ...] = ()
@@ -130,6 +130,11 @@ class Target:
         """The ``Host`` field's value."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @cached_property
+    def head(self) -> bytes:
+        """The request line behind the method, and the ``Host`` field."""
+        return f" {self.path} HTTP/1.1\r\nhost: {self.authority}\r\n".encode("ascii")
 
 
 class Resolver(Protocol):
