@@ -1,0 +1,341 @@
+"""The writing side of the spool (S9b, S9c): append under a short lock, never block, survive kill -9.
+
+There is no state beside the files: a process that finds the active segment longer than it left it reads what was added,
+which gives it the last sequence, shows it a torn tail to cut, and the end mark that sends it to the next segment.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from letta_emitter import frames
+from letta_emitter.errors import EventTooLargeError, SpoolBusyError, SpoolFullError, SpoolUnwritableError
+from letta_emitter.folder import FILE_MODE, Folder, Position
+
+LOCK_WAIT_S = 0.001
+"""How long an append may wait for the shared segment before it goes to a side file."""
+
+SEGMENT_BYTES = 4 * 1024 * 1024
+_LOCK_PAUSE_S = 0.00005
+_REMEASURE_S = 0.05
+_REOPEN_S = 1.0
+_SEQUENCE_MEMBER = b'{"sequence":"%020d",'
+_STAMP_BYTES_MAX = len(_SEQUENCE_MEMBER % 0)
+
+
+class Appended(NamedTuple):
+    """Where a record went: in the main line, or (`position` None) in this process's side file."""
+
+    sequence: int
+    position: Position | None
+
+
+@dataclass(slots=True)
+class _File:
+    """An open spool file as this process knows it."""
+
+    path: Path
+    number: int
+    descriptor: int
+    end: int = 0
+    sequence: int = 0
+    closed: bool = False
+
+
+class _MovedError(Exception):
+    """The folder was replaced under us: open it anew."""
+
+
+def stamp(body: bytes, sequence: int) -> bytes:
+    """Put the `sequence` attribute first in a rendered JSON object."""
+    return _SEQUENCE_MEMBER % sequence + body[1:]
+
+
+class Spool:
+    """One process's hand on the host's spool folder. Opened by the first append; safe for threads and after a fork."""
+
+    def __init__(self, folder: Folder, *, bytes_max: int, segment_bytes: int = SEGMENT_BYTES) -> None:
+        self.folder = folder
+        self.torn_bytes = 0
+        self._bytes_max = bytes_max
+        self._segment_bytes = min(segment_bytes, max(bytes_max // 8, 4096))
+        self._mutex = threading.Lock()
+        self._side_mutex = threading.Lock()
+        self._lock_descriptor = -1
+        self._active: _File | None = None
+        self._side: _File | None = None
+        self._sequence = 0
+        self._other_bytes = 0
+        self._measured_at = 0.0
+        self._reopen_at = 0.0
+
+    def append(self, body: bytes, *, stamped: bool = False, wait_s: float = LOCK_WAIT_S) -> Appended:
+        """Write one rendered event and return.
+
+        Args:
+            body: a structured CloudEvent: one JSON object without leading space.
+            stamped: it has a `sequence` already, which is kept.
+            wait_s: how long to wait for others before the side file is used.
+
+        Raises:
+            SpoolError: it was not taken; its kind says why.
+        """
+        if len(body) > frames.PAYLOAD_BYTES_MAX - _STAMP_BYTES_MAX:
+            raise EventTooLargeError(
+                f"the event has {len(body)} bytes, a spool record at most {frames.PAYLOAD_BYTES_MAX}"
+            )
+        deadline = time.monotonic() + wait_s
+        try:
+            if self._mutex.acquire(timeout=wait_s):
+                try:
+                    appended = self._append_main(body, stamped=stamped, deadline=deadline)
+                finally:
+                    self._mutex.release()
+                if appended is not None:
+                    return appended
+            return self._append_side(body, stamped=stamped)
+        except OSError as error:
+            raise SpoolUnwritableError(
+                f"the spool at {self.folder.path} cannot be written: {error}"
+            ) from error
+
+    # The main line.
+
+    def _append_main(self, body: bytes, *, stamped: bool, deadline: float) -> Appended | None:
+        for _ in range(2):
+            if self._lock_descriptor < 0:
+                self._open_lock()
+            if not self._lock(deadline):
+                return None
+            try:
+                active = self._current()
+                appended = self._write_record(active, body, stamped=stamped)
+            except _MovedError:
+                self._forget()
+                continue
+            finally:
+                if self._lock_descriptor >= 0:
+                    fcntl.flock(self._lock_descriptor, fcntl.LOCK_UN)
+            self._seal_side()
+            return appended
+        raise SpoolUnwritableError(f"the spool at {self.folder.path} is being replaced again and again")
+
+    def _open_lock(self) -> None:
+        now = time.monotonic()
+        if now < self._reopen_at:
+            raise SpoolUnwritableError(f"the spool at {self.folder.path} could not be opened a moment ago")
+        self._reopen_at = now + _REOPEN_S
+        self.folder.create()
+        self._lock_descriptor = os.open(
+            self.folder.append_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE
+        )
+        self._reopen_at = 0.0
+
+    def _lock(self, deadline: float) -> bool:
+        while True:
+            try:
+                fcntl.flock(self._lock_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    return False
+                time.sleep(_LOCK_PAUSE_S)
+            else:
+                return True
+
+    def _current(self) -> _File:
+        """Return the active segment, up to date. The lock is held, so whatever is incomplete in it is torn."""
+        active = self._active
+        if active is None:
+            active = self._open_last()
+        status = os.fstat(active.descriptor)
+        if status.st_nlink == 0:
+            raise _MovedError
+        if status.st_size != active.end:
+            self._catch_up(active, status.st_size)
+        while active.closed:
+            active = self._open_next(active)
+        return active
+
+    def _open_last(self) -> _File:
+        numbers = self.folder.segments()
+        if not numbers:
+            return self._create(1)
+        if len(numbers) > 1:  # its header may be torn: the one before it knows the last sequence too
+            before = self._open(numbers[-2])
+            self._sequence = max(self._sequence, before.sequence)
+            os.close(before.descriptor)
+        active = self._open(numbers[-1])
+        return self._use(active)
+
+    def _open_next(self, closed: _File) -> _File:
+        number = closed.number + 1
+        try:
+            following = self._open(number)
+        except FileNotFoundError:
+            return self._create(number)
+        return self._use(following)
+
+    def _open(self, number: int) -> _File:
+        path = self.folder.segment(number)
+        file = _File(path, number, os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC))
+        self._catch_up(file, os.fstat(file.descriptor).st_size)
+        if file.end == 0:  # whoever made it died before its header was whole
+            self._write(file, frames.header(self._sequence))
+            file.sequence = self._sequence
+        return file
+
+    def _create(self, number: int) -> _File:
+        path = self.folder.segment(number)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        file = _File(path, number, os.open(path, flags, FILE_MODE), sequence=self._sequence)
+        self._write(file, frames.header(self._sequence))
+        return self._use(file)
+
+    def _use(self, file: _File) -> _File:
+        if self._active is not None:
+            os.close(self._active.descriptor)
+        self._active = file
+        self._sequence = max(self._sequence, file.sequence)
+        self._measure()
+        return file
+
+    def _catch_up(self, file: _File, size: int) -> None:
+        """Read what others have added since we last wrote, and cut what one of them left torn."""
+        if size < file.end:
+            file.end = 0
+        data = _read_all(file.descriptor, file.end, size)
+        tail = frames.scan_tail(data, file.end, file.sequence)
+        if tail.end < size:
+            os.ftruncate(file.descriptor, tail.end)
+            self.torn_bytes += size - tail.end
+        file.end, file.sequence, file.closed = tail
+        self._sequence = max(self._sequence, file.sequence)
+
+    def _write_record(self, active: _File, body: bytes, *, stamped: bool) -> Appended:
+        sequence = max(self._sequence + 1, time.time_ns())
+        frame = frames.encode(frames.Kind.RECORD, sequence, body if stamped else stamp(body, sequence))
+        self._make_room(len(frame))
+        if (
+            active.end > frames.HEAD_BYTES + len(frames.SIGNATURE)
+            and active.end + len(frame) > self._segment_bytes
+        ):
+            self._write(active, frames.encode(frames.Kind.END, self._sequence))
+            active.closed = True
+            active = self._open_next(active)
+        self._write(active, frame)
+        self._sequence = active.sequence = sequence
+        return Appended(sequence, Position(active.number, active.end))
+
+    # The side file of this process.
+
+    def _append_side(self, body: bytes, *, stamped: bool) -> Appended:
+        """Write where nobody else writes. The order against the main line is not promised."""
+        if not self._side_mutex.acquire(timeout=LOCK_WAIT_S):
+            raise SpoolBusyError("the spool's lock and this process's side file were both busy")
+        try:
+            if self._side is None:
+                self._side = self._open_side()
+            sequence = self._sequence = max(self._sequence + 1, time.time_ns())
+            frame = frames.encode(frames.Kind.RECORD, sequence, body if stamped else stamp(body, sequence))
+            self._make_room(len(frame))
+            self._write(self._side, frame)
+            self._other_bytes += len(frame)
+            return Appended(sequence, None)
+        finally:
+            self._side_mutex.release()
+
+    def _open_side(self) -> _File:
+        """Make a side file. Its lock says "still written to", so it is taken before the file has its name."""
+        path = self.folder.path / f"side-{time.time_ns():020d}-{os.getpid()}.seg"
+        hidden = path.with_name(f".{path.name}")
+        descriptor = os.open(
+            hidden, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE
+        )
+        file = _File(path, 0, descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        self._write(file, frames.header(self._sequence))
+        hidden.rename(path)
+        return file
+
+    def _seal_side(self) -> None:
+        """Let go of the side file, once the main line could be had again, so that it can be drained and removed."""
+        if self._side is not None and self._side_mutex.acquire(blocking=False):
+            try:
+                if self._side is not None:
+                    os.close(self._side.descriptor)
+                    self._side = None
+            finally:
+                self._side_mutex.release()
+
+    # What both share.
+
+    def _write(self, file: _File, frame: bytes) -> None:
+        """Write a whole frame or nothing: what did not fit is cut off again."""
+        written = os.write(file.descriptor, frame)
+        if written == len(frame):
+            file.end += written
+            return
+        os.ftruncate(file.descriptor, file.end)
+        raise SpoolUnwritableError(f"the spool at {self.folder.path} is out of space")
+
+    def _make_room(self, wanted: int) -> None:
+        """Refuse what would go over the bound; the oldest records are the ones that stay."""
+        if self._used_bytes() + wanted <= self._bytes_max:
+            return
+        if time.monotonic() - self._measured_at >= _REMEASURE_S:
+            self._measure()
+        if self._used_bytes() + wanted > self._bytes_max:
+            raise SpoolFullError(
+                f"the spool at {self.folder.path} is at its bound of {self._bytes_max} bytes"
+            )
+
+    def _used_bytes(self) -> int:
+        active = self._active
+        return self._other_bytes + (active.end if active is not None else 0)
+
+    def _measure(self) -> None:
+        active = self._active
+        self._other_bytes = self.folder.size_bytes() - (active.end if active is not None else 0)
+        self._measured_at = time.monotonic()
+
+    def _forget(self) -> None:
+        for descriptor in (
+            self._lock_descriptor,
+            self._active.descriptor if self._active is not None else -1,
+        ):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._lock_descriptor = -1
+        self._active = None
+
+    def close(self) -> None:
+        """Let go of all files; the next append opens them again."""
+        with self._mutex:
+            self._forget()
+        self._seal_side()
+
+    def reset_after_fork(self) -> None:
+        """In a forked child: drop what belongs to the parent. Closing does not unlock the parent's locks."""
+        self._mutex = threading.Lock()
+        self._side_mutex = threading.Lock()
+        self._forget()
+        if self._side is not None:
+            os.close(self._side.descriptor)
+            self._side = None
+
+
+def _read_all(descriptor: int, start: int, end: int) -> bytes:
+    parts: list[bytes] = []
+    while start < end:
+        part = os.pread(descriptor, end - start, start)
+        if not part:
+            break
+        parts.append(part)
+        start += len(part)
+    return b"".join(parts)
