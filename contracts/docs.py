@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from schemas.names import SHORT_NAMES, type_of
-
 from contracts.store import Contracts, load
+from schemas.events import Event
+from schemas.names import SHORT_NAMES, type_of
 
 PAGE: Final = "events.md"
 
@@ -16,11 +16,11 @@ _INTRODUCTION: Final = """\
 
 Made from the contracts by `contracts.docs`; do not edit.
 
-Each event is a CloudEvent 1.0 whose `data` is the payload below: six members, the last of which, again called
-`data`, says what is known about the step, message, tool, run or job. Required members are marked; every other one
-may be absent or null. Ids are opaque, not empty strings. Senders may add members, and values to statuses and
-reasons: a reader ignores what it does not know. Each contract is one file per type and version in
-`contracts/com.letta/`, served by the gateway at the address that the event's `dataschema` gives.
+Each event is a CloudEvent 1.0 whose `data` is the payload below: six members, the last of which is again
+called `data`. Required members are marked; every other one may be absent or null. Ids are opaque strings, never
+empty. Senders may add members, and values to statuses and reasons: a reader ignores what it does not know. Each
+contract is one file per type and version in `contracts/com.letta/`, served by the gateway at the address that
+the event's `dataschema` gives.
 """
 
 
@@ -47,7 +47,10 @@ def _lines(contracts: Contracts) -> Iterator[str]:
     yield ""
     yield "## Members that every event has"
     yield ""
-    yield from _table(contracts.schema(type_of(SHORT_NAMES[0])), "")
+    members = contracts.schema(type_of(SHORT_NAMES[0]))
+    about = {name: {"description": field.description} for name, field in Event.model_fields.items()}
+    shared = {name: member | about[name] for name, member in members["properties"].items()}
+    yield from _table(members | {"properties": shared}, "")
     for short_name in SHORT_NAMES:
         yield from _section(short_name, contracts)
 
@@ -79,7 +82,8 @@ def _rows(schema: Mapping[str, Any], prefix: str) -> Iterator[str]:
     required = schema.get("required", ())
     for name, member in schema["properties"].items():
         mark = ", required" if name in required else ""
-        yield f"| `{prefix}{name}` | {_type(member)}{mark} | {member['description'].replace('|', chr(92) + '|')} |"
+        about = member["description"].replace("|", r"\|")
+        yield f"| `{prefix}{name}` | {_type(member)}{mark} | {about} |"
         if prefix and "properties" in member:
             yield from _rows(member, f"{prefix}{name}.")
 

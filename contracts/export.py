@@ -1,7 +1,7 @@
 """JSON Schemas (2020-12) from the event models, the same bytes on every Pydantic and Python.
 
 Pydantic's own output is the source, so that a constraint in a model cannot be forgotten here; it is then
-written anew with our key order, references inlined, and a closed list of keywords: one that is not on the list
+written anew with our key order, references inlined, and a closed list of keywords: one that is not on it
 stops the export, since nobody has decided what it should look like.
 """
 

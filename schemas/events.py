@@ -37,9 +37,11 @@ class Event(Open):
     event_id: Id = Field(description="Identifies the event; the same event told twice has the same id.")
     event_type: str = Field(description="The short name of the event's type.")
     timestamp: Moment = Field(description="When it happened (RFC 3339, UTC).")
-    agent_id: Id | None = Field(description="The agent it happened to.")
+    agent_id: Id | None = Field(description="The agent it happened to; null only for a job without one.")
     organization_id: Id = Field(description="The organization the agent belongs to.")
-    data: Open = Field(description="What is known about it.")
+    data: Open = Field(
+        description="What is known about the step, message, tool, run or job: see the tables below."
+    )
 
     @property
     def type(self) -> str:
