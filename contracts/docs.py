@@ -19,8 +19,8 @@ Made from the contracts by `contracts.docs`; do not edit.
 Each event is a CloudEvent 1.0 whose `data` is the payload below: six members, the last of which is again
 called `data`. Required members are marked; every other one may be absent or null. Ids are opaque strings,
 never empty. Senders may add members, and values to statuses and reasons: a reader ignores what it does not
-know. Each contract is one file per type and version in `contracts/com.letta/`, served by the gateway at the address
-that the event's `dataschema` gives.
+know. Each contract is one file per type and version in `contracts/com.letta/`, served by the gateway at the
+address that the event's `dataschema` gives.
 """
 
 

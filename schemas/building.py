@@ -36,28 +36,24 @@ def build(attributes: Mapping[str, object], data: object | None = None) -> Envel
         raise EnvelopeError(problems)
     sound: dict[str, AttributeValue] = named  # type: ignore[assignment]  # problems_of has looked at every value
     declared = media_type.parse(str(named.get("datacontenttype", "")))
-    if isinstance(data, bytes):
-        return assemble(sound, data, declared)
-    if data is None:
-        return assemble(sound, None, declared)
-    if declared is not None and not declared.is_json:
-        if not isinstance(data, str):
-            raise EnvelopeError.at(
-                "/data", f"must be text or bytes under the content type {declared.essence}"
-            )
-        return assemble(sound, data.encode(), declared)
-    return assemble(sound, _encoded(data), declared)
+    return assemble(sound, _octets(data, declared), declared)
 
 
-def _encoded(data: object) -> bytes:
+def _octets(data: object | None, declared: media_type.MediaType | None) -> bytes | None:
+    if data is None or isinstance(data, bytes):
+        return data
     try:
-        return strict_json.encode(data)
+        if declared is None or declared.is_json:
+            return strict_json.encode(data)
+        if isinstance(data, str):
+            return data.encode()
     except RecursionError:
         raise TooDeepError.at("/data", f"is nested more than {strict_json.DEPTH_MAX} levels deep") from None
     except UnicodeEncodeError:
         raise EnvelopeError.at("/data", "contains half of a surrogate pair") from None
     except (TypeError, ValueError) as error:
         raise EnvelopeError.at("/data", f"cannot be written as JSON: {error}") from None
+    raise EnvelopeError.at("/data", f"must be text or bytes under the content type {declared.essence}")
 
 
 def assemble(
