@@ -2,6 +2,7 @@
 
 import base64
 import json
+from typing import Any
 
 import pytest
 
@@ -21,16 +22,16 @@ ATTRIBUTES = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t"}
 HEADERS = [("ce-specversion", "1.0"), ("ce-id", "1"), ("ce-source", "/s"), ("ce-type", "t")]
 
 
-def structured(**members):
+def structured(**members: Any) -> bytes:
     return json.dumps(ATTRIBUTES | members).encode()
 
 
-def headers_of(envelope, **options):
+def headers_of(envelope: Envelope, **options: Any) -> dict[str, str]:
     headers, _ = to_binary(envelope, **options)
     return dict(headers)
 
 
-def refused(pointer, **members):
+def refused(pointer: str, **members: Any) -> EnvelopeError:
     with pytest.raises(EnvelopeError) as caught:
         parse_structured(structured(**members))
     assert pointer in [problem.pointer for problem in caught.value.problems]
@@ -38,7 +39,7 @@ def refused(pointer, **members):
 
 
 @pytest.mark.parametrize("name", ["specversion", "id", "source", "type"])
-def test_row_01_a_missing_or_empty_required_attribute_is_refused(name):
+def test_row_01_a_missing_or_empty_required_attribute_is_refused(name: str) -> None:
     without = {other: value for other, value in ATTRIBUTES.items() if other != name}
     for broken in (without, ATTRIBUTES | {name: ""}, ATTRIBUTES | {name: None}):
         with pytest.raises(EnvelopeError) as caught:
@@ -50,7 +51,7 @@ def test_row_01_a_missing_or_empty_required_attribute_is_refused(name):
         assert [problem.pointer for problem in caught.value.problems] == [f"/{name}"]
 
 
-def test_row_01_all_missing_attributes_are_told_at_once():
+def test_row_01_all_missing_attributes_are_told_at_once() -> None:
     with pytest.raises(EnvelopeError) as caught:
         parse_structured(b"{}")
     assert [problem.pointer for problem in caught.value.problems] == [
@@ -62,14 +63,14 @@ def test_row_01_all_missing_attributes_are_told_at_once():
 
 
 @pytest.mark.parametrize("version", ["0.3", "1", "1.0.2", "2.0", " 1.0", 1.0, 1])
-def test_row_02_specversion_is_exactly_1_0(version):
+def test_row_02_specversion_is_exactly_1_0(version: Any) -> None:
     refused("/specversion", specversion=version)
     assert headers_of(build({"id": "1", "source": "/s", "type": "t"}))["ce-specversion"] == "1.0"
     with pytest.raises(EnvelopeError):
         build(ATTRIBUTES | {"specversion": version})
 
 
-def test_row_03_source_and_id_are_kept_apart_and_as_they_came():
+def test_row_03_source_and_id_are_kept_apart_and_as_they_came() -> None:
     envelope = parse_structured(structured(id="A", source="/S"))
     assert (envelope.source, envelope.id) == ("/S", "A")
     assert (envelope.source, envelope.id) != (parse_structured(structured(id="a", source="/S")).source, "a")
@@ -78,18 +79,18 @@ def test_row_03_source_and_id_are_kept_apart_and_as_they_came():
 @pytest.mark.parametrize(
     "name", ["Upper", "with_underscore", "with-dash", "dötted", "dotted.name", "sp ace", ""]
 )
-def test_row_04_attribute_names_are_lower_case_letters_and_digits(name):
+def test_row_04_attribute_names_are_lower_case_letters_and_digits(name: str) -> None:
     refused("/" + name, **{name: "x"})
     parse_structured(structured(a1="x", **{"1": "x"}))
 
 
-def test_row_04_data_is_no_attribute_name_in_headers():
+def test_row_04_data_is_no_attribute_name_in_headers() -> None:
     for name in ("ce-data", "ce-data_base64", "ce-with_underscore", "ce-"):
         with pytest.raises(EnvelopeError):
             parse_binary([*HEADERS, (name, "x")], b"")
 
 
-def test_row_04_longer_names_are_read_and_not_made():
+def test_row_04_longer_names_are_read_and_not_made() -> None:
     name = "a" * 21
     assert parse_structured(structured(**{name: "x"})).attributes[name] == "x"
     with pytest.raises(EnvelopeError):
@@ -98,12 +99,12 @@ def test_row_04_longer_names_are_read_and_not_made():
 
 
 @pytest.mark.parametrize("value", [{}, {"a": 1}, [], ["x"], 1.5, 1.0, 1e3, 2**31, -(2**31) - 1, 10**30])
-def test_row_05_objects_lists_floats_and_long_integers_are_no_attribute_values(value):
+def test_row_05_objects_lists_floats_and_long_integers_are_no_attribute_values(value: Any) -> None:
     refused("/ext", ext=value)
 
 
 @pytest.mark.parametrize("value", [True, False, 0, -(2**31), 2**31 - 1, "x", ""])
-def test_row_05_booleans_integers_and_strings_are(value):
+def test_row_05_booleans_integers_and_strings_are(value: Any) -> None:
     envelope = parse_structured(structured(ext=value))
     assert envelope.attributes["ext"] == value
     assert type(envelope.attributes["ext"]) is type(value)
@@ -111,7 +112,7 @@ def test_row_05_booleans_integers_and_strings_are(value):
 
 @pytest.mark.parametrize("name", ["id", "source", "type", "subject", "time", "dataschema", "datacontenttype"])
 @pytest.mark.parametrize("value", [1, True, {}, []])
-def test_row_05_the_standard_attributes_are_strings(name, value):
+def test_row_05_the_standard_attributes_are_strings(name: str, value: Any) -> None:
     refused(f"/{name}", **{name: value})
 
 
@@ -133,12 +134,12 @@ def test_row_05_the_standard_attributes_are_strings(name, value):
     ],
 )
 @pytest.mark.parametrize("name", ["id", "subject", "ext"])
-def test_row_06_control_characters_and_noncharacters_are_refused(name, character):
+def test_row_06_control_characters_and_noncharacters_are_refused(name: str, character: str) -> None:
     error = refused(f"/{name}", **{name: f"a{character}b"})
     assert f"U+{ord(character):04X}" in str(error)
 
 
-def test_row_06_lone_surrogates_are_refused_and_pairs_are_not():
+def test_row_06_lone_surrogates_are_refused_and_pairs_are_not() -> None:
     for name in ("id", "ext", "data"):
         with pytest.raises(EnvelopeError):
             parse_structured(structured(**{name: "a\ud800b"}))
@@ -168,7 +169,7 @@ def test_row_06_lone_surrogates_are_refused_and_pairs_are_not():
         "now",
     ],
 )
-def test_row_07_a_time_that_is_not_rfc_3339_is_refused(time):
+def test_row_07_a_time_that_is_not_rfc_3339_is_refused(time: str) -> None:
     refused("/time", time=time)
 
 
@@ -183,7 +184,7 @@ def test_row_07_a_time_that_is_not_rfc_3339_is_refused(time):
         "2026-01-01T12:00:00.123456789012345678901234567890Z",
     ],
 )
-def test_row_07_every_digit_of_a_time_survives_a_round_trip(time):
+def test_row_07_every_digit_of_a_time_survives_a_round_trip(time: str) -> None:
     envelope = parse_structured(structured(time=time, data={}))
     back = parse_binary(*to_binary(envelope))
     assert envelope.time == back.time == json.loads(to_structured(back))["time"] == time
@@ -192,13 +193,13 @@ def test_row_07_every_digit_of_a_time_survives_a_round_trip(time):
 @pytest.mark.parametrize(
     "uri", ["/relative", "schema.json", "//host/x", "", "https://x/y#part", "https://x y", "1http://x"]
 )
-def test_row_08_dataschema_is_an_absolute_uri(uri):
+def test_row_08_dataschema_is_an_absolute_uri(uri: str) -> None:
     refused("/dataschema", dataschema=uri)
     for absolute in ("https://x/y?z=1", "urn:uuid:1", "HTTP://h:1/%41", "a:"):
         assert parse_structured(structured(dataschema=absolute)).dataschema == absolute
 
 
-def test_row_08_subject_is_not_empty_if_it_is_there():
+def test_row_08_subject_is_not_empty_if_it_is_there() -> None:
     refused("/subject", subject="")
     with pytest.raises(EnvelopeError):
         parse_binary([*HEADERS, ("ce-subject", "")], b"")
@@ -216,7 +217,7 @@ def test_row_08_subject_is_not_empty_if_it_is_there():
         " application/cloudevents+json;",
     ],
 )
-def test_row_09_media_types_compare_without_regard_to_case_or_spacing(content_type):
+def test_row_09_media_types_compare_without_regard_to_case_or_spacing(content_type: str) -> None:
     (envelope,) = parse_http([("CONTENT-TYPE", content_type)], structured(data=1), events_max=1)
     assert envelope.raw == structured(data=1)
 
@@ -224,19 +225,19 @@ def test_row_09_media_types_compare_without_regard_to_case_or_spacing(content_ty
 @pytest.mark.parametrize(
     "declared", ["Application/JSON", "application/json ; charset=utf-8", "text/JSON", "a/b+Json"]
 )
-def test_row_09_json_is_recognised_in_any_spelling(declared):
+def test_row_09_json_is_recognised_in_any_spelling(declared: str) -> None:
     envelope = parse_structured(structured(datacontenttype=declared, data={"a": 1}))
     assert (envelope.body, envelope.datacontenttype) == (b'{"a": 1}', declared)
 
 
-def test_row_10_events_of_64_kib_pass_in_every_mode():
+def test_row_10_events_of_64_kib_pass_in_every_mode() -> None:
     raw = structured(data="x" * (64 * 1024))
     assert parse_structured(raw).raw == raw
     envelope = parse_binary([*HEADERS, ("Content-Type", "application/octet-stream")], b"\xff" * 64 * 1024)
     assert to_binary(envelope)[1] == b"\xff" * 64 * 1024
 
 
-def test_row_11_unknown_extensions_are_forwarded_in_every_mode():
+def test_row_11_unknown_extensions_are_forwarded_in_every_mode() -> None:
     raw = structured(myext='ü %41 "x"', num=-5, flag=True, data={})
     envelope = parse_structured(raw)
     assert json.loads(to_structured(envelope, dataschema="https://x/y")).items() >= json.loads(raw).items()
@@ -247,7 +248,7 @@ def test_row_11_unknown_extensions_are_forwarded_in_every_mode():
     assert back.attributes["myext"] == 'ü %41 "x"'
 
 
-def test_row_12_a_null_attribute_is_absent():
+def test_row_12_a_null_attribute_is_absent() -> None:
     envelope = parse_structured(
         structured(subject=None, ext=None, dataschema=None, datacontenttype=None, data=1)
     )
@@ -258,12 +259,12 @@ def test_row_12_a_null_attribute_is_absent():
     assert parse_structured(written).dataschema == "https://x/y"
 
 
-def test_row_12_a_null_data_base64_is_absent_too():
+def test_row_12_a_null_data_base64_is_absent_too() -> None:
     assert parse_structured(structured(data_base64=None, data=1)).body == b"1"
     assert parse_structured(structured(data_base64=None)).body is None
 
 
-def test_row_13_data_and_data_base64_exclude_each_other():
+def test_row_13_data_and_data_base64_exclude_each_other() -> None:
     refused("/data_base64", data={}, data_base64="AA==")
     refused("/data_base64", data=None, data_base64="AA==")
 
@@ -271,18 +272,18 @@ def test_row_13_data_and_data_base64_exclude_each_other():
 @pytest.mark.parametrize(
     "encoded", ["=", "A", "AA", "AA=", "A A=", "AA==\n", "Ä===", "AA==AA==", "-_-_", 5, True, {}, []]
 )
-def test_row_13_invalid_base64_is_refused(encoded):
+def test_row_13_invalid_base64_is_refused(encoded: Any) -> None:
     refused("/data_base64", data_base64=encoded)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00", bytes(range(256))])
-def test_row_13_valid_base64_is_decoded(content):
+def test_row_13_valid_base64_is_decoded(content: Any) -> None:
     encoded = base64.b64encode(content).decode()
     envelope = parse_structured(structured(data_base64=encoded, datacontenttype="application/octet-stream"))
     assert to_binary(envelope)[1] == envelope.body == content
 
 
-def test_row_14_string_data_under_a_json_type_stays_a_string():
+def test_row_14_string_data_under_a_json_type_stays_a_string() -> None:
     for declared in (
         {},
         {"datacontenttype": "application/json"},
@@ -295,7 +296,7 @@ def test_row_14_string_data_under_a_json_type_stays_a_string():
     assert (envelope.body, envelope.data()) == (b"text", "text")
 
 
-def test_row_14_null_data_differs_from_no_data():
+def test_row_14_null_data_differs_from_no_data() -> None:
     null, none = parse_structured(structured(data=None)), parse_structured(structured())
     assert (null.body, none.body) == (b"null", None)
     assert (to_binary(null)[1], to_binary(none)[1]) == (b"null", b"")
@@ -318,7 +319,7 @@ def test_row_14_null_data_differs_from_no_data():
         b'{"specversion":"1.0","id":"1","source":"/s","type":"t","ext":NaN}',
     ],
 )
-def test_row_15_duplicate_keys_and_nan_are_refused(broken):
+def test_row_15_duplicate_keys_and_nan_are_refused(broken: bytes) -> None:
     with pytest.raises(EnvelopeError):
         parse_structured(broken)
     with pytest.raises(EnvelopeError):
@@ -327,7 +328,7 @@ def test_row_15_duplicate_keys_and_nan_are_refused(broken):
         )
 
 
-def test_row_15_in_binary_mode_too():
+def test_row_15_in_binary_mode_too() -> None:
     for body in (b'{"a":1,"a":1}', b"NaN", b"{", b"", b"1 2"):
         headers = [*HEADERS, ("content-type", "application/json")]
         if not body:
@@ -337,7 +338,7 @@ def test_row_15_in_binary_mode_too():
             parse_binary(headers, body)
 
 
-def test_row_16_the_mode_follows_the_content_type():
+def test_row_16_the_mode_follows_the_content_type() -> None:
     one, batch = structured(data=1), b"[" + structured(data=1) + b"]"
     assert len(parse_http([("content-type", "application/cloudevents+json")], one, events_max=5)) == 1
     assert len(parse_http([("content-type", "application/cloudevents-batch+json")], batch, events_max=5)) == 1
@@ -363,18 +364,18 @@ def test_row_16_the_mode_follows_the_content_type():
         "application/cloudevents+json; charset",
     ],
 )
-def test_row_16_other_formats_are_told_apart_as_unsupported(content_type):
+def test_row_16_other_formats_are_told_apart_as_unsupported(content_type: str) -> None:
     with pytest.raises(UnsupportedFormatError):
         parse_http([*HEADERS, ("content-type", content_type)], structured(), events_max=5)
 
 
-def test_row_17_in_structured_mode_the_body_is_the_event():
+def test_row_17_in_structured_mode_the_body_is_the_event() -> None:
     headers = [("content-type", "application/cloudevents+json"), ("ce-id", "other"), ("ce-type", "")]
     (envelope,) = parse_http(headers, structured(), events_max=1)
     assert envelope.id == "1"
 
 
-def test_row_18_content_type_is_datacontenttype():
+def test_row_18_content_type_is_datacontenttype() -> None:
     envelope = parse_structured(structured(datacontenttype="text/plain; charset=utf-8", data="ü"))
     headers = headers_of(envelope)
     assert headers["Content-Type"] == "text/plain; charset=utf-8"
@@ -399,24 +400,24 @@ def test_row_18_content_type_is_datacontenttype():
         ("€".encode().decode("latin-1"), "€"),
     ],
 )
-def test_row_19_header_values_are_decoded_once(sent, read):
+def test_row_19_header_values_are_decoded_once(sent: str, read: str) -> None:
     assert parse_binary([*HEADERS, ("ce-ext", sent)], b"").attributes["ext"] == read
 
 
 @pytest.mark.parametrize("sent", ["%FF", "%C0%A0", "%ED%A0%80", "caf\xe9"])
-def test_row_19_invalid_utf8_is_refused(sent):
+def test_row_19_invalid_utf8_is_refused(sent: str) -> None:
     with pytest.raises(EnvelopeError) as caught:
         parse_binary([*HEADERS, ("ce-ext", sent)], b"")
     assert [problem.pointer for problem in caught.value.problems] == ["/ext"]
 
 
-def test_row_19_what_must_be_encoded_is_and_nothing_else():
+def test_row_19_what_must_be_encoded_is_and_nothing_else() -> None:
     plain = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
     headers = headers_of(build(ATTRIBUTES | {"ext": f'{plain} "%é😀'}))
     assert headers["ce-ext"] == plain + "%20%22%25%C3%A9%F0%9F%98%80"
 
 
-def test_row_45_json_without_a_content_type_goes_out_as_application_json():
+def test_row_45_json_without_a_content_type_goes_out_as_application_json() -> None:
     envelope = parse_structured(structured(data={"a": 1}))
     assert envelope.datacontenttype == "application/json"
     assert headers_of(envelope)["Content-Type"] == "application/json"
@@ -424,7 +425,7 @@ def test_row_45_json_without_a_content_type_goes_out_as_application_json():
     assert envelope.raw == structured(data={"a": 1})  # what is stored stays as it came
 
 
-def test_row_45_bytes_without_a_content_type_are_not_called_json():
+def test_row_45_bytes_without_a_content_type_are_not_called_json() -> None:
     envelope = parse_structured(structured(data_base64="AA=="))
     assert envelope.datacontenttype is None
     assert not envelope.fits_binary
@@ -447,14 +448,14 @@ VALID = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
         "x",
     ],
 )
-def test_row_47_an_invalid_traceparent_is_not_passed_on_as_a_header(traceparent):
+def test_row_47_an_invalid_traceparent_is_not_passed_on_as_a_header(traceparent: str) -> None:
     envelope = parse_structured(structured(traceparent=traceparent, tracestate="a=b", data={}))
     assert envelope.traceparent is None
     assert not {"ce-traceparent", "ce-tracestate"} & headers_of(envelope).keys()
 
 
 @pytest.mark.parametrize("traceparent", [VALID, "01" + VALID[2:] + "-more", "cc" + VALID[2:]])
-def test_row_47_a_valid_traceparent_is_passed_on_as_received(traceparent):
+def test_row_47_a_valid_traceparent_is_passed_on_as_received(traceparent: str) -> None:
     envelope = parse_structured(structured(traceparent=traceparent, tracestate="a=b", data={}))
     assert isinstance(envelope, Envelope)
     assert envelope.traceparent == traceparent

@@ -1,5 +1,6 @@
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ NAMED = {"id": "1", "source": "/s", "type": "t"}
         (None, None, Content.NONE, None),
     ],
 )
-def test_data_of_every_kind(data, declared, content, body):
+def test_data_of_every_kind(data: Any, declared: str, content: Any, body: bytes) -> None:
     envelope = build(NAMED | {"datacontenttype": declared}, data)
     assert (envelope.content, envelope.body) == (content, body)
     again = parse_structured(envelope.raw)
@@ -34,7 +35,7 @@ def test_data_of_every_kind(data, declared, content, body):
         assert envelope.data() == (json.loads(data) if isinstance(data, bytes) else data)
 
 
-def test_times_are_written_in_utc():
+def test_times_are_written_in_utc() -> None:
     moment = datetime(2026, 1, 1, 12, 0, 0, 5, tzinfo=timezone(timedelta(hours=2)))
     assert build(NAMED | {"time": moment}).time == "2026-01-01T10:00:00.000005Z"
     assert build(NAMED | {"time": datetime(2026, 1, 1, tzinfo=UTC)}).time == "2026-01-01T00:00:00Z"
@@ -42,7 +43,7 @@ def test_times_are_written_in_utc():
         build(NAMED | {"time": datetime(2026, 1, 1)})  # noqa: DTZ001  (the point of the test)
 
 
-def test_all_problems_are_told_at_once():
+def test_all_problems_are_told_at_once() -> None:
     with pytest.raises(EnvelopeError) as caught:
         build({"id": "", "Upper": "x", "ext": 1.5, "source": "a b", "specversion": "0.3"})
     pointers = {problem.pointer for problem in caught.value.problems}
@@ -67,13 +68,13 @@ CYCLE.append(CYCLE)
         b"\xff",
     ],
 )
-def test_data_that_json_cannot_hold_is_refused(data):
+def test_data_that_json_cannot_hold_is_refused(data: Any) -> None:
     with pytest.raises(EnvelopeError) as caught:
         build(NAMED | {"datacontenttype": "application/json"}, data)
     assert [problem.pointer for problem in caught.value.problems] == ["/data"]
 
 
-def test_data_too_deep_is_refused():
+def test_data_too_deep_is_refused() -> None:
     deep: list[object] = []
     for _ in range(5000):
         deep = [deep]
@@ -81,14 +82,14 @@ def test_data_too_deep_is_refused():
         build(NAMED, deep)
 
 
-def test_objects_under_a_type_other_than_json_are_refused():
+def test_objects_under_a_type_other_than_json_are_refused() -> None:
     with pytest.raises(EnvelopeError):
         build(NAMED | {"datacontenttype": "text/plain"}, {"a": 1})
     with pytest.raises(EnvelopeError):
         build(NAMED | {"datacontenttype": "text/plain"}, "\ud800")
 
 
-def test_bytes_under_a_json_type_in_data_base64_are_decoded_or_refused():
+def test_bytes_under_a_json_type_in_data_base64_are_decoded_or_refused() -> None:
     raw = build(NAMED).raw[:-1] + b',"datacontenttype":"application/json","data_base64":"%s"}'
     assert parse_structured(raw % b"eyJhIjoxfQ==").data() == {"a": 1}
     envelope = parse_structured(raw % b"AA==")

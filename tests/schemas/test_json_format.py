@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 
@@ -7,6 +8,7 @@ from schemas import (
     Content,
     EnvelopeError,
     MalformedJsonError,
+    Problem,
     TooDeepError,
     parse_batch,
     parse_structured,
@@ -17,11 +19,11 @@ from schemas import (
 EVENT = b'{"specversion":"1.0","id":"1","source":"/s","type":"t"}'
 
 
-def with_data(text):
+def with_data(text: bytes) -> bytes:
     return EVENT[:-1] + b',"data":' + text + b"}"
 
 
-def problems_of(raw):
+def problems_of(raw: bytes) -> tuple[Problem, ...]:
     with pytest.raises(EnvelopeError) as caught:
         parse_structured(raw)
     return caught.value.problems
@@ -40,7 +42,7 @@ def problems_of(raw):
         b"1e999",
     ],
 )
-def test_data_keeps_the_bytes_it_came_in(data):
+def test_data_keeps_the_bytes_it_came_in(data: Any) -> None:
     for raw in (with_data(data), with_data(b" \r\n\t" + data + b"  "), b" " + with_data(data) + b"\n"):
         envelope = parse_structured(raw)
         assert envelope.raw == raw
@@ -48,7 +50,7 @@ def test_data_keeps_the_bytes_it_came_in(data):
         assert envelope.content is Content.JSON
 
 
-def test_data_is_found_wherever_it_stands_among_the_members():
+def test_data_is_found_wherever_it_stands_among_the_members() -> None:
     members = [
         b'"specversion":"1.0"',
         b'"id":"1"',
@@ -64,11 +66,11 @@ def test_data_is_found_wherever_it_stands_among_the_members():
         assert envelope.attributes == {"specversion": "1.0", "id": "1", "source": "/s", "type": "t"}
 
 
-def test_slices_are_right_after_characters_of_several_bytes():
-    raw = (
+def test_slices_are_right_after_characters_of_several_bytes() -> None:
+    text = (
         '{"subject":"größe 😀","specversion":"1.0","id":"é","source":"/s","data":["ü😀"],"type":"t","y":"ß"}'
     )
-    raw = raw.encode()
+    raw = text.encode()
     envelope = parse_structured(raw)
     assert envelope.body == '["ü😀"]'.encode()
     assert envelope.data() == ["ü😀"]
@@ -118,7 +120,7 @@ def test_slices_are_right_after_characters_of_several_bytes():
         b"[" * 100_000,
     ],
 )
-def test_what_is_not_strict_json_is_refused_as_such(raw):
+def test_what_is_not_strict_json_is_refused_as_such(raw: bytes) -> None:
     for parse in (parse_structured, lambda raw: parse_batch(b"[" + raw + b"]", events_max=10)):
         if raw in {b"", b" "} and parse is not parse_structured:
             continue
@@ -128,7 +130,7 @@ def test_what_is_not_strict_json_is_refused_as_such(raw):
         assert len(str(caught.value)) < 300
 
 
-def test_depth_is_bounded_at_64_levels():
+def test_depth_is_bounded_at_64_levels() -> None:
     for opening, closing in ((b"[", b"]"), (b'{"a":', b"}")):
         assert parse_structured(with_data(opening * 64 + b"1" + closing * 64)).body is not None
         with pytest.raises(TooDeepError):
@@ -137,12 +139,12 @@ def test_depth_is_bounded_at_64_levels():
     assert parse_structured(with_data(b'"' + b"[" * 500 + b'"')).body is not None
 
 
-def test_syntax_errors_tell_line_and_column():
+def test_syntax_errors_tell_line_and_column() -> None:
     (problem,) = problems_of(b'{"specversion":"1.0",\n "id": oops}')
     assert (problem.pointer, "line 2 column 8" in problem.detail) == ("/id", True)
 
 
-def test_more_members_than_any_event_has_are_refused():
+def test_more_members_than_any_event_has_are_refused() -> None:
     for value in (b'"x"', b"1"):
         extensions = b",".join(b'"e%d":%s' % (number, value) for number in range(2000))
         with pytest.raises(MalformedJsonError):
@@ -150,7 +152,7 @@ def test_more_members_than_any_event_has_are_refused():
 
 
 @pytest.mark.parametrize("data", [b"{}", b"[1]", b"1", b"true", b"null"])
-def test_data_under_a_type_other_than_json_must_be_text(data):
+def test_data_under_a_type_other_than_json_must_be_text(data: Any) -> None:
     raw = with_data(data)[:-1] + b',"datacontenttype":"application/xml"}'
     assert [problem.pointer for problem in problems_of(raw)] == ["/data"]
 
@@ -158,7 +160,7 @@ def test_data_under_a_type_other_than_json_must_be_text(data):
 @pytest.mark.parametrize(
     "declared", ["json", "a/", "/b", "a/b;c", "a/b c", "ä/b", "a/b; c=\u20ac", "a" * 2000 + "/b"]
 )
-def test_a_content_type_that_is_no_media_type_is_refused(declared):
+def test_a_content_type_that_is_no_media_type_is_refused(declared: str) -> None:
     raw = json.dumps(json.loads(EVENT) | {"datacontenttype": declared, "data": "x"}).encode()
     assert [problem.pointer for problem in problems_of(raw)] == ["/datacontenttype"]
 
@@ -167,7 +169,7 @@ def test_a_content_type_that_is_no_media_type_is_refused(declared):
     "source",
     ["/s p", "a:b c", "ü", "http://[::1", "%", "%4", "%zz", "1a:b", "//h:x", "a\\b", "<x>", "//[x y]"],
 )
-def test_a_source_that_is_no_uri_reference_is_refused(source):
+def test_a_source_that_is_no_uri_reference_is_refused(source: str) -> None:
     raw = json.dumps(json.loads(EVENT) | {"source": source}).encode()
     assert [problem.pointer for problem in problems_of(raw)] == ["/source"]
 
@@ -192,23 +194,23 @@ def test_a_source_that_is_no_uri_reference_is_refused(source):
         "//",
     ],
 )
-def test_every_kind_of_uri_reference_is_a_source(source):
+def test_every_kind_of_uri_reference_is_a_source(source: str) -> None:
     assert parse_structured(json.dumps(json.loads(EVENT) | {"source": source}).encode()).source == source
 
 
-def test_a_batch_keeps_each_members_bytes():
+def test_a_batch_keeps_each_members_bytes() -> None:
     members = [EVENT, b'{ "data":1 ,' + EVENT[1:], with_data(b'{"\xc3\xbc":  1}')]
     assert [envelope.raw for envelope in parse_batch(to_batch(members), events_max=3)] == members
     assert parse_batch(b" [ ] ", events_max=0) == []
     assert to_batch([]) == b"[]"
 
 
-def test_a_batch_longer_than_allowed_is_told_apart():
+def test_a_batch_longer_than_allowed_is_told_apart() -> None:
     with pytest.raises(BatchTooLongError):
         parse_batch(to_batch([EVENT] * 4), events_max=3)
 
 
-def test_a_batch_tells_the_problems_of_every_member():
+def test_a_batch_tells_the_problems_of_every_member() -> None:
     raw = to_batch([EVENT, b'{"id":""}', with_data(b"1"), EVENT.replace(b'"/s"', b'" "')])
     with pytest.raises(EnvelopeError) as caught:
         parse_batch(raw, events_max=9)
@@ -231,12 +233,12 @@ def test_a_batch_tells_the_problems_of_every_member():
         b"",
     ],
 )
-def test_what_is_no_batch_is_refused(raw):
+def test_what_is_no_batch_is_refused(raw: bytes) -> None:
     with pytest.raises(MalformedJsonError):
         parse_batch(raw, events_max=9)
 
 
-def test_dataschema_is_spliced_in_where_there_is_none():
+def test_dataschema_is_spliced_in_where_there_is_none() -> None:
     raw = with_data(b'{"a": 1}')[:-1] + b',"datacontenttype":"application/json" }\n'
     envelope = parse_structured(raw)
     assert to_structured(envelope) is raw
@@ -248,7 +250,7 @@ def test_dataschema_is_spliced_in_where_there_is_none():
 
 
 @pytest.mark.parametrize("name", [b'"dataschema"', b'"data\\u0073chema"'])
-def test_a_null_dataschema_makes_room_for_the_one_added(name):
+def test_a_null_dataschema_makes_room_for_the_one_added(name: bytes) -> None:
     raw = b'{"subject":"a b",' + name + b': null, "data": [1,  2],' + EVENT[1:]
     written = to_structured(parse_structured(raw), dataschema="https://x/y")
     again = parse_structured(written)
@@ -256,7 +258,7 @@ def test_a_null_dataschema_makes_room_for_the_one_added(name):
     assert b"null" not in written
 
 
-def test_equal_envelopes_have_equal_bytes():
+def test_equal_envelopes_have_equal_bytes() -> None:
     assert parse_structured(EVENT) == parse_structured(EVENT)
     assert parse_structured(EVENT) != parse_structured(EVENT + b" ")
     assert len({parse_structured(EVENT), parse_structured(EVENT)}) == 1
