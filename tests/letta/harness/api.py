@@ -1,0 +1,119 @@
+"""Letta's REST API, as the driver of the tests uses it: the standard library and nothing else."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+# `/messages` streams only to a caller that looks like an SDK of this version or later.
+SDK = {"X-Stainless-Package-Version": "1.7.12", "User-Agent": "letta-client/1.7.12"}
+PAGE = 100
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status and body of one answer; `json` parses it."""
+
+    status: int
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    def ok(self) -> Any:
+        """The parsed body of a success; anything else is an assertion with the server's own words."""
+        assert 200 <= self.status < 300, f"{self.status}: {self.text[:2000]}"
+        return json.loads(self.text) if self.text else None
+
+
+class Letta:
+    """A client of one server."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: Mapping[str, str] = {},
+        timeout_s: float = 60,
+    ) -> Answer:
+        request = urllib.request.Request(
+            self.url + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json", **headers},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=timeout_s) as answer:
+                return Answer(answer.status, answer.read().decode())
+        except urllib.error.HTTPError as error:
+            return Answer(error.code, error.read().decode())
+
+    def get(self, path: str, **query: Any) -> Any:
+        return self.call("GET", f"{path}?{urlencode(query)}" if query else path).ok()
+
+    def pages(self, path: str, *, key: str = "id", **query: Any) -> Iterator[dict[str, Any]]:
+        """Every item of a list that pages by `after`."""
+        after: dict[str, str] = {}
+        while True:
+            page = self.get(path, limit=PAGE, order="asc", **query, **after)
+            yield from page
+            if len(page) < PAGE:
+                return
+            after = {"after": page[-1][key]}
+
+    def agent(self, name: str, **more: Any) -> dict[str, Any]:
+        """Create an agent; without `agent_type` it is of Letta's default type."""
+        blocks = [
+            {"label": "human", "value": "A tester."},
+            {"label": "persona", "value": "An agent under test."},
+        ]
+        body = {
+            "name": name,
+            "model": "openai-proxy/gpt-4o-mini",
+            "embedding": "openai/text-embedding-3-small",
+            "memory_blocks": blocks,
+        }
+        created: dict[str, Any] = self.call("POST", "/v1/agents/", {**body, **more}).ok()
+        return created
+
+    def tool(self, source: str) -> dict[str, Any]:
+        made: dict[str, Any] = self.call(
+            "PUT", "/v1/tools/", {"source_code": source, "source_type": "python"}
+        ).ok()
+        return made
+
+    def attach(self, agent: str, tool: str) -> Answer:
+        return self.call("PATCH", f"/v1/agents/{agent}/tools/attach/{tool}")
+
+    def detach(self, agent: str, tool: str) -> Answer:
+        return self.call("PATCH", f"/v1/agents/{agent}/tools/detach/{tool}")
+
+    def say(self, agent: str, text: str, **more: Any) -> Answer:
+        """A blocking message."""
+        return self.call("POST", f"/v1/agents/{agent}/messages", {"messages": [_user(text)], **more})
+
+    def stream(self, agent: str, text: str, **more: Any) -> Answer:
+        """A foreground stream, read to its end."""
+        return self.call("POST", f"/v1/agents/{agent}/messages/stream", {"messages": [_user(text)], **more})
+
+    def background_stream(self, agent: str, text: str, **more: Any) -> Answer:
+        """A stream whose run goes on without its reader, read to its end."""
+        body = {"messages": [_user(text)], "streaming": True, "background": True, **more}
+        return self.call("POST", f"/v1/agents/{agent}/messages", body, headers=SDK)
+
+    def start(self, agent: str, text: str, **more: Any) -> Answer:
+        """A run in the background; the answer is the run."""
+        return self.call("POST", f"/v1/agents/{agent}/messages/async", {"messages": [_user(text)], **more})
+
+
+def _user(text: str) -> dict[str, str]:
+    return {"role": "user", "content": text}
