@@ -94,20 +94,16 @@ class Drain:
             self._stats_file.close()
 
     async def _run(self) -> None:
-        self.bell.attach()
-        try:
-            while not self.bell.is_stopping:
-                try:
-                    if self._take_lock():
-                        await self._hold()
-                except Exception as error:  # noqa: BLE001 (whatever it is, it is tried again and Letta goes on)
-                    self._stats.report("drain", f"the drain failed and starts again: {error!r}")
-                finally:
-                    self._release_lock()
-                self._keep_house(None)
-                await self.bell.pause(STANDBY_S)
-        finally:
-            self.bell.detach()
+        while not self.bell.is_stopping:
+            try:
+                if self._take_lock():
+                    await self._hold()
+            except Exception as error:  # noqa: BLE001 (whatever it is, it is tried again and Letta goes on)
+                self._stats.report("drain", f"the drain failed and starts again: {error!r}")
+            finally:
+                self._release_lock()
+            self._keep_house(None)
+            self.bell.pause(STANDBY_S)
 
     async def _hold(self) -> None:
         # Imported here, in the thread: FastStream and redis take the better part of a second.

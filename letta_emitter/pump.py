@@ -64,7 +64,7 @@ class Pump:
             if self._connected:
                 backoff = BACKOFF_FIRST_S
                 self._connected = False
-            await self._bell.pause(backoff * random.uniform(0.5, 1.0))  # noqa: S311 (jitter, no secret)
+            self._bell.pause(backoff * random.uniform(0.5, 1.0))  # noqa: S311 (jitter, no secret)
             backoff = min(backoff * 2, BACKOFF_MAX_S)
 
     async def _publish_all(self, publisher: Publisher) -> None:
@@ -82,8 +82,8 @@ class Pump:
             if batch is None:
                 if self._bell.is_stopping:
                     return
-                if await self._bell.wait(POLL_S) and not self._bell.is_stopping:
-                    await self._bell.pause(LINGER_S)
+                if self._bell.wait(POLL_S) and not self._bell.is_stopping:
+                    self._bell.pause(LINGER_S)
                 continue
             if room < len(batch.records):
                 if self._bell.is_stopping:
@@ -119,7 +119,7 @@ class Pump:
             f"the stream {self._settings.stream} holds {length} entries and LETTA_EMITTER_STREAM_MAX is "
             f"{self._settings.stream_max}; events stay in the spool",
         )
-        await self._bell.pause(HOLD_S)
+        self._bell.pause(HOLD_S)
         return await publisher.length()
 
     def _report(self, error: Exception) -> None:

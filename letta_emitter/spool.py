@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from letta_emitter import frames
+from letta_emitter import frames, quick
 from letta_emitter.errors import EventTooLargeError, SpoolBusyError, SpoolFullError, SpoolUnwritableError
 from letta_emitter.folder import FILE_MODE, Folder, Position
 
@@ -25,6 +25,7 @@ SEGMENT_BYTES = 4 * 1024 * 1024
 _LOCK_PAUSE_S = 0.00005
 _REMEASURE_S = 0.05
 _REOPEN_S = 1.0
+_LOOK_EVERY_S = 0.25
 _SEQUENCE_MEMBER = b'{"sequence":"%020d",'
 _STAMP_BYTES_MAX = len(_SEQUENCE_MEMBER % 0)
 
@@ -73,6 +74,7 @@ class Spool:
         self._sequence = 0
         self._other_bytes = 0
         self._measured_at = 0.0
+        self._looked_at = 0.0
         self._reopen_at = 0.0
 
     def append(self, body: bytes, *, stamped: bool = False, wait_s: float = LOCK_WAIT_S) -> Appended:
@@ -121,7 +123,7 @@ class Spool:
                 continue
             finally:
                 if self._lock_descriptor >= 0:
-                    fcntl.flock(self._lock_descriptor, fcntl.LOCK_UN)
+                    quick.unlock(self._lock_descriptor)
             self._seal_side()
             return appended
         raise SpoolUnwritableError(f"the spool at {self.folder.path} is being replaced again and again")
@@ -138,26 +140,25 @@ class Spool:
         self._reopen_at = 0.0
 
     def _lock(self, deadline: float) -> bool:
-        while True:
-            try:
-                fcntl.flock(self._lock_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    return False
-                time.sleep(_LOCK_PAUSE_S)
-            else:
-                return True
+        while not quick.try_lock(self._lock_descriptor):
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_LOCK_PAUSE_S)
+        return True
 
     def _current(self) -> _File:
         """Return the active segment, up to date. The lock is held, so whatever is incomplete in it is torn."""
         active = self._active
         if active is None:
             active = self._open_last()
-        status = os.fstat(active.descriptor)
-        if status.st_nlink == 0:
-            raise _MovedError
-        if status.st_size != active.end:
-            self._catch_up(active, status.st_size)
+        now = time.monotonic()
+        if now - self._looked_at >= _LOOK_EVERY_S:
+            self._looked_at = now
+            if os.fstat(active.descriptor).st_nlink == 0 and not active.closed:
+                raise _MovedError
+        size = quick.size(active.descriptor)
+        if size != active.end:
+            self._catch_up(active, size)
         while active.closed:
             active = self._open_next(active)
         return active
@@ -174,12 +175,9 @@ class Spool:
         return self._use(active)
 
     def _open_next(self, closed: _File) -> _File:
-        number = closed.number + 1
-        try:
-            following = self._open(number)
-        except FileNotFoundError:
-            return self._create(number)
-        return self._use(following)
+        """Go on behind a closed segment. Others may be several ahead, and what they left may be gone already."""
+        later = [number for number in self.folder.segments() if number > closed.number]
+        return self._use(self._open(later[-1])) if later else self._create(closed.number + 1)
 
     def _open(self, number: int) -> _File:
         path = self.folder.segment(number)
@@ -277,7 +275,7 @@ class Spool:
 
     def _write(self, file: _File, frame: bytes) -> None:
         """Write a whole frame or nothing: what did not fit is cut off again."""
-        written = os.write(file.descriptor, frame)
+        written = quick.write(file.descriptor, frame)
         if written == len(frame):
             file.end += written
             return
