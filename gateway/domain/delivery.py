@@ -134,7 +134,7 @@ class DeliveryState:
     first_delivered_at_us: int | None = None
 
 
-class IllegalTransition(Exception):  # noqa: N818 - named as the thing it is
+class IllegalTransition(Exception):
     """An attempt that cannot follow the ones before it: the journal is damaged, or its writer is wrong."""
 
 

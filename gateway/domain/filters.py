@@ -65,6 +65,10 @@ class Filters:
         return [item.to_json() for item in self.items]
 
 
+EVERYTHING: Final = Filters()
+"""No filters at all."""
+
+
 @dataclass(frozen=True, slots=True)
 class IndexKeys:
     """What a router can look a selection up by: of each the values allowed, or None where any is.
@@ -91,7 +95,7 @@ class Selector:
 
     source: str | None = None
     types: tuple[str, ...] = ()
-    filters: Filters = Filters()
+    filters: Filters = EVERYTHING
     organization: str | None = None
     gateway_types: frozenset[str] = field(init=False, repr=False, compare=False)
     _types: frozenset[str] = field(init=False, repr=False, compare=False)

@@ -22,6 +22,7 @@ CURSOR_CHARS_MAX: Final = 1024
 _DELIVERY: Final = "dlv_"
 _ATTEMPT: Final = "att_"
 _SUBSCRIPTION: Final = "sub_"
+_QUARANTINE: Final = "qrn_"
 _FACT: Final = "fct_"
 _DELIVERY_CHARS: Final = len(_DELIVERY) + 36  # 22 bytes in base32 without padding
 _FACT_BYTES: Final = 20
@@ -74,6 +75,11 @@ def attempt_id(random: bytes) -> str:
 def subscription_id(random: bytes) -> str:
     """The id of a subscription from 16 random bytes."""
     return _SUBSCRIPTION + _random32(random)
+
+
+def quarantine_id(random: bytes) -> str:
+    """The id of a quarantined entry from 16 random bytes."""
+    return _QUARANTINE + _random32(random)
 
 
 def fact_id(subscription: str, kind: str, cause: str) -> str:

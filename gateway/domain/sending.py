@@ -41,7 +41,7 @@ _SENTENCES = {
 }
 
 
-class SinkRefused(Exception):  # noqa: N818 - a verdict that callers match on, not a fault
+class SinkRefused(Exception):
     """The egress guard refuses a sink. The text names the rule, never an address that a name resolved to."""
 
     def __init__(self, rule: SinkRule) -> None:

@@ -69,7 +69,7 @@ class Signer:
         return headers
 
 
-class BadSignature(Exception):  # noqa: N818 - the condition, read as a sentence: `raise BadSignature(...)`
+class BadSignature(Exception):
     """The request cannot be taken for one of the gateway's; the text says why and holds nothing secret."""
 
 

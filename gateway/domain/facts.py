@@ -1,0 +1,64 @@
+"""The gateway's own facts (SEMANTICS S1d): what it says in its own log, in its own words.
+
+A fact about a subscription carries its revision, its selection and the origin of its sink, and never the
+sink's full URL, a header or a credential. Ids are derived, so a crash between two writes cannot double a
+fact.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from gateway.domain.ids import fact_id
+from schemas import GATEWAY_TYPE_PREFIX, Envelope, build
+
+SUBSCRIPTION_CREATED: Final = "subscription.created"
+SUBSCRIPTION_UPDATED: Final = "subscription.updated"
+SUBSCRIPTION_PAUSED: Final = "subscription.paused"
+SUBSCRIPTION_RESUMED: Final = "subscription.resumed"
+SUBSCRIPTION_DISABLED: Final = "subscription.disabled"
+SUBSCRIPTION_DELETED: Final = "subscription.deleted"
+
+ABOUT_SUBSCRIPTIONS: Final = GATEWAY_TYPE_PREFIX + "subscription."
+"""What the type of every fact about a subscription begins with; its ``subject`` is the subscription's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A fact before it has a position. ``cause`` is what makes it happen once: a revision, an attempt, a command."""
+
+    kind: str
+    subject: str
+    cause: str
+    data: Mapping[str, object]
+
+    @property
+    def type(self) -> str:
+        """The CloudEvents type: under the prefix that nobody outside may use (S1b)."""
+        return GATEWAY_TYPE_PREFIX + self.kind
+
+    @property
+    def id(self) -> str:
+        """The derived id."""
+        return fact_id(self.subject, self.kind, self.cause)
+
+    def envelope(self, source: str, now_us: int) -> Envelope:
+        """The fact as a CloudEvent; ``source`` is the gateway's own."""
+        attributes = {
+            "specversion": "1.0",
+            "id": self.id,
+            "source": source,
+            "type": self.type,
+            "subject": self.subject,
+            "time": rfc3339(now_us),
+            "datacontenttype": "application/json",
+        }
+        return build(attributes, dict(self.data))
+
+
+def rfc3339(at_us: int) -> str:
+    """Microseconds since the Unix epoch as RFC 3339 in UTC."""
+    seconds, micros = divmod(at_us, 1_000_000)
+    moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros)
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,153 @@
+"""Reading where a subscription goes: sink, protocol, headers of the subscriber's own, credential.
+
+CloudEvents Subscriptions API, sections 3.2.1 to 3.2.3; CONFORMANCE 32 and 36. No problem repeats a secret.
+"""
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from gateway.domain.config_input import AVAILABLE
+from gateway.domain.members import Members, listed
+from gateway.domain.subscription import AccessToken
+from schemas import Problem
+from schemas.rfc3339 import is_timestamp
+
+SINK_CHARS_MAX: Final = 2048
+HEADERS_MAX: Final = 32
+HEADER_NAME_CHARS_MAX: Final = 128
+HEADER_CHARS_MAX: Final = 4096
+TOKEN_CHARS_MAX: Final = 8192
+
+RESERVED_HEADERS: Final = frozenset(
+    {
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "date",
+        "expect",
+        "host",
+        "http2-settings",
+        "keep-alive",
+        "te",
+        "traceparent",
+        "tracestate",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+    }
+)
+RESERVED_HEADER_PREFIXES: Final = ("ce-", "content-", "proxy-", "webhook-", "x-letta-")
+
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_HEADER_VALUE: Final = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?")
+_OAUTH2_MEMBERS: Final = ("tokenurl", "clientid", "clientsecret", "scope")
+_BEARER: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+_ELSEWHERE: Final = "is the gateway's own; it cannot be set here"
+
+
+def parse_sink(members: Members) -> str | None:
+    """The sink as text; whether it may be connected to is for the egress guard to say."""
+    if members.get("sink") is None:
+        members.fault(
+            "sink", f"must be given: the URL that events are posted to, 1 to {SINK_CHARS_MAX} characters"
+        )
+        return None
+    sink = members.text("sink", SINK_CHARS_MAX)
+    if sink is not None and sink.lower().startswith("pull:") and "pull" not in AVAILABLE["sink"]:
+        members.not_yet("sink", "a pull-only subscription", "give an http or https URL")
+    return sink
+
+
+def parse_protocol(members: Members) -> str:
+    """The protocol; HTTP, unless something else is asked for and available."""
+    value = members.get("protocol")
+    if value is not None and value not in AVAILABLE["protocol"]:
+        members.fault("protocol", f"unknown protocol; must be {listed(sorted(AVAILABLE['protocol']))}")
+    return "HTTP"
+
+
+def parse_headers(members: Members, problems: list[Problem]) -> Mapping[str, str]:
+    """The headers in `protocolsettings` (section 3.2.2.1 of the standard), none of them reserved."""
+    value = members.get("protocolsettings")
+    if value is None:
+        return MappingProxyType({})
+    settings = Members(value, members.at("protocolsettings"), problems, allowed=("headers", "method"))
+    if settings.get("method") not in {None, "POST"}:
+        settings.fault("method", "must be `POST`")
+    given = settings.get("headers")
+    if given is None:
+        return MappingProxyType({})
+    if not isinstance(given, dict) or len(given) > HEADERS_MAX:
+        settings.fault("headers", f"must be an object of at most {HEADERS_MAX} names and values")
+        return MappingProxyType({})
+    inside = Members(given, settings.at("headers"), problems, allowed=given)
+    seen: set[str] = set()
+    for name, text in given.items():
+        fault = _header_fault(name, text)
+        if fault is None and name.lower() in seen:
+            fault = "is there twice; names of headers have no case"
+        seen.add(name.lower())
+        if fault is not None:
+            inside.fault(name, fault)
+    return MappingProxyType({name: text for name, text in given.items() if isinstance(text, str)})
+
+
+def _header_fault(name: str, value: object) -> str | None:
+    """What is wrong with a subscriber's own header (RFC 9110, section 5); never repeats its value."""
+    lower = name.lower()
+    if len(name) > HEADER_NAME_CHARS_MAX or not _HEADER_NAME.fullmatch(name):
+        return f"the name of a header is a token of 1 to {HEADER_NAME_CHARS_MAX} characters"
+    if lower == "authorization":
+        return f"{_ELSEWHERE}: give a `sinkcredential`"
+    if lower in RESERVED_HEADERS or lower.startswith(RESERVED_HEADER_PREFIXES):
+        return _ELSEWHERE
+    if not isinstance(value, str) or len(value) > HEADER_CHARS_MAX or not _HEADER_VALUE.fullmatch(value):
+        return f"must be a string of 1 to {HEADER_CHARS_MAX} printable ASCII characters, no space at its ends"
+    return None
+
+
+def parse_credential(members: Members, problems: list[Problem]) -> AccessToken | None:
+    """The `sinkcredential` (section 3.2.3 of the standard)."""
+    value = members.get("sinkcredential")
+    if value is None:
+        return None
+    # The standard has spelled these names with and without capitals.
+    lower = {name.lower(): item for name, item in value.items()} if isinstance(value, dict) else value
+    credential = Members(
+        lower,
+        members.at("sinkcredential"),
+        problems,
+        allowed=("credentialtype", "accesstoken", "accesstokenexpiresutc", "accesstokentype"),
+        ignored=_OAUTH2_MEMBERS,
+    )
+    kind = credential.get("credentialtype")
+    if kind == "OAUTH2CLIENTCREDENTIALS" and kind not in AVAILABLE["sinkcredential"]:
+        credential.not_yet("credentialtype", f"`{kind}`", "use `ACCESSTOKEN`")
+    elif kind not in AVAILABLE["sinkcredential"]:
+        known = listed(sorted(AVAILABLE["sinkcredential"]))
+        credential.fault("credentialtype", f"unknown type of credential; must be {known}")
+    else:
+        return _access_token(credential)
+    return None
+
+
+def _access_token(credential: Members) -> AccessToken | None:
+    token = credential.get("accesstoken")
+    if not isinstance(token, str) or len(token) > TOKEN_CHARS_MAX or not _BEARER.fullmatch(token):
+        credential.fault(
+            "accesstoken",
+            f"must be a bearer token (RFC 6750) of 1 to {TOKEN_CHARS_MAX} characters; it is write-only, so a "
+            "replacement gives it again and a patch may leave it out",
+        )
+        token = ""
+    kind = credential.get("accesstokentype")
+    if kind is not None and (not isinstance(kind, str) or kind.lower() != "bearer"):
+        credential.fault("accesstokentype", "must be `bearer`")
+    expires = credential.get("accesstokenexpiresutc")
+    if expires is not None and not (isinstance(expires, str) and is_timestamp(expires)):
+        credential.fault("accesstokenexpiresutc", "must be an RFC 3339 time")
+        expires = None
+    return AccessToken(token, expires if isinstance(expires, str) else None)

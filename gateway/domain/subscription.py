@@ -1,0 +1,268 @@
+"""A subscription as it is asked for: what it selects, where it goes, and how.
+
+CloudEvents Subscriptions API, section 3.2.1, with the `config` of this gateway. Values only:
+`subscription_input.py` reads them from outside, and by then every one is checked.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final, Self, TypeAlias
+from urllib.parse import urlsplit
+
+from gateway.domain.filters import EVERYTHING, Filters, Selector, filters_from
+from schemas.rfc3339 import timestamp
+
+EVERY_ORGANIZATION: Final = "*"
+
+
+class Format(StrEnum):
+    """How an event is put into a POST."""
+
+    BINARY = "binary"
+    STRUCTURED = "structured"
+    BATCH = "batch"
+
+
+class Ordering(StrEnum):
+    """What order is promised (S4)."""
+
+    NONE = "none"
+    PARTITIONKEY = "partitionkey"
+
+
+class Payload(StrEnum):
+    """Whether the data goes along (S11d)."""
+
+    FULL = "full"
+    THIN = "thin"
+
+
+class Signing(StrEnum):
+    """Which Standard Webhooks signatures are made."""
+
+    V1 = "v1"
+    V1A = "v1a"
+
+
+class Handshake(StrEnum):
+    """Whether the sink must agree first (CONFORMANCE 29)."""
+
+    OFF = "off"
+    REQUIRED = "required"
+
+
+class StartAt(StrEnum):
+    """Where a stream begins, if neither at a position nor at a time."""
+
+    NOW = "now"
+    BEGINNING = "beginning"
+
+
+Start: TypeAlias = StartAt | int | datetime
+"""`now`, `beginning`, a position in the log, or a moment with its offset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """How the stream is delivered. None stands for the gateway's default."""
+
+    format: Format = Format.BINARY
+    batch_events_max: int | None = None
+    batch_bytes_max: int | None = None
+    batch_age_s: float | None = None
+    ordering: Ordering = Ordering.NONE
+    payload: Payload = Payload.FULL
+    signing: tuple[Signing, ...] = (Signing.V1,)
+    max_concurrency: int | None = None
+    max_per_second: float | None = None
+    timeout_s: float | None = None
+    retry: tuple[float, ...] | None = None
+    start: Start = StartAt.NOW
+    handshake: Handshake = Handshake.OFF
+
+    def to_json(self) -> dict[str, object]:
+        """As in the resource; what is left to the gateway's default is left out."""
+        members: dict[str, object] = {
+            "format": self.format.value,
+            "batch_events_max": self.batch_events_max,
+            "batch_bytes_max": self.batch_bytes_max,
+            "batch_age_s": self.batch_age_s,
+            "ordering": self.ordering.value,
+            "payload": self.payload.value,
+            "signing": [one.value for one in self.signing],
+            "max_concurrency": self.max_concurrency,
+            "max_per_second": self.max_per_second,
+            "timeout_s": self.timeout_s,
+            "retry": None if self.retry is None else list(self.retry),
+            "start": start_to_json(self.start),
+            "handshake": self.handshake.value,
+        }
+        return _present(members)
+
+    @classmethod
+    def from_json(cls, members: Mapping[str, Any]) -> Self:
+        """What `to_json` wrote."""
+        retry = members.get("retry")
+        return cls(
+            format=Format(members["format"]),
+            batch_events_max=members.get("batch_events_max"),
+            batch_bytes_max=members.get("batch_bytes_max"),
+            batch_age_s=members.get("batch_age_s"),
+            ordering=Ordering(members["ordering"]),
+            payload=Payload(members["payload"]),
+            signing=tuple(Signing(one) for one in members["signing"]),
+            max_concurrency=members.get("max_concurrency"),
+            max_per_second=members.get("max_per_second"),
+            timeout_s=members.get("timeout_s"),
+            retry=None if retry is None else tuple(retry),
+            start=start_from_json(members["start"]),
+            handshake=Handshake(members["handshake"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A bearer token for the sink: it shows in no repr, and leaves in the `Authorization` header alone.
+
+    `expires_utc` is the subscriber's own note, kept as given: a token that has run out shows as 401 and is
+    retried.
+    """
+
+    token: str = field(repr=False)
+    expires_utc: str | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """As in the resource, the token included: for the vault only."""
+        return _present({**self.view(), "accesstoken": self.token})
+
+    def view(self) -> dict[str, object]:
+        """What may be shown: everything but the token (CONFORMANCE 36)."""
+        return _present({"credentialtype": "ACCESSTOKEN", "accesstokenexpiresutc": self.expires_utc})
+
+
+def _none() -> Mapping[str, str]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionSpec:
+    """What a subscriber asked for, at one revision.
+
+    Organization and signing secret belong to the subscription itself and not to a revision, so they are not
+    here.
+    """
+
+    sink: str = field(repr=False)
+    source: str | None = None
+    types: tuple[str, ...] = ()
+    filters: Filters = EVERYTHING
+    config: Config = Config()
+    protocol: str = "HTTP"
+    headers: Mapping[str, str] = field(default_factory=_none, repr=False)
+    credential: AccessToken | None = None
+    name: str | None = None
+    description: str | None = None
+    labels: Mapping[str, str] = field(default_factory=_none)
+
+    @property
+    def bearer_token(self) -> str | None:
+        """The token for the `Authorization` header; None: there is none."""
+        return None if self.credential is None else self.credential.token
+
+    def selector(self, organization: str) -> Selector:
+        """What it selects, within its organization (S11a)."""
+        return selector_from(self.selection_json(), organization)
+
+    def selection_json(self) -> dict[str, object]:
+        """The part that decides what it gets, as a fact carries it (S1d); `selector_from` reads it."""
+        return {"source": self.source, "types": list(self.types), "filters": self.filters.to_json()}
+
+    def to_json(self) -> dict[str, object]:
+        """The resource whole, credential included: for the vault, and to merge a patch into."""
+        credential = None if self.credential is None else self.credential.to_json()
+        return self._resource(credential)
+
+    def view(self) -> dict[str, object]:
+        """The resource as it may be shown: without what is write-only."""
+        credential = None if self.credential is None else self.credential.view()
+        return self._resource(credential)
+
+    @classmethod
+    def from_json(cls, members: Mapping[str, Any]) -> Self:
+        """What `to_json` wrote."""
+        credential = members.get("sinkcredential")
+        return cls(
+            sink=members["sink"],
+            source=members.get("source"),
+            types=tuple(members.get("types", ())),
+            filters=filters_from(members.get("filters", [])),
+            config=Config.from_json(members["config"]),
+            protocol=members["protocol"],
+            headers=MappingProxyType(dict(members.get("protocolsettings", {}).get("headers", {}))),
+            credential=None
+            if credential is None
+            else AccessToken(credential["accesstoken"], credential.get("accesstokenexpiresutc")),
+            name=members.get("name"),
+            description=members.get("description"),
+            labels=MappingProxyType(dict(members.get("labels", {}))),
+        )
+
+    def _resource(self, credential: Mapping[str, object] | None) -> dict[str, object]:
+        members: dict[str, object] = {
+            "name": self.name,
+            "description": self.description,
+            "labels": dict(self.labels) or None,
+            "source": self.source,
+            "types": list(self.types) or None,
+            "filters": self.filters.to_json() or None,
+            "sink": self.sink,
+            "sinkcredential": credential,
+            "protocol": self.protocol,
+            "protocolsettings": {"headers": dict(self.headers)} if self.headers else None,
+            "config": self.config.to_json(),
+        }
+        return _present(members)
+
+
+def selector_from(selection: Mapping[str, Any], organization: str) -> Selector:
+    """The selection that `SubscriptionSpec.selection_json` wrote; organization `*` means all of them."""
+    return Selector(
+        source=selection["source"],
+        types=tuple(selection["types"]),
+        filters=filters_from(selection["filters"]),
+        organization=None if organization == EVERY_ORGANIZATION else organization,
+    )
+
+
+def sink_origin(sink: str) -> str:
+    """Scheme, host and port of a sink: as much of it as a fact may carry (S1d). Empty where it is no URL."""
+    try:
+        parts = urlsplit(sink)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return ""
+    if not parts.scheme or not host:
+        return ""
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}" + ("" if port is None else f":{port}")
+
+
+def start_to_json(start: Start) -> str | int:
+    """A start as it is written."""
+    if isinstance(start, datetime):
+        return timestamp(start)
+    return start.value if isinstance(start, StartAt) else start
+
+
+def start_from_json(value: str | int) -> Start:
+    """A start as it is written; raises ValueError for another text."""
+    if isinstance(value, int):
+        return value
+    return StartAt(value) if value in set(StartAt) else datetime.fromisoformat(value)
+
+
+def _present(members: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in members.items() if value is not None}

@@ -1,0 +1,368 @@
+"""What the flows need from the outside, declared by the flows: protocols and the records that cross them.
+
+An adapter implements a protocol; a flow never knows which one. Times are integers, microseconds since the
+Unix epoch, UTC (``_us``); positions count from 1, and 0 stands before the first row.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from gateway.domain.delivery import Decision
+from gateway.domain.filters import Selector
+from gateway.domain.lane import PendingDelivery
+from gateway.domain.sending import Answer, OutboundRequest
+from gateway.domain.subscription import SubscriptionSpec
+
+
+class Kind(StrEnum):
+    """Who said it (S1b): an event came in, a fact is the gateway's own."""
+
+    EVENT = "event"
+    FACT = "fact"
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """What was admitted and is to be appended: the envelope as received and the columns it is searched by."""
+
+    type: str
+    source: str
+    id: str
+    envelope: bytes
+    subject: str | None = None
+    organization: str | None = None
+    agent_id: str | None = None
+    run_id: str | None = None
+    trace_id: str | None = None
+    redriven_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewQuarantine:
+    """What cannot be admitted, whole, with a reason (S7b). ``(origin, entry_id)`` is recorded once."""
+
+    origin: str
+    entry_id: str
+    reason: str
+    problems: Sequence[Mapping[str, str]]
+    payload: bytes
+    organization: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where one entry stands in the log; for a duplicate, where the original stands (S7c)."""
+
+    position: int
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the log. ``envelope`` is None once erased (S8b)."""
+
+    position: int
+    kind: Kind
+    type: str
+    source: str
+    id: str
+    organization: str | None
+    appended_at_us: int
+    row_hash: bytes
+    envelope: bytes | None
+    addressee: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of the log."""
+
+    position: int
+    appended_at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventQuery:
+    """Which entries a list shows. ``organization`` None means all of them (an administrator's view)."""
+
+    organization: str | None = None
+    types: Sequence[str] = ()
+    source: str | None = None
+    subject: str | None = None
+    agent_id: str | None = None
+    organization_id: str | None = None
+    run_id: str | None = None
+    trace_id: str | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+    ascending: bool = False
+    after: int | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineRecord:
+    """An entry of the quarantine."""
+
+    id: str
+    received_at_us: int
+    origin: str
+    entry_id: str
+    organization: str | None
+    reason: str
+    problems: Sequence[Mapping[str, str]]
+    payload: bytes
+    state: str
+    position: int | None
+
+
+class EventLog(Protocol):
+    """The append-only log and what stands beside it in the same transaction: deduplication and quarantine."""
+
+    async def append(
+        self, entries: Sequence[NewEntry], quarantine: Sequence[NewQuarantine] = ()
+    ) -> Sequence[Appended]:
+        """Append all or nothing, in order, in one transaction; answers in input order."""
+        ...
+
+    async def head(self) -> Head:
+        """The last position that is committed."""
+        ...
+
+    async def read(self, after: int, limit: int) -> Sequence[Entry]:
+        """Up to ``limit`` entries that follow ``after``, in log order."""
+        ...
+
+    async def get(self, position: int) -> Entry | None:
+        """One entry."""
+        ...
+
+    async def search(self, query: EventQuery) -> Sequence[Entry]:
+        """A page of entries; gateway facts only where ``types`` names them."""
+        ...
+
+    async def position_at(self, at_us: int) -> int:
+        """The last position that was appended before ``at_us`` (0: none)."""
+        ...
+
+
+class SubscriptionState(StrEnum):
+    """What a subscription does now."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    DISABLED = "disabled"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """The selection in force behind ``position`` (S3d)."""
+
+    revision: int
+    position: int
+    selector: Selector
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionRecord:
+    """A subscription as it is now, with the history of its selection."""
+
+    number: int
+    id: str
+    organization: str
+    privileged: bool
+    state: SubscriptionState
+    revision: int
+    created_at_us: int
+    updated_at_us: int
+    created_position: int
+    start_position: int
+    cursor: int
+    live: bool
+    pending: int
+    spec: SubscriptionSpec = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
+    revisions: tuple[Revision, ...] = ()
+
+    def selector_at(self, position: int) -> Selector:
+        """The selection in force at a position; before the first revision, the first (S3d)."""
+        for revision in reversed(self.revisions):
+            if revision.position < position:
+                return revision.selector
+        return self.revisions[0].selector
+
+
+class Subscriptions(Protocol):
+    """The commands on subscriptions: each one a fact, the vault and the projection in one transaction (S1d)."""
+
+    async def create(
+        self,
+        spec: SubscriptionSpec,
+        *,
+        organization: str,
+        privileged: bool,
+        secret: str,
+    ) -> SubscriptionRecord:
+        """Make a subscription; its start is resolved to a position in the same transaction."""
+        ...
+
+    async def update(
+        self, number: int, spec: SubscriptionSpec, *, unchanged_since_us: int | None = None
+    ) -> SubscriptionRecord:
+        """Replace it by a new revision. Raises ``PreconditionFailed`` if it was changed since the given moment."""
+        ...
+
+    async def set_state(
+        self,
+        number: int,
+        state: SubscriptionState,
+        *,
+        cause: str,
+        revision: int | None = None,
+        skip: bool = False,
+    ) -> SubscriptionRecord:
+        """Pause, resume or disable; ``skip`` moves the cursor to the head. The same state again changes nothing.
+
+        Raises ``PreconditionFailed`` if ``revision`` is given and no longer the present one (S3f).
+        """
+        ...
+
+    async def delete(self, number: int, *, unchanged_since_us: int | None = None) -> None:
+        """Drop cursor, pending and secrets; attempts stay until retention (S3h)."""
+        ...
+
+    async def get(self, subscription_id: str) -> SubscriptionRecord | None:
+        """One that is not deleted, by its id."""
+        ...
+
+    async def by_number(self, number: int) -> SubscriptionRecord | None:
+        """One that is not deleted, by its number."""
+        ...
+
+    async def page(self, *, organization: str | None, after: int, limit: int) -> Sequence[SubscriptionRecord]:
+        """Those of an organization (None: all), in order of creation, behind number ``after``."""
+        ...
+
+    async def ids(self, numbers: Sequence[int]) -> Mapping[int, tuple[str, str]]:
+        """Id and organization of these numbers, deleted ones too: their attempts are still to be read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One settlement (S3b), as it is journaled."""
+
+    id: str
+    number: int
+    position: int
+    hash6: bytes
+    attempt: int
+    round: int
+    cause: str
+    decision: Decision
+    counts: bool
+    started_at_us: int
+    duration_us: int
+    revision: int
+    trace_id: str
+    span_id: str
+    error_class: str | None = None
+    detail: str | None = None
+    status: int | None = None
+    next_at_us: int | None = None
+    response_headers: Sequence[tuple[str, str]] = ()
+    response_body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class CursorUpdate:
+    """How far one stream has been dispatched, and whether it follows the router."""
+
+    number: int
+    cursor: int
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JournalBatch:
+    """Outcomes, pending deliveries, cursors and the router's position: one transaction (S2c)."""
+
+    attempts: Sequence[AttemptRecord]
+    pending: Sequence[PendingDelivery]
+    settled: Sequence[tuple[int, int]]
+    cursors: Sequence[CursorUpdate]
+    routed: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryQuery:
+    """Which attempts a list of deliveries reads."""
+
+    number: int | None = None
+    position: int | None = None
+    before_seq: int | None = None
+    limit: int = 50
+
+
+class Deliveries(Protocol):
+    """Attempts (truth), and the cursors and pending deliveries derived from them."""
+
+    async def commit(self, batch: JournalBatch) -> None:
+        """Write it all or nothing."""
+        ...
+
+    async def routed(self) -> int:
+        """Where the router may restart (S2b)."""
+        ...
+
+    async def in_flight(self) -> Sequence[PendingDelivery]:
+        """What had been started and not settled when the process before this one ended."""
+        ...
+
+    async def due(self, until_us: int, limit: int) -> Sequence[PendingDelivery]:
+        """Waiting deliveries that are due until then, the earliest first."""
+        ...
+
+    async def attempts(self, number: int, position: int) -> Sequence[AttemptRecord]:
+        """The attempts of one delivery, in order."""
+        ...
+
+    async def attempts_at(self, position: int) -> Sequence[AttemptRecord]:
+        """The attempts of every delivery of one event."""
+        ...
+
+    async def pending_at(self, position: int) -> Sequence[PendingDelivery]:
+        """The deliveries of one event that are not terminal."""
+        ...
+
+
+class Quarantine(Protocol):
+    """What could not be admitted."""
+
+    async def page(
+        self, *, organization: str | None, before: tuple[int, str] | None, limit: int
+    ) -> Sequence[QuarantineRecord]:
+        """The newest first, from behind a record's time (microseconds) and id."""
+        ...
+
+    async def get(self, quarantine_id: str) -> QuarantineRecord | None:
+        """One record."""
+        ...
+
+
+class Sender(Protocol):
+    """POSTs to a sink. Raises ``SendError`` of a closed set of kinds, never another error."""
+
+    async def send(self, request: OutboundRequest) -> Answer:
+        """One attempt, whole, within the request's time."""
+        ...
+
+
+Now = Callable[[], int]
+"""The wall clock: microseconds since the Unix epoch."""
+
+Random = Callable[[int], bytes]
+"""That many random bytes."""
