@@ -1,0 +1,263 @@
+"""The Redis stream, read by a FastStream batch subscriber with the rules of S7 around it.
+
+What FastStream leaves open and is closed here (docs/decisions/0003-redis-stream.md): the group begins at the
+first entry; entries that an earlier process, or a lost connection, left pending are taken before anything
+newer, so log order is stream order; a stream or group that was deleted is made again; trimming goes only up
+to what is appended.
+"""
+
+import contextlib
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import anyio
+from faststream import AckPolicy
+from faststream.redis import RedisBroker, RedisStreamMessage, StreamSub
+from faststream.redis.message import FAKE_CONSUMER, RedisBatchStreamMessage
+from faststream.redis.parser import BinaryMessageFormatV1
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+_LOGGER = logging.getLogger(__name__)
+_GROUP = "letta-gateway"
+_CONSUMER = "ingest"
+_BATCH = 500
+_POLL_MS = 500
+_CHECK_S = 1.0
+_RETRY_S = 0.5
+_STOP_S = 5.0
+_DATA_FIELD = b"__data__"
+_EVENT_FIELDS = (b"event", b"cloudevent", b"data")
+
+
+@dataclass(frozen=True, slots=True)
+class RawEntry:
+    """One entry of the stream: its id, the bytes of the event where a field holds them, and all of it."""
+
+    id: str
+    event: bytes | None
+    raw: bytes
+
+
+class Take(Protocol):
+    """Makes a batch durable; returns only when it is."""
+
+    def __call__(self, batch: Sequence[RawEntry], /) -> Awaitable[None]:
+        """Return once every entry is in the log or in quarantine."""
+        ...
+
+
+def event_bytes(fields: Mapping[bytes, bytes]) -> bytes | None:
+    """The event in an entry: FastStream's frame, the one field, or a field named for it.
+
+    FastStream's own parser takes a plain structured event with string ``data`` for its old JSON frame and
+    drops the envelope, so a frame is opened only where its magic number stands.
+    """
+    value = fields.get(_DATA_FIELD)
+    if value is None and len(fields) == 1:
+        value = next(iter(fields.values()))
+    for name in _EVENT_FIELDS:
+        value = fields.get(name) if value is None else value
+    if value is not None and value.startswith(BinaryMessageFormatV1.IDENTITY_HEADER):
+        return BinaryMessageFormatV1.parse(value)[0]
+    return value
+
+
+def _raw_entry(entry_id: bytes, fields: Mapping[bytes, bytes] | None) -> RawEntry:
+    fields = fields or {}
+    everything = {
+        name.decode("utf-8", "backslashreplace"): value.decode("utf-8", "backslashreplace")
+        for name, value in fields.items()
+    }
+    event = event_bytes(fields)
+    return RawEntry(entry_id.decode(), event, event if event is not None else json.dumps(everything).encode())
+
+
+class RedisStreamReader:
+    """Reads one stream as its one active consumer and hands over batches in stream order."""
+
+    def __init__(self, url: str, stream: str, take: Take) -> None:
+        self._url = url
+        self._stream = stream
+        self._take = take
+        self._lock = anyio.Lock()
+        self._client: Redis = Redis.from_url(
+            url,
+            retry=Retry(ExponentialWithJitterBackoff(cap=1.0, base=0.05), 3),
+            retry_on_error=[RedisConnectionError, RedisTimeoutError],
+            health_check_interval=10,
+        )
+        self._healthy = False
+
+    @property
+    def healthy(self) -> bool:
+        """Whether Redis answered lately and the stream is being read."""
+        return self._healthy
+
+    async def run(self) -> None:
+        """Read until cancelled. Redis may go, come back, or come back empty."""
+        try:
+            while True:
+                try:
+                    await self._read_until_broken()
+                except (RedisError, OSError) as error:
+                    self._healthy = False
+                    _LOGGER.warning("Redis is not readable, trying again: %s", error)
+                await anyio.sleep(_RETRY_S)
+        finally:
+            self._healthy = False
+            await self._client.aclose()
+
+    async def _read_until_broken(self) -> None:
+        await self._ensure_group()
+        async with self._lock:
+            await self._drain_own(until=None)
+        broker = RedisBroker(
+            self._url,
+            retry=Retry(ExponentialWithJitterBackoff(cap=1.0, base=0.05), 3),
+            retry_on_error=[RedisConnectionError, RedisTimeoutError],
+            logger=_LOGGER,
+            log_level=logging.DEBUG,
+            graceful_timeout=None,
+        )
+        subscriber = broker.subscriber(
+            stream=StreamSub(
+                self._stream,
+                group=_GROUP,
+                consumer=_CONSUMER,
+                batch=True,
+                max_records=_BATCH,
+                polling_interval=_POLL_MS,
+                last_id=">",
+            ),
+            parser=_as_it_is,
+            decoder=_no_decoding,
+            ack_policy=AckPolicy.MANUAL,
+            title="ingest",
+        )
+        subscriber(self._on_batch)
+        try:
+            await broker.start()
+            self._healthy = True
+            while subscriber.running:
+                await anyio.sleep(_CHECK_S)
+                await self._look_after()
+        finally:
+            self._healthy = False
+            # Not in the middle of a batch, if that ends soon: what has been appended is acknowledged.
+            with anyio.move_on_after(_STOP_S, shield=True):
+                async with self._lock:
+                    with contextlib.suppress(RedisError, OSError):
+                        await broker.stop()
+
+    async def _on_batch(self, message: RedisStreamMessage) -> None:
+        raw: Any = message.raw_message
+        entries = [
+            _raw_entry(entry_id, fields)
+            for entry_id, fields in zip(raw["message_ids"], raw["data"], strict=True)
+        ]
+        async with self._lock:
+            await self._repeat(lambda: self._drain_own(until=entries[0].id))
+            await self._take(entries)
+            await self._repeat(lambda: self._done(entries))
+
+    async def _look_after(self) -> None:
+        """Between batches: take what a lost connection left behind; fail where stream or group is gone."""
+        if self._lock.statistics().locked:
+            return
+        async with self._lock:
+            await self._drain_own(until=None)
+
+    async def _drain_own(self, until: str | None) -> None:
+        """Take this consumer's own pending entries that are older than ``until``, oldest first (S7a)."""
+        while True:
+            found: Any = await self._client.xreadgroup(_GROUP, _CONSUMER, {self._stream: "0"}, count=_BATCH)
+            items = _items(found)
+            entries = [_raw_entry(entry_id, fields) for entry_id, fields in items]
+            if until is not None:
+                entries = [entry for entry in entries if _order(entry.id) < _order(until)]
+            if not entries:
+                return
+            # An entry that was deleted from the stream comes back without fields: nothing is left to take.
+            fieldless = {entry_id.decode() for entry_id, fields in items if fields is None}
+            kept = [entry for entry in entries if entry.id not in fieldless]
+            if kept:
+                await self._take(kept)
+            await self._done(entries)
+
+    async def _done(self, entries: Sequence[RawEntry]) -> None:
+        """Acknowledge what is appended, and trim the stream behind it, never by length."""
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.xack(self._stream, _GROUP, *[entry.id for entry in entries])
+            pipe.xtrim(self._stream, minid=_after(entries[-1].id), approximate=True)
+            await pipe.execute()
+
+    async def _repeat(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do it again until Redis has it: a handler that raises would leave its batch pending for ever.
+
+        A group that is gone needs no acknowledgement: it is made again from the stream's first entry, and
+        what was appended already is recognised by source and id.
+        """
+        while True:
+            try:
+                await work()
+            except ResponseError as error:
+                _LOGGER.warning("the stream's group is gone: %s", error)
+                return
+            except (RedisError, OSError) as error:
+                self._healthy = False
+                _LOGGER.warning("Redis is away, the batch waits: %s", error)
+                await anyio.sleep(_RETRY_S)
+            else:
+                self._healthy = True
+                return
+
+    async def _ensure_group(self) -> None:
+        try:
+            await self._client.xgroup_create(self._stream, _GROUP, id="0", mkstream=True)
+        except ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
+
+
+def _items(found: Any) -> list[tuple[bytes, Mapping[bytes, bytes] | None]]:  # noqa: ANN401 - two protocol versions
+    """The entries in an XREADGROUP answer: a list under RESP2, a mapping under RESP3."""
+    if not found:
+        return []
+    if isinstance(found, dict):
+        return [item for lists in found.values() for part in lists for item in part]
+    return list(found[0][1])
+
+
+def _order(entry_id: str) -> tuple[int, int]:
+    milliseconds, _, number = entry_id.partition("-")
+    return int(milliseconds), int(number)
+
+
+def _after(entry_id: str) -> str:
+    milliseconds, number = _order(entry_id)
+    return f"{milliseconds}-{number + 1}"
+
+
+async def _as_it_is(message: Any) -> RedisBatchStreamMessage:  # noqa: ANN401 - FastStream's raw dictionary
+    return RedisBatchStreamMessage(
+        raw_message=message,
+        body=b"",
+        headers={},
+        correlation_id="",
+        message_id="",
+        # Acknowledged by hand: FastStream needs neither its own consumer nor the group for that.
+        consumer=FAKE_CONSUMER,
+        group=None,
+    )
+
+
+async def _no_decoding(message: RedisStreamMessage) -> bytes:
+    return message.body

@@ -1,0 +1,1 @@
+"""The log, the attempts, the vault and their projections in SQL: one code path for every database."""

@@ -1,0 +1,210 @@
+"""Attempts, cursors and pending deliveries in SQL: what the journal writes, and what is read from it."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+
+from gateway.adapters.sql.engine import Database
+from gateway.adapters.sql.models import Attempt, DeliveryCursor, Pending, Shard
+from gateway.domain.delivery import Decision
+from gateway.domain.lane import PendingDelivery
+from gateway.ports import AttemptRecord, CursorUpdate, JournalBatch
+
+_ATTEMPT = Attempt.__table__  # type: ignore[attr-defined]
+_PENDING = Pending.__table__  # type: ignore[attr-defined]
+_CURSOR = DeliveryCursor.__table__  # type: ignore[attr-defined]
+_SHARD = Shard.__table__  # type: ignore[attr-defined]
+SHARDS = 64
+
+
+def shard_of(number: int) -> int:
+    """The shard that a subscription's stream belongs to (S6a)."""
+    return number % SHARDS
+
+
+class SqlDeliveries:
+    """Implements ``gateway.ports.Deliveries`` on any ``Database``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def commit(self, batch: JournalBatch) -> None:
+        """See ``Deliveries.commit``."""
+        await self._database.write(lambda connection: write_journal(connection, batch))
+
+    async def routed(self) -> int:
+        """See ``Deliveries.routed``."""
+        lowest = await self._database.read(
+            lambda connection: connection.execute(select(func.min(_SHARD.c.routed))).scalar()
+        )
+        return int(lowest or 0)
+
+    async def in_flight(self) -> Sequence[PendingDelivery]:
+        """See ``Deliveries.in_flight``."""
+        return await self._pending(select(_PENDING).where(_PENDING.c.next_at.is_(None)))
+
+    async def due(self, until_us: int, limit: int) -> Sequence[PendingDelivery]:
+        """See ``Deliveries.due``."""
+        return await self._pending(
+            select(_PENDING).where(_PENDING.c.next_at <= until_us).order_by(_PENDING.c.next_at).limit(limit)
+        )
+
+    async def attempts(self, number: int, position: int) -> Sequence[AttemptRecord]:
+        """See ``Deliveries.attempts``."""
+        return await self._attempts(
+            select(_ATTEMPT)
+            .where(_ATTEMPT.c.number == number, _ATTEMPT.c.position == position)
+            .order_by(_ATTEMPT.c.attempt)
+        )
+
+    async def attempts_at(self, position: int) -> Sequence[AttemptRecord]:
+        """See ``Deliveries.attempts_at``."""
+        return await self._attempts(
+            select(_ATTEMPT)
+            .where(_ATTEMPT.c.position == position)
+            .order_by(_ATTEMPT.c.number, _ATTEMPT.c.attempt)
+        )
+
+    async def pending_at(self, position: int) -> Sequence[PendingDelivery]:
+        """See ``Deliveries.pending_at``."""
+        return await self._pending(select(_PENDING).where(_PENDING.c.position == position))
+
+    async def _pending(self, statement: Any) -> list[PendingDelivery]:  # noqa: ANN401 - a SELECT of the table
+        return await self._database.read(
+            lambda connection: [_pending_of(row) for row in connection.execute(statement)]
+        )
+
+    async def _attempts(self, statement: Any) -> list[AttemptRecord]:  # noqa: ANN401 - a SELECT of the table
+        return await self._database.read(
+            lambda connection: [_attempt_of(row) for row in connection.execute(statement)]
+        )
+
+
+def write_journal(connection: Connection, batch: JournalBatch) -> None:
+    """One journal transaction (S2c). A stream that was deleted meanwhile keeps its attempts and nothing else."""
+    if batch.attempts:
+        connection.execute(insert(_ATTEMPT), [_attempt_row(attempt) for attempt in batch.attempts])
+    gone = [{"n": number, "p": position} for number, position in batch.settled]
+    # A pending row is replaced whole: delete and insert spell the same on every database.
+    gone += [{"n": item.number, "p": item.position} for item in batch.pending]
+    if gone:
+        connection.execute(
+            delete(_PENDING).where(
+                _PENDING.c.number == bindparam("n"), _PENDING.c.position == bindparam("p")
+            ),
+            gone,
+        )
+    kept = _still_there(connection, {item.number for item in batch.pending})
+    rows = [_pending_row(item) for item in batch.pending if item.number in kept]
+    if rows:
+        connection.execute(insert(_PENDING), rows)
+    if batch.cursors:
+        _write_cursors(connection, batch.cursors)
+    connection.execute(update(_SHARD).values(routed=batch.routed).where(_SHARD.c.routed != batch.routed))
+
+
+def _write_cursors(connection: Connection, cursors: Sequence[CursorUpdate]) -> None:
+    connection.execute(
+        update(_CURSOR)
+        .where(_CURSOR.c.number == bindparam("n"))
+        .values(cursor=bindparam("c"), live=bindparam("l")),
+        [{"n": item.number, "c": item.cursor, "l": item.live} for item in cursors],
+    )
+
+
+def _still_there(connection: Connection, numbers: set[int]) -> set[int]:
+    if not numbers:
+        return set()
+    found = connection.execute(select(_CURSOR.c.number).where(_CURSOR.c.number.in_(sorted(numbers))))
+    return {row.number for row in found}
+
+
+def _attempt_row(attempt: AttemptRecord) -> dict[str, Any]:
+    return {
+        "id": attempt.id,
+        "number": attempt.number,
+        "position": attempt.position,
+        "hash6": attempt.hash6,
+        "attempt": attempt.attempt,
+        "round": attempt.round,
+        "cause": attempt.cause,
+        "decision": attempt.decision.value,
+        "counts": attempt.counts,
+        "error_class": attempt.error_class,
+        "detail": attempt.detail,
+        "status": attempt.status,
+        "started_at": attempt.started_at_us,
+        "duration_us": attempt.duration_us,
+        "next_at": attempt.next_at_us,
+        "revision": attempt.revision,
+        "trace_id": attempt.trace_id,
+        "span_id": attempt.span_id,
+        "response_headers": json.dumps(attempt.response_headers) if attempt.response_headers else None,
+        "response_body": attempt.response_body or None,
+    }
+
+
+def _attempt_of(row: Row[Any]) -> AttemptRecord:
+    headers = json.loads(row.response_headers) if row.response_headers else []
+    return AttemptRecord(
+        id=row.id,
+        number=row.number,
+        position=row.position,
+        hash6=bytes(row.hash6),
+        attempt=row.attempt,
+        round=row.round,
+        cause=row.cause,
+        decision=Decision(row.decision),
+        counts=row.counts,
+        started_at_us=row.started_at,
+        duration_us=row.duration_us,
+        revision=row.revision,
+        trace_id=row.trace_id,
+        span_id=row.span_id,
+        error_class=row.error_class,
+        detail=row.detail,
+        status=row.status,
+        next_at_us=row.next_at,
+        response_headers=tuple((name, value) for name, value in headers),
+        response_body=bytes(row.response_body or b""),
+    )
+
+
+def _pending_row(item: PendingDelivery) -> dict[str, Any]:
+    return {
+        "number": item.number,
+        "position": item.position,
+        "round": item.round,
+        "attempts": item.attempts,
+        "failures": item.failures,
+        "first_at": item.first_at_us,
+        "next_at": item.next_at_us,
+        "crashes": item.crashes,
+        "partition_key": item.partition_key,
+        "blocked_from": item.blocked_from,
+        "last_span_id": item.last_span_id,
+    }
+
+
+def _pending_of(row: Row[Any]) -> PendingDelivery:
+    return PendingDelivery(
+        number=row.number,
+        position=row.position,
+        round=row.round,
+        attempts=row.attempts,
+        failures=row.failures,
+        first_at_us=row.first_at,
+        next_at_us=row.next_at,
+        crashes=row.crashes,
+        partition_key=row.partition_key,
+        blocked_from=row.blocked_from,
+        last_span_id=row.last_span_id,
+    )
+
+
+def ensure_shards(connection: Connection) -> None:
+    """Give a new database its 64 shards, all routed up to the empty log's head."""
+    if connection.execute(select(_SHARD.c.shard).limit(1)).first() is None:
+        connection.execute(insert(_SHARD), [{"shard": shard, "routed": 0} for shard in range(SHARDS)])

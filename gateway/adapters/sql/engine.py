@@ -1,0 +1,145 @@
+"""One way to run a transaction on any database: a plain function over a SQLAlchemy ``Connection``.
+
+SQLite gets one writer thread (a second writer would only wait for the first one's lock) and a few reader
+threads; every call is one short transaction. An asynchronous driver can run the very same functions through
+``AsyncConnection.run_sync``, so nothing above this file knows which database it talks to.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from gateway.errors import DatabaseInUse, Unavailable
+
+T = TypeVar("T")
+
+_READERS = 3
+_BUSY_TIMEOUT_S = 5.0
+
+
+class Database(Protocol):
+    """Runs functions in transactions. Errors of the storage itself surface as ``Unavailable``."""
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in the one serialised write transaction; commit, or roll back on any error."""
+        ...
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in a short read transaction beside the writer."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is running and release everything."""
+        ...
+
+
+class SqliteDatabase:
+    """A SQLite file in WAL mode with ``synchronous=FULL``: a commit that returned survives a power loss."""
+
+    def __init__(self, path: Path, *, exclusive: bool = True) -> None:
+        self._path = path
+        self._lock = _take_lock(path) if exclusive else None
+        self._writer = _engine(path, writer=True)
+        self._reader = _engine(path, writer=False)
+        self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
+        self._read_threads = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-reader")
+
+    @property
+    def engine(self) -> Engine:
+        """The writing engine, for migrations that run before anything else does."""
+        return self._writer
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """See ``Database.write``."""
+        return await asyncio.get_running_loop().run_in_executor(self._write_thread, self.write_now, work)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """See ``Database.read``."""
+        return await asyncio.get_running_loop().run_in_executor(self._read_threads, self.read_now, work)
+
+    def write_now(self, work: Callable[[Connection], T]) -> T:
+        """``write`` for callers that are synchronous themselves (migrations, verification)."""
+        with _storage_errors(), self._writer.begin() as connection:
+            return work(connection)
+
+    def read_now(self, work: Callable[[Connection], T]) -> T:
+        """``read`` for callers that are synchronous themselves."""
+        with _storage_errors(), self._reader.begin() as connection:
+            return work(connection)
+
+    async def close(self) -> None:
+        """See ``Database.close``."""
+        await asyncio.to_thread(self.close_now)
+
+    def close_now(self) -> None:
+        """Wait for the running transactions, close the file, release the lock."""
+        self._write_thread.shutdown(wait=True)
+        self._read_threads.shutdown(wait=True)
+        self._reader.dispose()
+        self._writer.dispose()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _engine(path: Path, *, writer: bool) -> Engine:
+    url = URL.create("sqlite", database=str(path))
+    arguments = {"check_same_thread": False, "timeout": _BUSY_TIMEOUT_S}
+    if writer:
+        engine = create_engine(url, poolclass=StaticPool, connect_args=arguments)
+    else:
+        engine = create_engine(url, poolclass=QueuePool, pool_size=_READERS, connect_args=arguments)
+
+    @event.listens_for(engine, "connect")
+    def _prepare(dbapi_connection: sqlite3.Connection, _record: object) -> None:
+        # The driver must not open transactions on its own: it would begin them late and deferred.
+        dbapi_connection.isolation_level = None
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "temp_store=MEMORY",
+            "cache_size=-65536",
+            "wal_autocheckpoint=4000",
+        ):
+            dbapi_connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+
+    return engine
+
+
+@contextlib.contextmanager
+def _storage_errors() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        raise Unavailable(f"The database cannot be used now: {error.orig}.") from error
+
+
+def _take_lock(path: Path) -> int:
+    lock_path = path.with_suffix(path.suffix + ".lock")
+    descriptor = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+        os.close(descriptor)
+        by = f" by process {holder}" if holder else ""
+        raise DatabaseInUse(f"{path} is in use{by}.") from None
+    os.truncate(descriptor, 0)
+    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    return descriptor

@@ -1,0 +1,227 @@
+"""The tables. Times are integers, microseconds since the Unix epoch, UTC.
+
+Truth (SEMANTICS S1a): ``log_entry`` with ``event_key`` and ``log_head``, ``attempt``, ``vault``,
+``quarantine``. Everything else is a projection that can be derived again, or a working note.
+"""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Text, text
+from sqlmodel import Field, SQLModel
+
+_IS_FACT = text("kind = 'fact'")
+_IS_ADDRESSED = text("addressee IS NOT NULL")
+_IS_NOT_DELIVERED = text("decision <> 'delivered'")
+
+
+def _position(*, primary_key: bool = False, nullable: bool = False, index: bool = False) -> Column[int]:
+    # SQLite keys its rows by INTEGER PRIMARY KEY alone; BIGINT would add a second index beside the row id.
+    column_type = BigInteger().with_variant(Integer, "sqlite")
+    if primary_key:
+        return Column(column_type, primary_key=True, autoincrement=False)
+    return Column(column_type, nullable=nullable, index=index)
+
+
+class LogEntry(SQLModel, table=True):
+    """One event or fact of the append-only log (S1, S8): gapless positions in commit order."""
+
+    __tablename__ = "log_entry"
+    __table_args__ = (
+        Index("ix_log_type", "type", "position"),
+        Index("ix_log_organization", "organization", "position"),
+        Index("ix_log_agent", "agent_id", "position"),
+        Index("ix_log_subject", "subject"),
+        Index("ix_log_run", "run_id"),
+        Index("ix_log_trace", "trace_id"),
+        Index("ix_log_facts", "position", sqlite_where=_IS_FACT, postgresql_where=_IS_FACT),
+        Index("ix_log_addressee", "addressee", sqlite_where=_IS_ADDRESSED, postgresql_where=_IS_ADDRESSED),
+    )
+
+    position: int = Field(sa_column=_position(primary_key=True))
+    kind: str = Field(sa_type=Text)
+    type: str = Field(sa_type=Text)
+    source: str = Field(sa_type=Text)
+    event_id: str = Field(sa_type=Text)
+    subject: str | None = Field(default=None, sa_type=Text)
+    organization: str | None = Field(default=None, sa_type=Text)
+    agent_id: str | None = Field(default=None, sa_type=Text)
+    run_id: str | None = Field(default=None, sa_type=Text)
+    trace_id: str | None = Field(default=None, sa_type=Text)
+    addressee: int | None = Field(default=None, sa_column=_position(nullable=True))
+    redriven_from: str | None = Field(default=None, sa_type=Text)
+    appended_at: int = Field(sa_type=BigInteger)
+    nonce: bytes | None = Field(default=None, sa_type=LargeBinary)
+    envelope: bytes | None = Field(default=None, sa_type=LargeBinary)
+    payload_hash: bytes = Field(sa_type=LargeBinary)
+    row_hash: bytes = Field(sa_type=LargeBinary)
+
+
+class EventKey(SQLModel, table=True):
+    """Deduplication by ``(source, id)`` (S7c). It outlives the archiving of the rows that it points to."""
+
+    __tablename__ = "event_key"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    key: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    position: int = Field(sa_column=_position())
+
+
+class LogHead(SQLModel, table=True):
+    """The last position of the log and its hash: what the next append builds on. One row, id 1."""
+
+    __tablename__ = "log_head"
+
+    id: int = Field(primary_key=True)
+    position: int = Field(sa_column=_position())
+    row_hash: bytes = Field(sa_type=LargeBinary)
+    appended_at: int = Field(sa_type=BigInteger)
+    duplicates: int = Field(default=0, sa_type=BigInteger)
+    conflicts: int = Field(default=0, sa_type=BigInteger)
+
+
+class QuarantineEntry(SQLModel, table=True):
+    """What could not be taken into the log, whole, with the reason (S7b)."""
+
+    __tablename__ = "quarantine"
+    __table_args__ = (Index("ix_quarantine_origin", "origin", "entry_id", unique=True),)
+
+    id: str = Field(sa_column=Column(Text, primary_key=True))
+    received_at: int = Field(sa_type=BigInteger)
+    origin: str = Field(sa_type=Text)
+    entry_id: str = Field(sa_type=Text)
+    organization: str | None = Field(default=None, sa_type=Text)
+    reason: str = Field(sa_type=Text)
+    problems: str = Field(sa_type=Text)
+    payload: bytes = Field(sa_type=LargeBinary)
+    size_bytes: int
+    state: str = Field(default="open", sa_type=Text)
+    position: int | None = Field(default=None, sa_column=_position(nullable=True))
+
+
+class VaultEntry(SQLModel, table=True):
+    """A sealed document of one owner at one revision: sinks, headers, credentials, secrets (S1d)."""
+
+    __tablename__ = "vault"
+
+    kind: str = Field(sa_column=Column(Text, primary_key=True))
+    owner: str = Field(sa_column=Column(Text, primary_key=True))
+    revision: int = Field(primary_key=True)
+    sealed: bytes = Field(sa_type=LargeBinary)
+
+
+class Subscription(SQLModel, table=True):
+    """Projection of the subscription facts: what each subscription is now. Numbers are never reused (S3a)."""
+
+    __tablename__ = "subscription"
+
+    number: int = Field(sa_column=_position(primary_key=True))
+    id: str = Field(sa_column=Column(Text, unique=True, nullable=False))
+    organization: str = Field(index=True, sa_type=Text)
+    privileged: bool
+    state: str = Field(sa_type=Text)
+    revision: int
+    start_position: int = Field(sa_column=_position())
+    created_position: int = Field(sa_column=_position())
+    created_at: int = Field(sa_type=BigInteger)
+    updated_at: int = Field(sa_type=BigInteger)
+
+
+class SubscriptionRevision(SQLModel, table=True):
+    """Which selection (source, types, filters) was in force from which position on (S3d)."""
+
+    __tablename__ = "subscription_revision"
+
+    number: int = Field(sa_column=_position(primary_key=True))
+    revision: int = Field(primary_key=True)
+    position: int = Field(sa_column=_position())
+    selection: str = Field(sa_type=Text)
+
+
+class DeliveryCursor(SQLModel, table=True):
+    """How far a subscription's stream has been dispatched (S2a); ``live`` ones follow the shard's router."""
+
+    __tablename__ = "delivery_cursor"
+
+    number: int = Field(sa_column=_position(primary_key=True))
+    shard: int = Field(index=True)
+    cursor: int = Field(sa_column=_position())
+    live: bool
+
+
+class Shard(SQLModel, table=True):
+    """Where the router of a shard may restart (S2b)."""
+
+    __tablename__ = "shard"
+
+    shard: int = Field(primary_key=True)
+    routed: int = Field(sa_column=_position())
+
+
+class Lease(SQLModel, table=True):
+    """Who may act for a name (a shard, an ingest stream), until when, in which epoch (S6a, S7a)."""
+
+    __tablename__ = "lease"
+
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+    owner: str = Field(sa_type=Text)
+    epoch: int = Field(sa_type=BigInteger)
+    expires_at: int = Field(sa_type=BigInteger)
+
+
+class Pending(SQLModel, table=True):
+    """A delivery that was dispatched and is not terminal (S2a): in flight, or waiting for ``next_at``."""
+
+    __tablename__ = "pending"
+    __table_args__ = (Index("ix_pending_due", "next_at"),)
+
+    number: int = Field(sa_column=_position(primary_key=True))
+    position: int = Field(sa_column=_position(primary_key=True))
+    round: int
+    attempts: int
+    failures: int
+    first_at: int = Field(sa_type=BigInteger)
+    next_at: int | None = Field(default=None, sa_type=BigInteger)
+    crashes: int = 0
+    partition_key: str | None = Field(default=None, sa_type=Text)
+    blocked_from: int | None = Field(default=None, sa_column=_position(nullable=True))
+    last_span_id: str | None = Field(default=None, sa_type=Text)
+
+
+class Attempt(SQLModel, table=True):
+    """One settlement of a delivery, sent or not, with the decision it led to (S3b). Append-only."""
+
+    __tablename__ = "attempt"
+    __table_args__ = (
+        Index("ix_attempt_delivery", "number", "position", "attempt"),
+        Index("ix_attempt_position", "position"),
+        Index(
+            "ix_attempt_trouble",
+            "number",
+            "seq",
+            sqlite_where=_IS_NOT_DELIVERED,
+            postgresql_where=_IS_NOT_DELIVERED,
+        ),
+    )
+
+    seq: int | None = Field(
+        default=None,
+        sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    )
+    id: str = Field(sa_type=Text)
+    number: int = Field(sa_column=_position())
+    position: int = Field(sa_column=_position())
+    hash6: bytes = Field(sa_type=LargeBinary)
+    attempt: int
+    round: int
+    cause: str = Field(sa_type=Text)
+    decision: str = Field(sa_type=Text)
+    counts: bool
+    error_class: str | None = Field(default=None, sa_type=Text)
+    detail: str | None = Field(default=None, sa_type=Text)
+    status: int | None = None
+    started_at: int = Field(sa_type=BigInteger)
+    duration_us: int = Field(sa_type=BigInteger)
+    next_at: int | None = Field(default=None, sa_type=BigInteger)
+    revision: int
+    trace_id: str = Field(sa_type=Text)
+    span_id: str = Field(sa_type=Text)
+    response_headers: str | None = Field(default=None, sa_type=Text)
+    response_body: bytes | None = Field(default=None, sa_type=LargeBinary)
