@@ -1,1 +1,1 @@
-"""Room of the house: see docs/architecture.md."""
+"""Deliver: the router, the lanes and the journal that turn the log into one stream per subscription."""

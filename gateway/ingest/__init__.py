@@ -1,1 +1,1 @@
-"""Room of the house: see docs/architecture.md."""
+"""Ingest: what comes in by HTTP or Redis is judged at one door and appended in batches."""

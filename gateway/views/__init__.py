@@ -1,1 +1,1 @@
-"""Room of the house: see docs/architecture.md."""
+"""Views: what the log, the attempts and the subscriptions look like from outside."""

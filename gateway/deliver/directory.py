@@ -1,0 +1,101 @@
+"""The directory: subscriptions as they are now, and the index of those that the router asks (S3d).
+
+What a subscription *is* (sink, secrets, limits, paused or not) is read here before each POST; which events it
+*gets* follows the log: the router puts a selection into the index when it passes the fact that made it.
+"""
+
+from collections.abc import Iterator
+
+from gateway.deliver.envelopes import Event
+from gateway.domain.routing import RoutingIndex
+from gateway.domain.signing import Signer
+from gateway.ports import Kind, SubscriptionRecord, Subscriptions, SubscriptionState
+
+_PAGE = 500
+
+
+class Current:
+    """One subscription as it is now, with what is prepared once per revision."""
+
+    __slots__ = ("record", "signer")
+
+    def __init__(self, record: SubscriptionRecord) -> None:
+        self.record = record
+        self.signer = Signer(record.secrets)
+
+    @property
+    def active(self) -> bool:
+        """Whether its stream may move."""
+        return self.record.state is SubscriptionState.ACTIVE
+
+
+class Directory:
+    """All subscriptions that are not deleted."""
+
+    def __init__(self, subscriptions: Subscriptions) -> None:
+        self._subscriptions = subscriptions
+        self._by_number: dict[int, Current] = {}
+        self._audits: set[str] = set()
+        self.index = RoutingIndex()
+
+    def __iter__(self) -> Iterator[Current]:
+        return iter(list(self._by_number.values()))
+
+    def get(self, number: int) -> Current | None:
+        """One subscription as it is now; None: deleted."""
+        return self._by_number.get(number)
+
+    def routable(self, event: Event) -> bool:
+        """Whether an entry may be routed at all.
+
+        A fact about a subscription that asks for the gateway's facts is recorded and not routed, so that a
+        subscription never feeds itself (S1e).
+        """
+        if event.entry.kind is not Kind.FACT or event.envelope is None:
+            return True
+        return event.envelope.subject not in self._audits
+
+    async def load(self, routed: int) -> None:
+        """Read them all, and index the selections in force where the router goes on."""
+        after = 0
+        while True:
+            page = await self._subscriptions.page(organization=None, after=after, limit=_PAGE)
+            for record in page:
+                self._keep(record)
+                self._index(record, routed)
+                after = record.number
+            if len(page) < _PAGE:
+                return
+
+    async def refresh(self, number: int) -> Current | None:
+        """Read one again after a command; its place in the index is left to the router."""
+        record = await self._subscriptions.by_number(number)
+        if record is None:
+            self._by_number.pop(number, None)
+            return None
+        known = self._by_number.get(number)
+        # A read that began earlier may end later: never go back.
+        if known is None or record.updated_at_us >= known.record.updated_at_us:
+            self._keep(record)
+        return self._by_number[number]
+
+    async def passed(self, subscription_id: str, position: int) -> Current | None:
+        """The router has passed a fact about this subscription: bring the index up to that position."""
+        record = await self._subscriptions.get(subscription_id)
+        if record is None:
+            for current in self:
+                if current.record.id == subscription_id:
+                    self._by_number.pop(current.record.number, None)
+                    self.index.discard(current.record.number)
+            return None
+        self._index(record, position)
+        return await self.refresh(record.number)
+
+    def _keep(self, record: SubscriptionRecord) -> None:
+        self._by_number[record.number] = Current(record)
+        if any(revision.selector.gateway_types for revision in record.revisions):
+            self._audits.add(record.id)
+
+    def _index(self, record: SubscriptionRecord, position: int) -> None:
+        if record.created_position <= position:
+            self.index.put(record.number, record.selector_at(position + 1))

@@ -1,0 +1,170 @@
+"""The dispatcher: router, scans, lanes, timers and journal of one process, put together and started in order (S2)."""
+
+import anyio
+from anyio.abc import TaskGroup
+
+from gateway.deliver.attempt import Attempts
+from gateway.deliver.catchup import CatchUp
+from gateway.deliver.directory import Directory
+from gateway.deliver.envelopes import EnvelopeCache
+from gateway.deliver.journal import Journal
+from gateway.deliver.lanes import Lanes, concurrency_of
+from gateway.deliver.recovery import take_up
+from gateway.deliver.router import Router
+from gateway.deliver.signal import Signal
+from gateway.deliver.timers import LOOK_S, Timers
+from gateway.deliver.world import World
+from gateway.domain.lane import Lane, PendingDelivery
+from gateway.errors import CursorAhead
+
+_STOP_S = 20.0
+_FINISH_POLL_S = 0.01
+
+
+class Dispatcher:
+    """Delivers every event to every subscription that selects it, at least once."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._changed_numbers: set[int] = set()
+        self._changed = Signal()
+        self._stopping = anyio.Event()
+        self.running = False
+        self.directory = Directory(world.subscriptions)
+        self.lanes = Lanes(self.directory, world.now)
+        self.cache = EnvelopeCache(world.log)
+        self.journal = Journal(world.deliveries, self.lanes.checkpoint)
+        self.timers = Timers(world.deliveries, self.lanes, self.journal, world.now)
+        self.router = Router(world.log, self.directory, self.lanes, self.cache, self.journal)
+        self.catch_up = CatchUp(
+            world.log,
+            self.directory,
+            self.lanes,
+            self.cache,
+            self.journal,
+            caught_up=self.router.wake,
+        )
+        self.attempts = Attempts(
+            directory=self.directory,
+            lanes=self.lanes,
+            cache=self.cache,
+            journal=self.journal,
+            timers=self.timers,
+            world=world,
+            changed=self.changed,
+        )
+        self.lanes.blocked = lambda: self.journal.full
+
+    def appended(self) -> None:
+        """The log has grown."""
+        self.router.wake.set()
+
+    def changed(self, number: int) -> None:
+        """A command changed this subscription: what it is now counts from now on (S3d)."""
+        self._changed_numbers.add(number)
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Deliver until told to stop; then start nothing more, finish what is in flight, and journal it (S6b)."""
+        await self._recover()
+        async with anyio.create_task_group() as attempts:
+            self._start_with(attempts)
+            async with anyio.create_task_group() as loops:
+                loops.start_soon(self.router.run)
+                loops.start_soon(self.router.watch)
+                loops.start_soon(self._follow_router)
+                loops.start_soon(self.catch_up.run)
+                loops.start_soon(self.timers.run)
+                loops.start_soon(self._journal)
+                loops.start_soon(self._watch_changes)
+                self.running = True
+                await self._stopping.wait()
+                self.running = False
+                await self._finish()
+                loops.cancel_scope.cancel()
+            await self.journal.commit()
+
+    def stop(self) -> None:
+        """Ask ``run`` to end in good order."""
+        self._stopping.set()
+
+    def _start_with(self, group: TaskGroup) -> None:
+        self.attempts.spawn = group.start_soon
+
+        def start(lane: Lane, delivery: PendingDelivery) -> None:
+            group.start_soon(self.attempts.run, lane, delivery)
+            self.catch_up.wake.set()
+
+        self.lanes.start = start
+        for lane in self.lanes:
+            self.lanes.pump(lane)
+
+    async def _finish(self) -> None:
+        """No new start; every attempt has a bound, so what is in flight ends within it."""
+        self.lanes.stopping = True
+        with anyio.move_on_after(_STOP_S):
+            while any(lane.in_flight for lane in self.lanes):
+                await anyio.sleep(_FINISH_POLL_S)
+
+    async def _journal(self) -> None:
+        while True:
+            await self.journal.wait(LOOK_S)
+            await self.journal.commit()
+            self.lanes.go_on()
+            if self.timers.wants_look:
+                await self.timers.look_ahead()
+
+    async def _follow_router(self) -> None:
+        """A router that moved on gives the scanning lanes more to read."""
+        while True:
+            await self.router.advanced.wait(LOOK_S)
+            self.catch_up.wake.set()
+
+    async def _watch_changes(self) -> None:
+        while True:
+            await self._changed.wait(LOOK_S)
+            numbers, self._changed_numbers = self._changed_numbers, set()
+            for number in sorted(numbers):
+                await self._apply(number)
+
+    async def _apply(self, number: int) -> None:
+        """Bring one lane in line with what its subscription is now."""
+        current = await self.directory.refresh(number)
+        lane = self.lanes.get(number)
+        if current is None:
+            self.lanes.drop(number)
+            return
+        if lane is None:
+            lane = self.lanes.open(current)
+        elif current.active and lane.halted:
+            # From the cursor, or, where the resume said so, from now (S3h).
+            lane.skip_to(current.record.cursor)
+            lane.halted = False
+        elif not current.active and not lane.halted:
+            lane.halted = True
+            self.lanes.demote(lane)
+        lane.concurrency = concurrency_of(current)
+        self.lanes.moved(lane)
+        self.timers.look()
+        self.journal.touch()
+        self.catch_up.wake.set()
+        self.router.wake.set()
+        self.lanes.pump(lane)
+
+    async def _recover(self) -> None:
+        """Go on where the process before this one stopped (S2c, S2d)."""
+        world, lanes = self._world, self.lanes
+        head = await world.log.head()
+        lanes.routed = await world.deliveries.routed()
+        repeated = await take_up(world, lanes.routed)
+        await self.directory.load(lanes.routed)
+        furthest = max([lanes.routed, *(current.record.cursor for current in self.directory)])
+        if furthest > head.position:
+            raise CursorAhead(f"The log ends at position {head.position}; deliveries had come to {furthest}.")
+        for current in self.directory:
+            lanes.follow(current)
+        for delivery in repeated:
+            lane = lanes.get(delivery.number)
+            if lane is not None:
+                lane.due(delivery)
+        self.attempts.write_ahead_until = head.position

@@ -1,0 +1,64 @@
+"""The cache of parsed envelopes: queues hold positions, the events themselves sit here, bounded in bytes (S2g)."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from gateway.ports import Entry, EventLog
+from schemas import Envelope, parse_structured
+
+BYTES_MAX = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An entry of the log with its envelope read once; None: it was erased (S8b)."""
+
+    entry: Entry
+    envelope: Envelope | None
+
+
+def event_of(entry: Entry) -> Event:
+    """Read an entry's envelope. What is in the log was checked at the door, so this cannot fail on it."""
+    return Event(entry, None if entry.envelope is None else parse_structured(entry.envelope))
+
+
+class EnvelopeCache:
+    """The events most lately read, by position."""
+
+    def __init__(self, log: EventLog, bytes_max: int = BYTES_MAX) -> None:
+        self._log = log
+        self._bytes_max = bytes_max
+        self._bytes = 0
+        self._events: OrderedDict[int, Event] = OrderedDict()
+
+    def put(self, event: Event) -> None:
+        """Keep an event, and drop the oldest where the bound is reached."""
+        position = event.entry.position
+        if position in self._events:
+            return
+        self._events[position] = event
+        self._bytes += _size(event)
+        while self._bytes > self._bytes_max and len(self._events) > 1:
+            _, dropped = self._events.popitem(last=False)
+            self._bytes -= _size(dropped)
+
+    async def get(self, position: int) -> Event | None:
+        """An event from the cache, else from the log; None: archived or never there."""
+        found = self._events.get(position)
+        if found is not None:
+            return found
+        entry = await self._log.get(position)
+        if entry is None:
+            return None
+        event = event_of(entry)
+        self.put(event)
+        return event
+
+    def forget(self) -> None:
+        """Drop everything: envelopes were erased."""
+        self._events.clear()
+        self._bytes = 0
+
+
+def _size(event: Event) -> int:
+    return 2 * len(event.entry.envelope or b"") + 1_000

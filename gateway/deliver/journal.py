@@ -1,0 +1,145 @@
+"""The journal: outcomes, pending deliveries, cursors and the router's position, written together (SEMANTICS S2c).
+
+What a crash repeats is what had been started and is not in here. A write that fails is repeated with the same
+content until the storage takes it; meanwhile no more is started than ``BACKLOG_MAX`` outcomes allow.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import anyio
+
+from gateway.domain.lane import PendingDelivery
+from gateway.errors import Unavailable
+from gateway.ports import AttemptRecord, CursorUpdate, Deliveries, JournalBatch
+
+_LOGGER = logging.getLogger(__name__)
+INTERVAL_S = 0.05
+OUTCOMES_MAX = 500
+BACKLOG_MAX = 5_000
+_RETRY_FIRST_S = 0.1
+_RETRY_MAX_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What the lanes say of themselves at one instant: cursors that moved, what is in flight, the router's restart."""
+
+    cursors: Sequence[CursorUpdate]
+    in_flight: Sequence[PendingDelivery]
+    routed: int
+
+
+class Journal:
+    """Gathers outcomes and commits them with a checkpoint of the lanes."""
+
+    def __init__(self, deliveries: Deliveries, checkpoint: Callable[[], Checkpoint]) -> None:
+        self._deliveries = deliveries
+        self._checkpoint = checkpoint
+        self._attempts: list[AttemptRecord] = []
+        self._waiting: dict[tuple[int, int], PendingDelivery] = {}
+        self._settled: dict[tuple[int, int], None] = {}
+        self._committing: frozenset[tuple[int, int]] = frozenset()
+        self._stored: set[tuple[int, int]] = set()
+        self._routed = -1
+        self._dirty = anyio.Event()
+        self._full = anyio.Event()
+        self._next = anyio.Event()
+        self._lock = anyio.Lock()
+
+    @property
+    def full(self) -> bool:
+        """Whether so much is unwritten that nothing more may be started."""
+        return len(self._attempts) >= BACKLOG_MAX
+
+    def unwritten(self, key: tuple[int, int]) -> bool:
+        """Whether the database still shows this delivery as it was before its latest outcome."""
+        return key in self._waiting or key in self._settled or key in self._committing
+
+    def settle(self, attempt: AttemptRecord, again: PendingDelivery | None) -> None:
+        """Note an outcome: with the delivery as it waits for another attempt, or None where it is terminal."""
+        key = (attempt.number, attempt.position)
+        self._attempts.append(attempt)
+        if again is None:
+            self._settled[key] = None
+            self._waiting.pop(key, None)
+        else:
+            self._waiting[key] = again
+            self._settled.pop(key, None)
+        self._dirty.set()
+        if len(self._attempts) >= OUTCOMES_MAX:
+            self._full.set()
+
+    def postpone(self, delivery: PendingDelivery) -> None:
+        """Note that a delivery was taken up and not tried: it waits as it is."""
+        key = (delivery.number, delivery.position)
+        self._waiting[key] = delivery
+        self._settled.pop(key, None)
+        self._dirty.set()
+
+    def touch(self) -> None:
+        """Ask for a checkpoint although no outcome came: the router or a cursor moved."""
+        self._dirty.set()
+
+    async def wait(self, at_most_s: float) -> None:
+        """Until the next commit is due: 50 ms after there is something to write, at once where it is much."""
+        with anyio.move_on_after(at_most_s):
+            await self._dirty.wait()
+            with anyio.move_on_after(INTERVAL_S):
+                await self._full.wait()
+        self._dirty, self._full = anyio.Event(), anyio.Event()
+
+    async def written(self) -> None:
+        """Until a checkpoint taken after this call is durable."""
+        done = self._next
+        self._dirty.set()
+        self._full.set()
+        await done.wait()
+
+    async def commit(self) -> None:
+        """Write everything noted so far and a checkpoint; returns when it is durable. Nothing to say: no write."""
+        async with self._lock:
+            done, self._next = self._next, anyio.Event()
+            batch = self._take()
+            if batch is not None:
+                # A cancelled write would still happen, or be lost: either way it must be seen to its end.
+                with anyio.CancelScope(shield=True):
+                    await self._write(batch)
+            self._committing = frozenset()
+            done.set()
+
+    def _take(self) -> JournalBatch | None:
+        checkpoint = self._checkpoint()
+        attempts, self._attempts = self._attempts, []
+        waiting, self._waiting = self._waiting, {}
+        settled, self._settled = self._settled, {}
+        self._committing = frozenset(waiting) | frozenset(settled)
+        in_flight = [
+            item for item in checkpoint.in_flight if (item.number, item.position) not in self._stored
+        ]
+        # A delivery in flight has a row until its outcome is written; one that settled in time never gets
+        # one.
+        self._stored.difference_update(self._committing)
+        self._stored.update((item.number, item.position) for item in in_flight)
+        # One that was settled and started again meanwhile is in flight: that is its row.
+        pending = waiting | {(item.number, item.position): item for item in in_flight}
+        moved = checkpoint.cursors or checkpoint.routed != self._routed
+        if not (attempts or pending or settled or moved):
+            return None
+        self._routed = checkpoint.routed
+        return JournalBatch(
+            attempts, tuple(pending.values()), tuple(settled), checkpoint.cursors, checkpoint.routed
+        )
+
+    async def _write(self, batch: JournalBatch) -> None:
+        wait_s = _RETRY_FIRST_S
+        while True:
+            try:
+                await self._deliveries.commit(batch)
+            except Unavailable as error:
+                _LOGGER.error("the journal cannot be written, trying again in %.1f s: %s", wait_s, error)  # noqa: TRY400
+                await anyio.sleep(wait_s)
+                wait_s = min(wait_s * 2, _RETRY_MAX_S)
+            else:
+                return

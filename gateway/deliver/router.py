@@ -1,0 +1,97 @@
+"""The router: one pass over new rows of the log for all subscriptions (S2)."""
+
+import anyio
+import anyio.lowlevel
+
+from gateway.deliver.directory import Directory
+from gateway.deliver.envelopes import EnvelopeCache, Event, event_of
+from gateway.deliver.journal import Journal
+from gateway.deliver.lanes import Lanes
+from gateway.deliver.signal import Signal
+from gateway.domain.facts import ABOUT_SUBSCRIPTIONS
+from gateway.domain.lane import Lane
+from gateway.ports import Entry, EventLog, Kind
+
+BATCH = 500
+LAG_MAX = 1_000
+_POLL_S = 1.0
+
+
+class Router:
+    """Feeds the live lanes in log order."""
+
+    def __init__(
+        self, log: EventLog, directory: Directory, lanes: Lanes, cache: EnvelopeCache, journal: Journal
+    ) -> None:
+        self._log = log
+        self._directory = directory
+        self._lanes = lanes
+        self._cache = cache
+        self._journal = journal
+        self._heads: dict[int, int] = {}
+        self.wake = Signal()
+        self.advanced = Signal()
+
+    async def run(self) -> None:
+        """Route until cancelled: at once when told of an append, else by looking once a second."""
+        while True:
+            entries = await self._log.read(self._lanes.routed, BATCH)
+            for entry in entries:
+                await self._route(entry)
+            self._lanes.join()
+            if entries:
+                self._journal.touch()
+                self.advanced.set()
+                self._demote_behind()
+                await anyio.lowlevel.checkpoint()
+            if len(entries) < BATCH:
+                await self.wake.wait(_POLL_S)
+
+    async def watch(self) -> None:
+        """Demote a live lane whose first queued position has stood still for a second (S2b)."""
+        while True:
+            await anyio.sleep(_POLL_S)
+            heads = {lane.number: lane.first_queued for lane in self._lanes if lane.live}
+            for number, first in heads.items():
+                lane = self._lanes.get(number)
+                if lane is not None and first is not None and self._heads.get(number) == first:
+                    self._demote(lane)
+            self._heads = {number: first for number, first in heads.items() if first is not None}
+
+    async def _route(self, entry: Entry) -> None:
+        if entry.kind is Kind.FACT and entry.type.startswith(ABOUT_SUBSCRIPTIONS):
+            await self._directory.passed(self._subject_of(entry), entry.position)
+        event = event_of(entry)
+        if event.envelope is not None and self._directory.routable(event):
+            self._cache.put(event)
+            self._offer(event)
+        self._lanes.routed = entry.position
+
+    def _offer(self, event: Event) -> None:
+        position, envelope = event.entry.position, event.envelope
+        if envelope is None:
+            return
+        for number in self._directory.index.matching(envelope.attributes, event.entry.organization):
+            lane = self._lanes.live(number)
+            # Up to its own cursor a lane has dispatched before a restart what the router passes again (S2c).
+            if lane is None or position <= lane.seen:
+                continue
+            if lane.offer(position):
+                self._lanes.pump(lane)
+            else:
+                self._demote(lane)
+
+    def _demote_behind(self) -> None:
+        for lane in self._lanes:
+            first = lane.first_queued
+            if lane.live and first is not None and self._lanes.routed - first > LAG_MAX:
+                self._demote(lane)
+
+    def _demote(self, lane: Lane) -> None:
+        self._lanes.demote(lane)
+        self.advanced.set()
+
+    @staticmethod
+    def _subject_of(entry: Entry) -> str:
+        event = event_of(entry)
+        return (event.envelope.subject or "") if event.envelope is not None else ""

@@ -1,0 +1,91 @@
+"""One batcher per process: whatever arrives meanwhile goes into the next transaction (S7d)."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gateway.errors import Unavailable
+from gateway.ports import Appended, EventLog, NewEntry, NewQuarantine
+
+ROWS_MAX = 500
+WAITING_MAX = 20_000
+
+OnAppended = Callable[[], None]
+
+
+@dataclass(slots=True)
+class _Request:
+    entries: Sequence[NewEntry]
+    quarantine: Sequence[NewQuarantine]
+    done: "asyncio.Future[Sequence[Appended]]"
+
+
+class Batcher:
+    """Gathers appends of many callers into transactions of up to 500 rows; each caller's append is atomic."""
+
+    def __init__(self, log: EventLog, on_appended: OnAppended) -> None:
+        self._log = log
+        self._on_appended = on_appended
+        self._requests: deque[_Request] = deque()
+        self._waiting_rows = 0
+        self._wake = asyncio.Event()
+
+    async def append(
+        self, entries: Sequence[NewEntry], quarantine: Sequence[NewQuarantine] = ()
+    ) -> Sequence[Appended]:
+        """Append all or nothing; returns once it is committed. Raises ``Unavailable`` where that cannot be."""
+        if not entries and not quarantine:
+            return []
+        if self._waiting_rows >= WAITING_MAX:
+            raise Unavailable("More events are waiting to be written than the log can take.", retry_after_s=1)
+        done: asyncio.Future[Sequence[Appended]] = asyncio.get_running_loop().create_future()
+        self._requests.append(_Request(entries, quarantine, done))
+        self._waiting_rows += len(entries)
+        self._wake.set()
+        return await done
+
+    async def run(self) -> None:
+        """Write until cancelled; what was handed over before that is written first."""
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._requests:
+                    await self._write(self._take())
+        except asyncio.CancelledError:
+            for request in self._requests:
+                request.done.cancel()
+            raise
+
+    def _take(self) -> list[_Request]:
+        taken = [self._requests.popleft()]
+        rows = len(taken[0].entries)
+        while self._requests and rows + len(self._requests[0].entries) <= ROWS_MAX:
+            taken.append(self._requests.popleft())
+            rows += len(taken[-1].entries)
+        self._waiting_rows -= rows
+        return taken
+
+    async def _write(self, requests: list[_Request]) -> None:
+        entries = [entry for request in requests for entry in request.entries]
+        quarantine = [record for request in requests for record in request.quarantine]
+        try:
+            results = await self._log.append(entries, quarantine)
+        except Exception as error:  # noqa: BLE001 - every caller gets the error that its append met
+            if len(requests) > 1:
+                # One caller's data may be at fault; the others must not fail with it.
+                for request in requests:
+                    await self._write([request])
+                return
+            for request in requests:
+                if not request.done.done():
+                    request.done.set_exception(error)
+            return
+        start = 0
+        for request in requests:
+            end = start + len(request.entries)
+            if not request.done.done():
+                request.done.set_result(results[start:end])
+            start = end
+        self._on_appended()

@@ -1,0 +1,150 @@
+"""The door: whether an event may enter the log, and under which columns (SEMANTICS S1b, S1c; contracts).
+
+One judgement serves HTTP, where a refusal is an answer, and Redis, where it is a record in the quarantine.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, Protocol
+
+from gateway.ports import NewEntry
+from otel.traceparent import parse_traceparent
+from schemas import GATEWAY_TYPE_PREFIX, TYPE_PREFIX, Content, Envelope, Problem, parse_source
+
+_EMITTER_TYPES = TYPE_PREFIX + "emitter."
+
+
+class Reason(StrEnum):
+    """Why an event is not taken; the words are part of the quarantine's and the API's outside."""
+
+    MALFORMED = "malformed"
+    TOO_LARGE = "too-large"
+    RESERVED = "reserved-name"
+    FOREIGN = "foreign-organization"
+    ORGANIZATION = "organization-mismatch"
+    CONTRACT = "contract-broken"
+    UNKNOWN_TYPE = "unknown-type"
+
+
+class Refused(Exception):
+    """The event may not enter. ``problems`` names every offending member."""
+
+    def __init__(
+        self, reason: Reason, detail: str, problems: Sequence[Problem] = (), organization: str | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.problems = tuple(problems)
+        self.organization = organization
+
+
+class Contracts(Protocol):
+    """What the door needs of the contracts."""
+
+    def knows(self, type_: str) -> bool:
+        """Whether the type has a contract."""
+        ...
+
+    def validate(self, type_: str, data: object) -> Sequence[Problem]:
+        """Everything in the data that breaks the contract; nothing for a type without one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DoorPolicy:
+    """What is refused by setting. ``fact_source`` is the source of the gateway's own facts (S1b)."""
+
+    fact_source: str
+    event_bytes_max: int
+    unknown_types: Literal["allow", "refuse"] = "allow"
+    contract_policy: Literal["strict", "warn"] = "strict"
+
+
+class Door:
+    """Turns envelopes into entries of the log, or refuses them."""
+
+    def __init__(self, contracts: Contracts, policy: DoorPolicy) -> None:
+        self._contracts = contracts
+        self._policy = policy
+
+    def admit(self, envelope: Envelope, *, organization: str | None = None) -> NewEntry:
+        """Judge one event. ``organization`` is the token's; None: an administrator, or the Redis stream (S1c)."""
+        size = len(envelope.raw)
+        if size > self._policy.event_bytes_max:
+            detail = f"The event has {size} bytes; at most {self._policy.event_bytes_max} are taken."
+            raise Refused(Reason.TOO_LARGE, detail)
+        self._check_reserved(envelope)
+        data = envelope.data() if envelope.content is Content.JSON else None
+        owner, agent = _owner(envelope, data)
+        if organization is not None:
+            if owner is not None and owner != organization:
+                raise Refused(Reason.FOREIGN, "This event belongs to another organization than the token's.")
+            owner = organization
+        self._check_contract(envelope, data, owner)
+        trace = parse_traceparent(str(envelope.attributes.get("traceparent", "")))
+        run = envelope.attributes.get("correlationid")
+        return NewEntry(
+            type=envelope.type,
+            source=envelope.source,
+            id=envelope.id,
+            envelope=envelope.raw,
+            subject=envelope.subject,
+            organization=owner,
+            agent_id=agent,
+            run_id=run if isinstance(run, str) else None,
+            trace_id=None if trace is None else trace.trace_id,
+        )
+
+    def _check_reserved(self, envelope: Envelope) -> None:
+        problems = []
+        if envelope.type.startswith(GATEWAY_TYPE_PREFIX):
+            problems.append(
+                Problem("/type", f"types that begin with {GATEWAY_TYPE_PREFIX} are the gateway's own")
+            )
+        source = self._policy.fact_source
+        if envelope.source == source or envelope.source.startswith(source + "/"):
+            problems.append(Problem("/source", f"sources that begin with {source} are the gateway's own"))
+        if problems:
+            raise Refused(Reason.RESERVED, "Only the gateway itself may say this.", problems)
+
+    def _check_contract(self, envelope: Envelope, data: object, owner: str | None) -> None:
+        if not self._contracts.knows(envelope.type):
+            if self._policy.unknown_types == "refuse" and not envelope.type.startswith(_EMITTER_TYPES):
+                problem = Problem("/type", f"{envelope.type} has no contract here")
+                detail = "Events without a contract are refused by GATEWAY_UNKNOWN_TYPES."
+                raise Refused(Reason.UNKNOWN_TYPE, detail, [problem], owner)
+            return
+        if self._policy.contract_policy == "warn":
+            return
+        if envelope.content is not Content.JSON:
+            problem = Problem("/data", "the contract asks for JSON data, and there is none")
+            raise Refused(
+                Reason.CONTRACT, f"The data of {envelope.type} breaks its contract.", [problem], owner
+            )
+        problems = self._contracts.validate(envelope.type, data)
+        if problems:
+            raise Refused(
+                Reason.CONTRACT, f"The data of {envelope.type} breaks its contract.", problems, owner
+            )
+
+
+def _owner(envelope: Envelope, data: object) -> tuple[str | None, str | None]:
+    """Organization and agent of an event. For Letta's types, source and data must name the same one (S1c)."""
+    if not envelope.type.startswith(TYPE_PREFIX) or envelope.type.startswith(_EMITTER_TYPES):
+        return None, None
+    named = parse_source(envelope.source)
+    if named is None:
+        detail = "its path must end in /organizations/{organization} or /organizations/{organization}/agents/{agent}"
+        raise Refused(Reason.ORGANIZATION, "The source names no organization.", [Problem("/source", detail)])
+    organization, agent = named
+    claimed = data.get("organization_id") if isinstance(data, dict) else None
+    if claimed is not None and claimed != organization:
+        problems = [
+            Problem("/source", f"names the organization {organization}"),
+            Problem("/data/organization_id", "names another organization than the source"),
+        ]
+        raise Refused(Reason.ORGANIZATION, "Source and data name two organizations.", problems, organization)
+    said = data.get("agent_id") if isinstance(data, dict) else None
+    return organization, agent or (said if isinstance(said, str) else None)

@@ -1,0 +1,84 @@
+"""Deliveries as the API shows them: the fold of their attempts, and each attempt."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from gateway.domain.delivery import State, fold
+from gateway.domain.facts import rfc3339
+from gateway.domain.ids import delivery_id
+from gateway.domain.lane import PendingDelivery
+from gateway.ports import AttemptRecord, Entry
+
+
+def deliveries_of(
+    entry: Entry,
+    attempts: Sequence[AttemptRecord],
+    pending: Sequence[PendingDelivery],
+    subscription_ids: Mapping[int, str],
+) -> list[dict[str, Any]]:
+    """Every delivery of one event: those with attempts, and those that are in flight for the first time."""
+    found = {
+        number: list(group)
+        for number, group in groupby(
+            sorted(attempts, key=lambda item: (item.number, item.attempt)), key=lambda item: item.number
+        )
+    }
+    for item in pending:
+        found.setdefault(item.number, [])
+    return [
+        delivery_json(entry, number, found[number], subscription_ids[number])
+        for number in sorted(found)
+        if number in subscription_ids
+    ]
+
+
+def delivery_json(
+    entry: Entry, number: int, attempts: Sequence[AttemptRecord], subscription_id: str
+) -> dict[str, Any]:
+    """One delivery with all its attempts."""
+    state = fold(attempts)
+    return {
+        "id": delivery_id(number, entry.position, entry.row_hash),
+        "subscription": subscription_id,
+        "position": entry.position,
+        "event": {"id": entry.id, "source": entry.source, "type": entry.type},
+        "state": state.state.value,
+        "round": state.round,
+        "next_at": _time(state.next_at_us if state.state is State.PENDING else None),
+        "first_delivered_at": _time(state.first_delivered_at_us),
+        "attempts": [attempt_json(attempt) for attempt in attempts],
+    }
+
+
+def attempt_json(attempt: AttemptRecord) -> dict[str, Any]:
+    """One attempt: times, status, error class, the sink's answer, trace and span."""
+    body = attempt.response_body
+    try:
+        text: str | None = body.decode()
+    except UnicodeDecodeError:
+        text = None
+    return {
+        "id": attempt.id,
+        "number": attempt.attempt,
+        "round": attempt.round,
+        "cause": attempt.cause,
+        "decision": attempt.decision.value,
+        "started_at": rfc3339(attempt.started_at_us),
+        "duration_ms": attempt.duration_us / 1_000,
+        "status": attempt.status,
+        "error_class": attempt.error_class,
+        "detail": attempt.detail,
+        "next_at": _time(attempt.next_at_us),
+        "revision": attempt.revision,
+        "trace_id": attempt.trace_id,
+        "span_id": attempt.span_id,
+        "response_headers": [[name, value] for name, value in attempt.response_headers],
+        "response_body": text,
+        "response_body_base64": base64.b64encode(body).decode() if text is None else None,
+    }
+
+
+def _time(at_us: int | None) -> str | None:
+    return None if at_us is None else rfc3339(at_us)
