@@ -1,1 +1,1 @@
-"""Room of the house: see docs/architecture.md."""
+"""The HTTP API: a thin face over the flows and views. INTERFACE.md's paths, statuses and bodies."""

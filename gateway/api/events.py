@@ -1,0 +1,194 @@
+"""``/v1/events``: CloudEvents in, and the log out."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from gateway.api.auth import Caller, Principal
+from gateway.api.body import read_body
+from gateway.api.services import Services, services
+from gateway.domain.filters import full_types
+from gateway.domain.ids import decode_cursor, encode_cursor
+from gateway.errors import (
+    ContractBroken,
+    FieldError,
+    ForeignOrganization,
+    InvalidCursor,
+    InvalidRequest,
+    MalformedEvent,
+    NotFound,
+    RequestError,
+    ReservedName,
+    TooLarge,
+    UnsupportedFormat,
+)
+from gateway.ingest.door import Reason, Refused
+from gateway.ports import Entry, EventQuery, NewEntry
+from gateway.views.deliveries import deliveries_of
+from gateway.views.events import item_json, page_json
+from schemas import BatchTooLongError, Envelope, EnvelopeError, Problem, UnsupportedFormatError, parse_http
+
+router = APIRouter(prefix="/v1/events", tags=["events"])
+
+LIMIT = 50
+LIMIT_MAX = 500
+_POSITION_MAX = 2**63 - 1
+_JSON = "application/json"
+_BATCH_TYPE = "application/cloudevents-batch"
+_REFUSALS: dict[Reason, type[RequestError]] = {
+    Reason.MALFORMED: MalformedEvent,
+    Reason.TOO_LARGE: TooLarge,
+    Reason.RESERVED: ReservedName,
+    Reason.FOREIGN: ForeignOrganization,
+    Reason.ORGANIZATION: InvalidRequest,
+    Reason.CONTRACT: ContractBroken,
+    Reason.UNKNOWN_TYPE: InvalidRequest,
+}
+
+
+@router.post("", status_code=202, summary="Publish one event or a batch")
+async def publish(request: Request, caller: Caller) -> JSONResponse:
+    """Take CloudEvents in binary, structured or batched mode; answers after the commit, all or nothing."""
+    service = services(request)
+    envelopes = await _read(request, service)
+    entries = _admit(envelopes, service, caller)
+    appended = await service.batcher.append(entries) if entries else []
+    duplicates = sum(item.duplicate for item in appended)
+    answer = {
+        "accepted": len(appended) - duplicates,
+        "duplicates": duplicates,
+        "positions": [item.position for item in appended],
+    }
+    return JSONResponse(answer, status_code=202)
+
+
+@router.get("", summary="List events, the newest first")
+async def list_events(
+    request: Request,
+    caller: Caller,
+    *,
+    type_: Annotated[list[str] | None, Query(alias="type", description="Short or full, repeatable")] = None,
+    source: str | None = None,
+    subject: str | None = None,
+    agent_id: str | None = None,
+    organization_id: str | None = None,
+    run_id: str | None = None,
+    trace_id: str | None = None,
+    since: Annotated[datetime | None, Query(description="Appended at or after, RFC 3339")] = None,
+    until: Annotated[datetime | None, Query(description="Appended before, RFC 3339")] = None,
+    order: Annotated[str, Query(pattern="^(asc|desc)$")] = "desc",
+    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT,
+    cursor: str | None = None,
+) -> Response:
+    """A page of the log. The gateway's own facts are shown only where ``type`` names them."""
+    ascending = order == "asc"
+    query = EventQuery(
+        organization=caller.organization,
+        types=tuple(name for given in type_ or () for name in full_types(given)),
+        source=source,
+        subject=subject,
+        agent_id=agent_id,
+        organization_id=organization_id,
+        run_id=run_id,
+        trace_id=trace_id,
+        since_us=_micros("since", since),
+        until_us=_micros("until", until),
+        ascending=ascending,
+        after=_after(order, cursor),
+        limit=limit + 1,
+    )
+    found = await services(request).log.search(query)
+    page, more = found[:limit], len(found) > limit
+    following = encode_cursor(f"events-{order}", page[-1].position) if more else None
+    return Response(page_json(page, following), media_type=_JSON)
+
+
+@router.get("/{position}", summary="One event, as received")
+async def get_event(request: Request, caller: Caller, position: str) -> Response:
+    """One item of the log."""
+    return Response(item_json(await _entry(services(request), caller, position)), media_type=_JSON)
+
+
+@router.get("/{position}/deliveries", summary="Where an event went")
+async def get_deliveries(request: Request, caller: Caller, position: str) -> JSONResponse:
+    """Each subscription that the event was dispatched to, with state and attempts."""
+    service = services(request)
+    entry = await _entry(service, caller, position)
+    attempts = await service.deliveries.attempts_at(entry.position)
+    pending = await service.deliveries.pending_at(entry.position)
+    numbers = sorted({item.number for item in attempts} | {item.number for item in pending})
+    known = await service.subscriptions.ids(numbers)
+    mine = {
+        number: subscription_id
+        for number, (subscription_id, organization) in known.items()
+        if caller.admin or organization == caller.organization
+    }
+    return JSONResponse({"items": deliveries_of(entry, attempts, pending, mine), "next": None})
+
+
+async def _read(request: Request, service: Services) -> list[Envelope]:
+    limits = service.limits
+    batch = request.headers.get("content-type", "").strip().lower().startswith(_BATCH_TYPE)
+    body = await read_body(request, limits.batch_bytes_max if batch else limits.event_bytes_max)
+    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
+    try:
+        return parse_http(headers, body, events_max=limits.batch_events_max)
+    except UnsupportedFormatError as error:
+        raise UnsupportedFormat(str(error)) from None
+    except BatchTooLongError as error:
+        raise TooLarge(str(error)) from None
+    except EnvelopeError as error:
+        raise MalformedEvent("This is not a valid CloudEvent.", fields=_fields(error.problems)) from None
+
+
+def _admit(envelopes: Sequence[Envelope], service: Services, caller: Principal) -> list[NewEntry]:
+    """Judge every event, so that one answer names all that is wrong; a batch is all or nothing."""
+    entries: list[NewEntry] = []
+    refusals: list[tuple[int, Refused]] = []
+    for index, envelope in enumerate(envelopes):
+        try:
+            entries.append(service.door.admit(envelope, organization=caller.organization))
+        except Refused as error:
+            refusals.append((index, error))
+    if refusals:
+        first = refusals[0][1]
+        fields: list[FieldError] = []
+        for index, refused in refusals:
+            prefix = f"/{index}" if len(envelopes) > 1 else ""
+            fields += _fields([problem.below(prefix) for problem in refused.problems])
+        raise _REFUSALS[first.reason](first.detail, fields=fields)
+    return entries
+
+
+async def _entry(service: Services, caller: Principal, position: str) -> Entry:
+    if position.isascii() and position.isdigit() and int(position) <= _POSITION_MAX:
+        entry = await service.log.get(int(position))
+        if entry is not None and (caller.admin or entry.organization == caller.organization):
+            return entry
+    raise NotFound("There is no event at this position.")
+
+
+def _after(order: str, cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    match decode_cursor(f"events-{order}", cursor):
+        case (int(position),):
+            return position
+        case _:
+            raise InvalidCursor("This cursor was not given out for this list.")
+
+
+def _micros(name: str, moment: datetime | None) -> int | None:
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        field = FieldError(name, "an RFC 3339 time with its offset, such as 2026-01-01T12:00:00Z")
+        raise InvalidRequest("A time has no offset.", fields=[field])
+    return int(moment.timestamp() * 1_000_000)
+
+
+def _fields(problems: Sequence[Problem]) -> list[FieldError]:
+    return [FieldError(problem.pointer, problem.detail) for problem in problems]

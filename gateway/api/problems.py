@@ -1,0 +1,82 @@
+"""Errors as ``application/problem+json`` (RFC 9457): one mapping for every route."""
+
+import json
+import logging
+from collections.abc import Mapping
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from gateway.errors import (
+    FieldError,
+    GatewayError,
+    InvalidRequest,
+    NotFound,
+    RequestError,
+    Unauthenticated,
+)
+
+_LOGGER = logging.getLogger(__name__)
+_BLANK = "about:blank"
+
+
+def problem_response(error: GatewayError) -> Response:
+    """The answer for an error."""
+    headers: dict[str, str] = {}
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = 'Bearer realm="letta-gateway"'
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    return _response(error.problem(), error.status, headers)
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Answer every error of the application as a problem."""
+    app.add_exception_handler(GatewayError, _on_gateway_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_parameters)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(Exception, _on_anything)
+
+
+def _on_gateway_error(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, GatewayError):
+        raise error
+    if not isinstance(error, RequestError):
+        _LOGGER.error("a request failed: %s", error)
+    return problem_response(error)
+
+
+def _on_invalid_parameters(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    fields = [
+        FieldError("/".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0]), item["msg"])
+        for item in error.errors()
+    ]
+    return problem_response(InvalidRequest("Some parameters of the request are not valid.", fields=fields))
+
+
+def _on_http_exception(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    if error.status_code == NotFound.status:
+        return problem_response(NotFound("There is nothing at this path."))
+    body = {"type": _BLANK, "title": error.detail, "status": error.status_code, "detail": error.detail}
+    return _response({**body, "errors": []}, error.status_code, error.headers or {})
+
+
+def _on_anything(_request: Request, error: Exception) -> Response:
+    # The text of an unforeseen error may hold anything; it goes to the log, not to the caller.
+    _LOGGER.error("a request failed unexpectedly", exc_info=error)
+    detail = "The gateway failed on this request."
+    return problem_response(GatewayError(detail, hint="Its log has the details; please report it."))
+
+
+def _response(body: Mapping[str, object], status: int, headers: Mapping[str, str]) -> Response:
+    return Response(
+        json.dumps(body, ensure_ascii=False).encode(),
+        status,
+        headers=dict(headers),
+        media_type="application/problem+json",
+    )

@@ -1,0 +1,99 @@
+"""Liveness, readiness, the plain first page, and the contracts as documents."""
+
+import html
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
+
+from gateway.api.services import services
+from gateway.errors import NotFound
+from schemas import TYPE_PREFIX
+
+router = APIRouter(tags=["service"])
+
+_SCHEMA_TYPE = "application/schema+json"
+_GROUP = "/registry/schemagroups/com.letta/schemas"
+
+
+@router.get("/healthz", summary="Whether the process serves")
+async def healthz() -> JSONResponse:
+    """Liveness: it answers, so it lives."""
+    return JSONResponse({"status": "ok"})
+
+
+@router.get("/readyz", summary="Whether it can do its work")
+async def readyz(request: Request) -> JSONResponse:
+    """Readiness: each thing the gateway needs, and whether it is there."""
+    checks = services(request).readiness()
+    ready = all(checks.values())
+    body = {
+        "status": "ready" if ready else "not ready",
+        "checks": {name: "ok" if fine else "failing" for name, fine in checks.items()},
+    }
+    return JSONResponse(body, status_code=200 if ready else 503)
+
+
+@router.get(_GROUP + "/{name}", summary="The latest version of a contract")
+async def latest_contract(request: Request, name: str) -> Response:
+    """The JSON Schema of an event type's payload."""
+    versions = _versions(request, name)
+    return _contract(request, name, versions[-1], immutable=False)
+
+
+@router.get(_GROUP + "/{name}/versions/{version}", summary="One version of a contract")
+async def contract(request: Request, name: str, version: str) -> Response:
+    """A version never changes; its ``$id`` is the URL it is read from (CONFORMANCE 43)."""
+    versions = _versions(request, name)
+    if not version.isdigit() or int(version) not in versions:
+        raise NotFound(f"The contract of {name} has no version {version[:32]}.")
+    return _contract(request, name, int(version), immutable=True)
+
+
+@router.get("/", include_in_schema=False)
+async def first_page(request: Request) -> HTMLResponse:
+    """One plain page that leads on."""
+    return HTMLResponse(_first_page(services(request).contracts.types()))
+
+
+def _versions(request: Request, name: str) -> tuple[int, ...]:
+    contracts = services(request).contracts
+    type_ = TYPE_PREFIX + name
+    if type_ not in contracts.types():
+        raise NotFound(f"There is no contract named {name[:128]}.")
+    return tuple(contracts.versions(type_))
+
+
+def _contract(request: Request, name: str, version: int, *, immutable: bool) -> Response:
+    service = services(request)
+    body = service.contracts.schema_bytes(TYPE_PREFIX + name, version, service.public_url)
+    etag = f'"{name}.{version}"'
+    headers = {
+        "ETag": etag,
+        "Cache-Control": "public, max-age=31536000, immutable" if immutable else "public, max-age=60",
+    }
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type=_SCHEMA_TYPE)
+
+
+def _first_page(types: object) -> str:
+    names = (
+        sorted(str(item).removeprefix(TYPE_PREFIX) for item in types)
+        if isinstance(types, (list, tuple))
+        else []
+    )
+    items = "".join(
+        f'<li><a href="{_GROUP}/{html.escape(name)}">{html.escape(name)}</a></li>' for name in names
+    )
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><title>letta-gateway</title>'
+        "<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:42rem;margin:3rem auto;padding:0 1rem}"
+        "code{background:#8881;padding:.1em .3em;border-radius:.2em}:root{color-scheme:light dark}</style></head>"
+        "<body><h1>letta-gateway</h1><p>Every step, run, tool call and job of a Letta server, as a signed webhook.</p>"
+        '<ul><li>API: <a href="/docs">browse</a>, <a href="/openapi.json">OpenAPI document</a></li>'
+        '<li>State: <a href="/healthz">liveness</a>, <a href="/readyz">readiness</a></li></ul>'
+        f"<h2>Contracts</h2><ul>{items}</ul>"
+        "<p>Commands: <code>letta-gateway --help</code>. Documentation: the <code>docs/</code> folder of the project.</p>"
+        "</body></html>"
+    )

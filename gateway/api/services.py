@@ -1,0 +1,71 @@
+"""What the routes work with, put together by ``gateway.app``."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from fastapi import Request
+
+from gateway.ingest.batcher import Batcher
+from gateway.ingest.door import Door
+from gateway.ports import Deliveries, EventLog, Quarantine, Random, Subscriptions
+
+
+class ContractFiles(Protocol):
+    """The contracts as documents."""
+
+    def types(self) -> Sequence[str]:
+        """The types that have a contract."""
+        ...
+
+    def versions(self, type_: str) -> Sequence[int]:
+        """The versions of one, ascending."""
+        ...
+
+    def schema_bytes(self, type_: str, version: int, base_url: str) -> bytes:
+        """The document as served: its ``$id`` is its URL."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what a request may carry."""
+
+    event_bytes_max: int
+    batch_bytes_max: int
+    batch_events_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything behind the routes.
+
+    Attributes:
+        admit_sink: Judges a sink at creation; raises ``SinkRefused`` of the domain.
+        changed: Tells the dispatcher that a subscription was changed by a command.
+        readiness: Each thing the gateway needs, and whether it is there.
+    """
+
+    log: EventLog
+    batcher: Batcher
+    door: Door
+    subscriptions: Subscriptions
+    deliveries: Deliveries
+    quarantine: Quarantine
+    contracts: ContractFiles
+    limits: Limits
+    public_url: str
+    admin_token: str
+    timeout_s: float
+    production: bool
+    allowed_hosts: frozenset[str]
+    random: Random
+    admit_sink: Callable[[str, bool], Awaitable[None]]
+    changed: Callable[[int], None]
+    readiness: Callable[[], Mapping[str, bool]]
+
+
+def services(request: Request) -> Services:
+    """The services of the application that serves this request."""
+    found: Services = request.app.state.services
+    return found

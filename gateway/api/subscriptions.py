@@ -1,0 +1,221 @@
+"""``/v1/subscriptions``: the CloudEvents Subscriptions API."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal, Protocol
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from gateway.api.auth import Caller, Principal
+from gateway.api.body import read_json
+from gateway.api.services import Services, services
+from gateway.domain.ids import decode_cursor, encode_cursor
+from gateway.domain.sending import SinkRefused as SinkNotAllowed
+from gateway.domain.signing import NEW_SECRET_BYTES, new_secret
+from gateway.domain.subscription import EVERY_ORGANIZATION, SubscriptionSpec
+from gateway.domain.subscription_input import parse_patch, parse_replacement, parse_subscription
+from gateway.errors import (
+    FieldError,
+    ForeignOrganization,
+    InvalidCursor,
+    InvalidRequest,
+    NotFound,
+    PreconditionFailed,
+    SinkRefused,
+)
+from gateway.ports import SubscriptionRecord, SubscriptionState
+from gateway.views.subscriptions import changed_at, etag, subscription_json
+from schemas import Problem
+
+router = APIRouter(prefix="/v1/subscriptions", tags=["subscriptions"])
+
+LIMIT = 50
+LIMIT_MAX = 500
+
+
+class Parse(Protocol):
+    """Reads a change of a subscription."""
+
+    def __call__(
+        self, value: object, /, *, previous: SubscriptionSpec, organization: str
+    ) -> tuple[SubscriptionSpec | None, list[Problem]]:
+        """The new specification, or what is wrong with it."""
+        ...
+
+
+_ALLOW = "GET, PUT, PATCH, DELETE, OPTIONS"
+
+
+@router.post("", status_code=201, summary="Make a subscription")
+async def create(request: Request, caller: Caller) -> JSONResponse:
+    """Make a subscription. Its secret is shown this once; nothing is sent to the sink."""
+    service = services(request)
+    asked, problems = parse_subscription(await read_json(request))
+    if asked is None:
+        raise _invalid(problems)
+    organization = _organization(caller, asked.organization)
+    await _check_sink(service, asked.spec, privileged=caller.admin)
+    secret = asked.secret or new_secret(service.random(NEW_SECRET_BYTES))
+    record = await service.subscriptions.create(
+        asked.spec, organization=organization, privileged=caller.admin, secret=secret
+    )
+    service.changed(record.number)
+    headers = {"Location": f"{router.prefix}/{record.id}", "ETag": etag(record)}
+    return JSONResponse({**subscription_json(record), "secret": secret}, status_code=201, headers=headers)
+
+
+@router.get("", summary="List subscriptions")
+async def list_subscriptions(
+    request: Request,
+    caller: Caller,
+    *,
+    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT,
+    cursor: str | None = None,
+) -> JSONResponse:
+    """A page of subscriptions in order of creation."""
+    found = await services(request).subscriptions.page(
+        organization=caller.organization, after=_after(cursor), limit=limit + 1
+    )
+    page, more = found[:limit], len(found) > limit
+    following = encode_cursor("subscriptions", page[-1].number) if more else None
+    return JSONResponse({"items": [subscription_json(record) for record in page], "next": following})
+
+
+@router.get("/{subscription_id}", summary="One subscription")
+async def read(request: Request, caller: Caller, subscription_id: str) -> JSONResponse:
+    """A subscription with its present state."""
+    return _answer(await _own(services(request), caller, subscription_id))
+
+
+@router.put("/{subscription_id}", summary="Replace a subscription")
+async def replace(request: Request, caller: Caller, subscription_id: str) -> JSONResponse:
+    """Replace the whole resource; what is left out returns to its default."""
+    return await _revise(request, caller, subscription_id, parse_replacement)
+
+
+@router.patch("/{subscription_id}", summary="Change parts of a subscription")
+async def patch(request: Request, caller: Caller, subscription_id: str) -> JSONResponse:
+    """Apply a JSON merge patch (RFC 7396)."""
+    return await _revise(request, caller, subscription_id, parse_patch)
+
+
+@router.delete("/{subscription_id}", status_code=204, summary="Delete a subscription")
+async def delete(request: Request, caller: Caller, subscription_id: str) -> Response:
+    """End the stream for good: cursor, pending deliveries and secrets are dropped; attempts stay until retention."""
+    service = services(request)
+    record = await _own(service, caller, subscription_id)
+    await service.subscriptions.delete(record.number, unchanged_since_us=_condition(request, record))
+    service.changed(record.number)
+    return Response(status_code=204)
+
+
+@router.options("/{subscription_id}", status_code=204, summary="What can be done")
+async def options(request: Request, caller: Caller, subscription_id: str) -> Response:
+    """The methods of a subscription."""
+    await _own(services(request), caller, subscription_id)
+    return Response(status_code=204, headers={"Allow": _ALLOW})
+
+
+@router.post("/{subscription_id}/pause", summary="Let a stream stand still")
+async def pause(request: Request, caller: Caller, subscription_id: str) -> JSONResponse:
+    """Start nothing more; what is in flight ends. A paused stream costs nothing, however long."""
+    service = services(request)
+    record = await _own(service, caller, subscription_id)
+    record = await service.subscriptions.set_state(record.number, SubscriptionState.PAUSED, cause="a command")
+    service.changed(record.number)
+    return _answer(record)
+
+
+@router.post("/{subscription_id}/resume", summary="Let a stream go on")
+async def resume(request: Request, caller: Caller, subscription_id: str) -> JSONResponse:
+    """Go on from the cursor, or with ``{"from": "now"}`` from here; also re-enables a disabled subscription."""
+    service = services(request)
+    record = await _own(service, caller, subscription_id)
+    begin = _resume_from(await read_json(request))
+    record = await service.subscriptions.set_state(
+        record.number, SubscriptionState.ACTIVE, cause="a command", skip=begin == "now"
+    )
+    service.changed(record.number)
+    return _answer(record)
+
+
+async def _revise(
+    request: Request,
+    caller: Principal,
+    subscription_id: str,
+    parse: Parse,
+) -> JSONResponse:
+    service = services(request)
+    record = await _own(service, caller, subscription_id)
+    condition = _condition(request, record)
+    spec, problems = parse(await read_json(request), previous=record.spec, organization=record.organization)
+    if spec is None:
+        raise _invalid(problems)
+    await _check_sink(service, spec, privileged=record.privileged)
+    record = await service.subscriptions.update(record.number, spec, unchanged_since_us=condition)
+    service.changed(record.number)
+    return _answer(record)
+
+
+async def _own(service: Services, caller: Principal, subscription_id: str) -> SubscriptionRecord:
+    record = await service.subscriptions.get(subscription_id)
+    if record is None or not (caller.admin or record.organization == caller.organization):
+        raise NotFound("There is no subscription with this id.")
+    return record
+
+
+async def _check_sink(service: Services, spec: SubscriptionSpec, *, privileged: bool) -> None:
+    try:
+        await service.admit_sink(spec.sink, privileged)
+    except SinkNotAllowed as refused:
+        raise SinkRefused(
+            "The sink is not allowed.", fields=[FieldError("/sink", str(refused))], hint=""
+        ) from None
+
+
+def _organization(caller: Principal, named: str | None) -> str:
+    """The token's own; an administrator's is the one named, else every one (S11a)."""
+    if caller.organization is None:
+        return named or EVERY_ORGANIZATION
+    if named not in {None, caller.organization}:
+        raise ForeignOrganization("The subscription names another organization than the token's.")
+    return caller.organization
+
+
+def _answer(record: SubscriptionRecord) -> JSONResponse:
+    return JSONResponse(subscription_json(record), headers={"ETag": etag(record)})
+
+
+def _condition(request: Request, record: SubscriptionRecord) -> int | None:
+    """What ``If-Match`` asks for (RFC 9110, 13.1.1): the present version, or any."""
+    given = request.headers.get("if-match")
+    if given is None or given.strip() == "*":
+        return None
+    moments = [changed_at(record.number, part) for part in given.split(",")]
+    if record.updated_at_us not in moments:
+        raise PreconditionFailed("The subscription is not the version that If-Match names.")
+    return record.updated_at_us
+
+
+def _resume_from(body: object) -> Literal["cursor", "now"]:
+    if body is None or body == {}:
+        return "cursor"
+    if isinstance(body, dict) and set(body) == {"from"} and body["from"] in {"cursor", "now"}:
+        return "now" if body["from"] == "now" else "cursor"
+    fields = [FieldError("/from", "must be `cursor` (the default) or `now`, and nothing else beside it")]
+    raise InvalidRequest("This is not a way to resume.", fields=fields)
+
+
+def _after(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    match decode_cursor("subscriptions", cursor):
+        case (int(number),):
+            return number
+        case _:
+            raise InvalidCursor("This cursor was not given out for this list.")
+
+
+def _invalid(problems: Sequence[Problem]) -> InvalidRequest:
+    fields = [FieldError(problem.pointer, problem.detail) for problem in problems]
+    return InvalidRequest("The subscription is not valid.", fields=fields)

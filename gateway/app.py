@@ -1,0 +1,354 @@
+"""Puts the gateway together: settings and adapters in, one task group out.
+
+Reading order for a newcomer: ``run`` opens the stores, the Redis and the listening socket; ``_serve`` starts
+the flows (``gateway.ingest``, ``gateway.deliver``) and the API over them, and ends them in the order that
+loses nothing.
+"""
+
+import contextlib
+import importlib.metadata
+import os
+import random
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+import contracts
+from contracts.validation import Validator
+from gateway.adapters.embedded_redis import embedded_redis
+from gateway.adapters.http.guard import EgressPolicy
+from gateway.adapters.http.resolver import SystemResolver
+from gateway.adapters.http.sender import EgressSender
+from gateway.adapters.http.transport import EgressTransport
+from gateway.adapters.redis_stream import RawEntry, RedisStreamReader, Take
+from gateway.adapters.sql.deliveries import SqlDeliveries
+from gateway.adapters.sql.engine import SqliteDatabase
+from gateway.adapters.sql.log import SqlLog
+from gateway.adapters.sql.migrate import upgrade
+from gateway.adapters.sql.quarantine import SqlQuarantine
+from gateway.adapters.sql.subscriptions import SqlSubscriptions
+from gateway.adapters.sql.verify import VerifyResult
+from gateway.adapters.sql.verify import verify_log as verify_chain
+from gateway.adapters.vault import Keyring
+from gateway.adapters.web_server import WebServer, listening_socket
+from gateway.api.application import create_api
+from gateway.api.services import Limits, Services
+from gateway.deliver.dispatcher import Dispatcher
+from gateway.deliver.world import AttemptPolicy, World
+from gateway.errors import DatabaseUnusable
+from gateway.ingest.batcher import Batcher
+from gateway.ingest.door import Door, DoorPolicy
+from gateway.ingest.stream import StreamEntry, StreamIngest
+from gateway.settings import Settings
+from schemas import Problem
+
+_SQLITE_FILE = "gateway.db"
+_SQLITE_SCHEME = "sqlite:///"
+_FACT_SOURCE = "/gateway"
+_LOOPBACK_ADDRESS = "127.0.0.1"
+_INGESTING = frozenset({"all", "ingest"})
+_DELIVERING = frozenset({"all", "deliver"})
+_LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where a gateway that has started is to be found."""
+
+    url: str
+    redis_url: str
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where this process listens and keeps its files."""
+
+    role: str
+    host: str
+    port: int
+    data_dir: Path
+
+
+async def run(
+    settings: Settings,
+    *,
+    role: str,
+    host: str,
+    port: int,
+    data_dir: Path,
+    on_ready: Callable[[Running], None],
+) -> None:
+    """Serve until cancelled; then end in good order: finish what is in flight, journal it, close everything.
+
+    Raises ``GatewayError`` where it cannot start: database in use or newer, address taken, Redis not
+    startable.
+    """
+    place = Place(role, host, port, data_dir)
+    async with contextlib.AsyncExitStack() as stack:
+        database = stack.enter_context(_database(settings, data_dir))
+        upgrade(database.engine)
+        listening = stack.enter_context(listening_socket(host, port))
+        redis_url = await stack.enter_async_context(_redis(settings, data_dir))
+        bound_port: int = listening.getsockname()[1]
+        url = f"http://{_in_url(host)}:{bound_port}"
+        gateway = _Gateway(settings, place, database, redis_url=redis_url, url=url, port=bound_port)
+        stack.push_async_callback(gateway.sender.aclose)
+        stopping = anyio.Event()
+        async with anyio.create_task_group() as group:
+            group.start_soon(_serve, gateway, listening, stopping, on_ready)
+            try:
+                await anyio.sleep_forever()
+            finally:
+                stopping.set()
+
+
+def migrate(settings: Settings, data_dir: Path) -> tuple[str | None, str]:
+    """Bring the database to this code's schema. Returns the revisions before and after."""
+    with _database(settings, data_dir) as database:
+        return upgrade(database.engine)
+
+
+def verify_log(
+    settings: Settings, data_dir: Path, progress: Callable[[int], None] = lambda _checked: None
+) -> VerifyResult:
+    """Verify the hash chain of the whole log."""
+    with _database(settings, data_dir, must_exist=True) as database:
+        return database.read_now(lambda connection: verify_chain(connection, progress))
+
+
+class _Gateway:
+    """The parts of one process, made and not yet started."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        place: Place,
+        database: SqliteDatabase,
+        *,
+        redis_url: str,
+        url: str,
+        port: int,
+    ) -> None:
+        self.place = place
+        self.running = Running(url=url, redis_url=redis_url, stream=settings.stream)
+        public_url = settings.public_url or url
+        fact_source = public_url + _FACT_SOURCE
+        known = contracts.load()
+        types = frozenset(known.types())
+        self.log = SqlLog(database, now=now_us, random=os.urandom)
+        self.deliveries = SqlDeliveries(database)
+        self.subscriptions = SqlSubscriptions(
+            database,
+            Keyring(settings.secret_keys_raw),
+            fact_source=fact_source,
+            now=now_us,
+            random=os.urandom,
+        )
+        policy = EgressPolicy(
+            allow=settings.allowed_networks,
+            https_only=settings.production,
+            own=frozenset({(_address(place.host), port)}),
+        )
+        self.sender = EgressSender(EgressTransport(policy, resolver=SystemResolver()))
+        self.dispatcher = Dispatcher(
+            World(
+                log=self.log,
+                deliveries=self.deliveries,
+                subscriptions=self.subscriptions,
+                sender=self.sender,
+                policy=AttemptPolicy(settings.delivery_timeout, _dataschema_of(public_url, types, known)),
+                now=now_us,
+                random=os.urandom,
+                jitter=random.random,
+            )
+        )
+        self.batcher = Batcher(self.log, self.dispatcher.appended)
+        door = Door(
+            _DoorContracts(types, Validator(known)),
+            DoorPolicy(
+                fact_source=fact_source,
+                event_bytes_max=settings.event_bytes_max,
+                unknown_types=settings.unknown_types,
+                contract_policy=settings.contract_policy,
+            ),
+        )
+        ingest = StreamIngest(door, self.batcher, stream=settings.stream)
+        self.reader = RedisStreamReader(redis_url, settings.stream, _taker(ingest))
+        self.api = create_api(
+            Services(
+                log=self.log,
+                batcher=self.batcher,
+                door=door,
+                subscriptions=self.subscriptions,
+                deliveries=self.deliveries,
+                quarantine=SqlQuarantine(database),
+                contracts=known,
+                limits=Limits(settings.event_bytes_max, settings.batch_bytes_max, settings.batch_events_max),
+                public_url=public_url,
+                admin_token=settings.api_token.get_secret_value() if settings.api_token else "",
+                timeout_s=settings.delivery_timeout,
+                production=settings.production,
+                allowed_hosts=_LOOPBACK_NAMES | {place.host.lower()},
+                random=os.urandom,
+                admit_sink=self._admit_sink,
+                changed=self._changed,
+                readiness=self._readiness,
+            ),
+            version(),
+        )
+
+    async def _admit_sink(self, url: str, privileged: bool) -> None:  # noqa: FBT001 - the port's shape
+        await self.sender.admit(url, privileged=privileged)
+
+    def _changed(self, number: int) -> None:
+        self.dispatcher.changed(number)
+        self.dispatcher.appended()
+
+    def _readiness(self) -> Mapping[str, bool]:
+        role = self.place.role
+        checks = {"database": True}
+        if role in _INGESTING:
+            checks["redis"] = self.reader.healthy
+        if role in _DELIVERING:
+            checks["delivery"] = self.dispatcher.running
+        return checks
+
+
+async def _serve(
+    gateway: _Gateway,
+    listening: socket.socket,
+    stopping: anyio.Event,
+    on_ready: Callable[[Running], None],
+) -> None:
+    """Run the flows and the API. Shielded, so that a cancelled gateway still ends in good order (S6b)."""
+    role = gateway.place.role
+    server = WebServer(gateway.api, listening)
+    reading = _Cancellable(gateway.reader.run)
+    with anyio.CancelScope(shield=True):
+        async with anyio.create_task_group() as writing:
+            writing.start_soon(gateway.batcher.run)
+            async with anyio.create_task_group() as flows:
+                if role in _DELIVERING:
+                    flows.start_soon(gateway.dispatcher.run)
+                if role in _INGESTING:
+                    flows.start_soon(reading.run)
+                flows.start_soon(server.run)
+                flows.start_soon(_announce, server, gateway, on_ready)
+                await stopping.wait()
+                # Nothing new comes in; what is in flight is delivered and journaled; then what came in is
+                # written.
+                reading.cancel()
+                server.stop()
+                gateway.dispatcher.stop()
+            writing.cancel_scope.cancel()
+
+
+async def _announce(server: WebServer, gateway: _Gateway, on_ready: Callable[[Running], None]) -> None:
+    await server.started()
+    on_ready(gateway.running)
+
+
+class _Cancellable:
+    """A task that can be ended on its own."""
+
+    def __init__(self, work: Callable[[], Awaitable[None]]) -> None:
+        self._work = work
+        self._scope = anyio.CancelScope()
+
+    async def run(self) -> None:
+        """Do the work until it is done or cancelled."""
+        with self._scope:
+            await self._work()
+
+    def cancel(self) -> None:
+        """End it at its next opportunity."""
+        self._scope.cancel()
+
+
+class _DoorContracts:
+    """The contracts as the door asks for them."""
+
+    def __init__(self, types: frozenset[str], validator: Validator) -> None:
+        self._types = types
+        self._validator = validator
+
+    def knows(self, type_: str) -> bool:
+        """See ``gateway.ingest.door.Contracts``."""
+        return type_ in self._types
+
+    def validate(self, type_: str, data: object) -> Sequence[Problem]:
+        """See ``gateway.ingest.door.Contracts``."""
+        return self._validator.validate(type_, data)
+
+
+def now_us() -> int:
+    """The wall clock in microseconds since the Unix epoch."""
+    return time.time_ns() // 1_000
+
+
+def version() -> str:
+    """The version of this distribution."""
+    return importlib.metadata.version("letta-gateway")
+
+
+def _taker(ingest: StreamIngest) -> Take:
+    async def take(batch: Sequence[RawEntry]) -> None:
+        await ingest.take([StreamEntry(entry.id, entry.event, entry.raw) for entry in batch])
+
+    return take
+
+
+def _dataschema_of(
+    public_url: str, types: frozenset[str], known: contracts.Contracts
+) -> Callable[[str], str | None]:
+    """The URL of the newest contract of a type; None for a type without one."""
+    urls = {
+        name: contracts.schema_url(public_url, name, version)
+        for name in types
+        if (version := known.latest(name)) is not None
+    }
+    return urls.get
+
+
+@contextlib.contextmanager
+def _database(settings: Settings, data_dir: Path, *, must_exist: bool = False) -> Iterator[SqliteDatabase]:
+    path = data_dir / _SQLITE_FILE
+    if settings.database_url is not None:
+        url = settings.database_url.get_secret_value()
+        if not url.startswith(_SQLITE_SCHEME):
+            raise DatabaseUnusable("This version keeps its log in SQLite; PostgreSQL is not available yet.")
+        path = Path(url.removeprefix(_SQLITE_SCHEME))
+    if must_exist and not path.exists():
+        raise DatabaseUnusable(f"There is no log at {path}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        database = SqliteDatabase(path)
+    except OSError as error:
+        raise DatabaseUnusable(f"{path}: {error.strerror or error}.") from error
+    try:
+        yield database
+    finally:
+        database.close_now()
+
+
+@contextlib.asynccontextmanager
+async def _redis(settings: Settings, data_dir: Path) -> AsyncIterator[str]:
+    if settings.redis_url is not None:
+        yield settings.redis_url.get_secret_value()
+        return
+    async with embedded_redis(data_dir) as embedded:
+        yield embedded.url
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _address(host: str) -> str:
+    """The address of a listening host, as the egress guard wants it."""
+    return _LOOPBACK_ADDRESS if host == "localhost" else host.strip("[]")
