@@ -179,8 +179,14 @@ async def receive() -> AsyncIterator[Callable[..., Awaitable[Receiver]]]:
         await receiver.close()
 
 
+@pytest.fixture(scope="session")
+def system_tls() -> ssl.SSLContext:
+    """The context a transport makes for itself, made once: reading the authorities takes a while."""
+    return connector.default_ssl_context()
+
+
 @pytest.fixture
-async def make_transport() -> AsyncIterator[Callable[..., EgressTransport]]:
+async def make_transport(system_tls: ssl.SSLContext) -> AsyncIterator[Callable[..., EgressTransport]]:
     """Make transports that may use loopback; their limits by keyword."""
     made: list[EgressTransport] = []
 
@@ -195,7 +201,9 @@ async def make_transport() -> AsyncIterator[Callable[..., EgressTransport]]:
     ) -> EgressTransport:
         policy = EgressPolicy(allow=allow, own=own, https_only=https_only)
         made.append(
-            EgressTransport(policy, resolver=resolver, limits=Limits(**limits), ssl_context=ssl_context)
+            EgressTransport(
+                policy, resolver=resolver, limits=Limits(**limits), ssl_context=ssl_context or system_tls
+            )
         )
         return made[-1]
 

@@ -87,7 +87,7 @@ class Connection(asyncio.Protocol):
             or not self._reader.keep_alive
             # The sink answered before it had read the request: the rest would stand before the next one.
             or transport.get_write_buffer_size() > 0
-            or now - self._born > self._limits.age_s
+            or now - self._born >= self._limits.age_s
         ):
             return False
         self._parked_at = now
@@ -96,7 +96,7 @@ class Connection(asyncio.Protocol):
     def usable(self, now: float) -> bool:
         """Whether an idle connection may carry another request."""
         transport = self._transport
-        fresh = now - self._parked_at <= self._limits.idle_s and now - self._born <= self._limits.age_s
+        fresh = now - self._parked_at <= self._limits.idle_s and now - self._born < self._limits.age_s
         return fresh and transport is not None and not transport.is_closing()
 
     def close(self) -> None:
@@ -179,6 +179,7 @@ class Connection(asyncio.Protocol):
         if now < due:
             self._set_timer(due)
         elif self._waiter is None:
+            self._lost(self)
             self.close()
         elif self._reader.status:
             self._reader.cut()
