@@ -1,1 +1,1 @@
-"""Room of the house: see docs/architecture.md."""
+"""The commands of `letta-gateway`: results to stdout, diagnostics to stderr, HTTP to a running gateway."""

@@ -1,0 +1,152 @@
+"""The HTTP client of the commands: a request, a page, a problem turned into an error."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from gateway.cli.endpoint import Connection, resolve
+from gateway.errors import AnswerError, FieldError, NoServer
+
+TIMEOUT_S = 15.0
+PAGE_ITEMS_MAX = 100
+_SAID_CHARS_MAX = 500
+
+Json = dict[str, Any]
+
+
+class GatewayClient:
+    """Speaks to one gateway; a context manager.
+
+    Args:
+        connection: Address and token.
+        transport: Another transport than the network's.
+    """
+
+    def __init__(self, connection: Connection, *, transport: httpx.BaseTransport | None = None) -> None:
+        self.connection = connection
+        self._http = httpx.Client(
+            base_url=connection.url,
+            headers={"Authorization": f"Bearer {connection.token}", "User-Agent": "letta-gateway-cli"},
+            timeout=TIMEOUT_S,
+            transport=transport,
+            trust_env=False,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Json:
+        """Send one request and return the JSON object of its answer, empty for 204.
+
+        Args:
+            method: The HTTP method.
+            path: Below the gateway's address.
+            body: Sent as JSON unless None.
+            params: Query parameters; None values are left out, lists repeat.
+            headers: Added to the client's own.
+
+        Raises:
+            NoServer: Nothing answers.
+            AnswerError: The answer is a refusal, or not a gateway's.
+        """
+        query = {name: value for name, value in (params or {}).items() if value is not None and value != []}
+        content = None if body is None else json.dumps(body).encode()
+        sent = {"Content-Type": "application/json", **(headers or {})} if content is not None else headers
+        try:
+            answer = self._http.request(method, path, content=content, params=query, headers=sent)
+        except httpx.TransportError as error:
+            raise NoServer(f"{self.connection.url} does not answer ({_reason(error)}).") from error
+        if answer.is_success:
+            return self._decoded(answer)
+        raise self._refusal(answer)
+
+    def items(
+        self, path: str, *, params: Mapping[str, Any] | None = None, limit: int | None = None
+    ) -> Iterator[Json]:
+        """Walk a list, page by page, up to `limit` items (all of them for None)."""
+        left = limit
+        cursor: str | None = None
+        while left is None or left > 0:
+            size = PAGE_ITEMS_MAX if left is None else min(left, PAGE_ITEMS_MAX)
+            page = self.request("GET", path, params={**(params or {}), "limit": size, "cursor": cursor})
+            found = page.get("items")
+            if not isinstance(found, list):
+                raise self._stranger()
+            found = found[:size]
+            yield from found
+            left = None if left is None else left - len(found)
+            cursor = page.get("next")
+            if cursor is None:
+                return
+
+    def _decoded(self, answer: httpx.Response) -> Json:
+        if not answer.content:
+            return {}
+        try:
+            decoded = answer.json()
+        except ValueError:
+            raise self._stranger() from None
+        if not isinstance(decoded, dict):
+            raise self._stranger()
+        return decoded
+
+    def _refusal(self, answer: httpx.Response) -> AnswerError:
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            return AnswerError(
+                f"The gateway at {self.connection.url} does not know this token.",
+                hint=f"It came from {self.connection.origin}.",
+            )
+        problem = _problem(answer)
+        if problem is None:
+            return AnswerError(
+                f"{answer.request.method} {answer.request.url.path} was answered with {answer.status_code}.",
+                hint=f"Is {self.connection.url} a letta-gateway?",
+            )
+        said = str(problem.get("detail") or problem.get("title") or f"status {answer.status_code}")
+        members = problem.get("errors")
+        return AnswerError(
+            said[:_SAID_CHARS_MAX],
+            fields=[
+                FieldError(str(member.get("pointer", "")), str(member.get("detail", "")))
+                for member in (members if isinstance(members, list) else [])
+                if isinstance(member, dict)
+            ],
+        )
+
+    def _stranger(self) -> AnswerError:
+        return AnswerError(f"What answers at {self.connection.url} is not a letta-gateway.")
+
+
+def connect(data_dir: Path | None) -> GatewayClient:
+    """A client for the gateway that the environment or the data directory names."""
+    return GatewayClient(resolve(data_dir))
+
+
+def _problem(answer: httpx.Response) -> Json | None:
+    if not answer.headers.get("content-type", "").startswith("application/problem+json"):
+        return None
+    try:
+        decoded = answer.json()
+    except ValueError:
+        return None
+    return decoded if isinstance(decoded, dict) else None
+
+
+def _reason(error: httpx.TransportError) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return f"no answer within {TIMEOUT_S:.0f} s"
+    return str(error) or type(error).__name__

@@ -1,0 +1,61 @@
+"""The one place where an exception that a user can cause becomes a sentence and an exit code."""
+
+import errno
+from dataclasses import dataclass
+
+from gateway.errors import GatewayError
+from gateway.settings import SettingsError
+
+FAILED = 1
+WRONG_USAGE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What is said on stderr and how the process ends."""
+
+    sentence: str
+    exit_code: int
+
+
+def explain(error: BaseException) -> Failure | None:
+    """The failure behind an exception, or None for one that only a mistake in the program can cause."""
+    match error:
+        case BaseExceptionGroup():
+            return _explain_group(error)
+        case GatewayError():
+            return Failure(str(error), error.exit_code)
+        case SettingsError():
+            return Failure(str(error), WRONG_USAGE)
+        case KeyboardInterrupt():
+            return Failure("Interrupted.", FAILED)
+    # A broken pipe is a reader of our output that went away and wants no more of it: nothing to say.
+    sentence = _os_sentence(error) if isinstance(error, OSError) and error.errno is not None else None
+    return None if sentence is None else Failure(sentence, FAILED)
+
+
+def _explain_group(group: BaseExceptionGroup[BaseException]) -> Failure | None:
+    # A task group reports all its tasks: one mistake in the program among them is what must be seen.
+    failures = [explain(error) for error in group.exceptions]
+    known = [failure for failure in failures if failure is not None]
+    if len(known) < len(failures):
+        return None
+    sentences = dict.fromkeys(failure.sentence for failure in known)
+    return Failure("\n".join(sentences), max(failure.exit_code for failure in known))
+
+
+def _os_sentence(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return f"{where}no space is left on the device. Free some, or choose another --data-dir."
+        case errno.EACCES | errno.EPERM:
+            return f"{where}permission denied. Check its owner and mode."
+        case errno.EROFS:
+            return f"{where}the file system is read-only. Choose another --data-dir."
+        case errno.EPIPE:
+            return ""
+        case errno.EADDRINUSE:
+            return f"{where}the address is in use. Choose another --port, or 0 for a free one."
+        case _:
+            return f"{where}{error.strerror or error}."

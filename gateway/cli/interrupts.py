@@ -1,0 +1,27 @@
+"""Ending a long-running command: Ctrl-C and SIGTERM are its ordinary end, not a failure."""
+
+import signal
+from collections.abc import Awaitable
+
+import anyio
+
+
+async def until_interrupted(work: Awaitable[object] | None = None) -> None:
+    """Do `work`, or nothing, until it is done or the process is asked to end (SIGINT, SIGTERM).
+
+    Being asked cancels the work; it cleans up and this returns. From then on the signals act as by default.
+    """
+    async with anyio.create_task_group() as group:
+        group.start_soon(_cancel_when_asked, group.cancel_scope)
+        if work is None:
+            await anyio.sleep_forever()
+        else:
+            await work
+        group.cancel_scope.cancel()
+
+
+async def _cancel_when_asked(scope: anyio.CancelScope) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            scope.cancel()
+            return

@@ -1,0 +1,67 @@
+"""The command line: which commands there are, and how the process ends."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from gateway.cli import deliveries, events, listen, operations, serving, subscriptions
+from gateway.cli.failures import explain
+from gateway.cli.output import say
+
+app = typer.Typer(
+    name="letta-gateway",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="An event gateway for AI agents: what a Letta server's agents do, as signed webhooks.",
+)
+
+
+def _print_version(value: bool) -> None:  # noqa: FBT001 - the signature of an option's callback
+    if value:
+        sys.stdout.write(version("letta-gateway") + "\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command()(serving.dev)
+app.command()(serving.serve)
+app.command()(listen.listen)
+app.command()(operations.migrate)
+app.command("verify-log")(operations.verify_log)
+app.add_typer(subscriptions.app, name="subscriptions")
+app.command()(events.events)
+app.command()(events.tail)
+app.command()(deliveries.deliveries)
+app.add_typer(deliveries.quarantine, name="quarantine")
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 1 for a failed check or operation, 2 for wrong usage."""
+    try:
+        app(args=arguments, prog_name="letta-gateway")
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else 1
+    except BaseException as error:
+        failure = explain(error)
+        if failure is None:
+            raise
+        if isinstance(error, BrokenPipeError):
+            # What is still buffered would fail again when the interpreter flushes it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if failure.sentence:
+            say(f"letta-gateway: {failure.sentence}")
+        return failure.exit_code
+    return 0

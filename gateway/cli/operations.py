@@ -1,0 +1,51 @@
+"""`migrate` and `verify-log`: the two commands that open the database themselves."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli.endpoint import DEFAULT_DATA_DIR
+from gateway.cli.options import AsJson
+from gateway.cli.output import print_record, results, say
+from gateway.errors import CheckFailed
+from gateway.settings import load_settings
+
+DatabaseDir = Annotated[
+    Path, typer.Option("--data-dir", help="The data directory, where GATEWAY_DATABASE_URL names no database.")
+]
+_PROGRESS_EVERY = 100_000
+
+
+def migrate(data_dir: DatabaseDir = DEFAULT_DATA_DIR) -> None:
+    """Bring the database to the current schema; nothing else may have it open."""
+    from gateway import app  # noqa: PLC0415 - slow to load, and other commands start without it
+
+    app.migrate(load_settings(), data_dir)
+    results().print("The database has the current schema.")
+
+
+def verify_log(*, data_dir: DatabaseDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
+    """Follow the hash chain of the log from first to last; exits 1 naming the first bad position."""
+    from gateway import app  # noqa: PLC0415 - slow to load, and other commands start without it
+
+    def progress(checked: int) -> None:
+        if checked % _PROGRESS_EVERY == 0:
+            say(f"{checked} positions are sound so far.")
+
+    result = app.verify_log(load_settings(), data_dir, progress)
+    if as_json:
+        print_record(
+            {
+                "ok": result.ok,
+                "checked": result.checked,
+                "first_bad": result.first_bad,
+                "reason": result.reason,
+            }
+        )
+    elif result.ok:
+        results().print(f"The log is sound: {result.checked} positions, first to last.")
+    if not result.ok:
+        raise CheckFailed(
+            f"The log does not verify: position {result.first_bad} is the first bad one ({result.reason})."
+        )

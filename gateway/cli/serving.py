@@ -1,0 +1,225 @@
+"""`dev` and `serve`: the gateway itself, in the foreground."""
+
+import contextlib
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import anyio
+import typer
+
+from gateway.adapters.development import token_path, with_development_secrets
+from gateway.adapters.lockfile import try_lock
+from gateway.cli.endpoint import DEFAULT_DATA_DIR, Endpoint, read_endpoint, remove_endpoint, write_endpoint
+from gateway.cli.interrupts import until_interrupted
+from gateway.cli.options import AsJson
+from gateway.cli.output import print_details, print_record, results, say
+from gateway.errors import AddressInUse, DataDirInUse
+from gateway.settings import Fault, Settings, SettingsError, check_bind, load_settings, unknown_names
+
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class Role(StrEnum):
+    """What one process of a deployment does."""
+
+    ALL = "all"
+    INGEST = "ingest"
+    DELIVER = "deliver"
+    API = "api"
+
+
+DataDirHere = Annotated[Path, typer.Option("--data-dir", help="Keep everything in this directory.")]
+
+
+def dev(
+    *,
+    host: Annotated[str, typer.Option("--host", help="Serve the API on this address.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Serve the API on this port; 0 takes a free one.")
+    ] = 8080,
+    data_dir: DataDirHere = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Run everything in one process, with nothing to set up: Redis, log, ingest, delivery, API.
+
+    It writes only under the data directory; started again, it goes on where it was. Settings of the
+    environment hold here as well.
+    """
+    settings = _settings()
+    announce = _announce_json if as_json else _announce
+    _foreground(_Run(settings, Role.ALL, host, port, data_dir, announce))
+
+
+def serve(
+    *,
+    role: Annotated[Role, typer.Option("--role", help="What this process does.")] = Role.ALL,
+    host: Annotated[str, typer.Option("--host", help="Serve HTTP on this address.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Serve HTTP on this port; 0 takes a free one.")
+    ] = 8080,
+    data_dir: DataDirHere = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Run one process of a deployment; GATEWAY_ENV must be given."""
+    if not os.environ.get("GATEWAY_ENV"):
+        raise SettingsError([Fault("GATEWAY_ENV", "`serve` wants it given: `development` or `production`")])
+    settings = _settings()
+    announce = _announce_url_json if as_json else _announce_url
+    _foreground(_Run(settings, role, host, port, data_dir, announce))
+
+
+def _settings() -> Settings:
+    settings = load_settings()
+    for name in unknown_names():
+        say(f"Warning: there is no setting {name}; it is ignored.")
+    return settings
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One process in the foreground, as it was asked for."""
+
+    settings: Settings
+    role: Role
+    host: str
+    port: int
+    data_dir: Path
+    announce: Callable[[Endpoint, str, Path], None]
+
+    @property
+    def has_api(self) -> bool:
+        return self.role in {Role.ALL, Role.API}
+
+
+def _foreground(asked: _Run) -> None:
+    """Run until asked to end; the data directory is this process's own for as long as it has the lock."""
+    check_bind(asked.settings, asked.host)
+    _refuse_taken(asked.host, asked.port)
+    _log_to_stderr()
+    asked.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _sole_owner(asked.data_dir) if asked.role is Role.ALL else contextlib.nullcontext():
+        settings = with_development_secrets(asked.settings, asked.data_dir)
+        try:
+            anyio.run(_run, replace(asked, settings=settings), backend_options={"use_uvloop": True})
+        finally:
+            if asked.has_api:
+                remove_endpoint(asked.data_dir)
+
+
+async def _run(asked: _Run) -> None:
+    from gateway import app  # noqa: PLC0415 - slow to load, and other commands start without it
+
+    def on_ready(running: app.Running) -> None:
+        token = asked.settings.api_token.get_secret_value() if asked.settings.api_token else ""
+        endpoint = Endpoint(
+            url=running.url,
+            redis_url=running.redis_url,
+            stream=running.stream,
+            pid=os.getpid(),
+            token_file=_file_with(token, asked.data_dir),
+        )
+        if asked.has_api:
+            write_endpoint(asked.data_dir, endpoint)
+        asked.announce(endpoint, token, asked.data_dir)
+
+    await until_interrupted(
+        app.run(
+            asked.settings,
+            role=asked.role.value,
+            host=asked.host,
+            port=asked.port,
+            data_dir=asked.data_dir,
+            on_ready=on_ready,
+        )
+    )
+
+
+def _file_with(token: str, data_dir: Path) -> str | None:
+    path = token_path(data_dir)
+    kept = path.exists() and path.read_text(encoding="ascii").strip() == token
+    return str(path.resolve()) if kept else None
+
+
+@contextlib.contextmanager
+def _sole_owner(data_dir: Path) -> Iterator[None]:
+    lock = try_lock(data_dir / "lock")
+    if lock is None:
+        holder = read_endpoint(data_dir)
+        who = f"process {holder.pid}, at {holder.url}" if holder else "a gateway that is starting or ending"
+        raise DataDirInUse(f"{data_dir} is in use by {who}.")
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    """Say at once that the port is taken, before Redis and the database are started."""
+    try:
+        candidates = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = candidates[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise AddressInUse(f"{host}:{port} cannot be listened on ({error.strerror or error}).") from error
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format=_LOG_FORMAT)
+    logging.getLogger("gateway").setLevel(logging.INFO)
+
+
+def _announce(endpoint: Endpoint, token: str, data_dir: Path) -> None:
+    say("letta-gateway is ready. Ctrl-C ends it.")
+    kept = f"   (also in {data_dir / 'token'})" if endpoint.token_file else ""
+    print_details(
+        [
+            ("API", endpoint.url),
+            ("Redis", f"{endpoint.redis_url}   (for the emitter)"),
+            ("stream", endpoint.stream),
+            ("token", token + kept),
+        ]
+    )
+    where = "" if data_dir == DEFAULT_DATA_DIR else f" --data-dir {data_dir}"
+    emitter = f"LETTA_EMITTER_ENABLED=true LETTA_EMITTER_REDIS_URL={endpoint.redis_url}"
+    lines = (
+        "",
+        "Next, in other terminals:",
+        "  letta-gateway listen --port 9000",
+        f"  letta-gateway subscriptions create{where} --sink http://127.0.0.1:9000/",
+        f"  letta-gateway tail{where}",
+        f"  {emitter} letta-emitter run -- letta server",
+    )
+    results().print("\n".join(lines), soft_wrap=True)
+    sys.stdout.flush()
+
+
+def _announce_json(endpoint: Endpoint, token: str, data_dir: Path) -> None:
+    print_record(_record(endpoint, data_dir) | {"token": token})
+
+
+def _announce_url(endpoint: Endpoint, _token: str, _data_dir: Path) -> None:
+    results().print(f"Serving {endpoint.url}", soft_wrap=True)
+    sys.stdout.flush()
+
+
+def _announce_url_json(endpoint: Endpoint, _token: str, data_dir: Path) -> None:
+    print_record(_record(endpoint, data_dir))
+
+
+def _record(endpoint: Endpoint, data_dir: Path) -> dict[str, Any]:
+    return {
+        "url": endpoint.url,
+        "redis_url": endpoint.redis_url,
+        "stream": endpoint.stream,
+        "data_dir": str(data_dir.resolve()),
+        "pid": endpoint.pid,
+    }

@@ -1,0 +1,223 @@
+"""`subscriptions`: who is sent what."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from gateway.cli.client import Json, connect
+from gateway.cli.options import AsJson, DataDir, Limit, full_types, json_object_option
+from gateway.cli.output import print_details, print_record, print_table, results, say
+from gateway.errors import UsageError
+
+app = typer.Typer(no_args_is_help=True, help="Who is sent what: list, create and change subscriptions.")
+
+_PATH = "/v1/subscriptions"
+
+SubscriptionId = Annotated[str, typer.Argument(metavar="ID", help="The subscription's id.")]
+Types = Annotated[
+    list[str] | None,
+    typer.Option("--type", help="An event type to send, short or full; repeat for more. None: every type."),
+]
+Filters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter",
+        metavar="JSON",
+        help='A filter, such as {"exact": {"partitionkey": "agent-1"}}; repeat for more, all must match.',
+    ),
+]
+Config = Annotated[
+    str | None,
+    typer.Option("--config", metavar="JSON", help='Delivery options, such as {"format": "structured"}.'),
+]
+Headers = Annotated[
+    list[str] | None,
+    typer.Option("--header", metavar="NAME:VALUE", help="A header to send along; repeat for more."),
+]
+Source = Annotated[str | None, typer.Option("--source", help="Only events of this source.")]
+Name = Annotated[str | None, typer.Option("--name", help="A name for people.")]
+Description = Annotated[str | None, typer.Option("--description", help="A description for people.")]
+
+
+class ResumeFrom(StrEnum):
+    """Where a resumed subscription goes on."""
+
+    CURSOR = "cursor"
+    NOW = "now"
+
+
+@app.command("list")
+def list_(*, data_dir: DataDir = None, limit: Limit = 100, as_json: AsJson = False) -> None:
+    """List subscriptions."""
+    with connect(data_dir) as client:
+        found = client.items(_PATH, limit=limit)
+        if as_json:
+            for subscription in found:
+                print_record(subscription)
+            return
+        print_table(
+            ("ID", "STATE", "NAME", "TYPES", "SINK"),
+            [
+                (s.get("id"), s.get("state"), s.get("name"), " ".join(s.get("types") or ["*"]), s.get("sink"))
+                for s in found
+            ],
+        )
+
+
+@app.command()
+def create(
+    *,
+    sink: Annotated[str, typer.Option("--sink", help="The URL that events are posted to.")],
+    types: Types = None,
+    filters: Filters = None,
+    config: Config = None,
+    source: Source = None,
+    headers: Headers = None,
+    name: Name = None,
+    description: Description = None,
+    organization: Annotated[
+        str | None, typer.Option("--organization", help="Only this organization's events.")
+    ] = None,
+    secret: Annotated[
+        str | None, typer.Option("--secret", help="A signing secret of your own, whsec_…; else one is made.")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create a subscription and show its signing secret, this once."""
+    body = _members(
+        sink=sink,
+        types=types,
+        filters=filters,
+        config=config,
+        source=source,
+        headers=headers,
+        name=name,
+        description=description,
+    )
+    body |= _given(organization=organization, secret=secret)
+    with connect(data_dir) as client:
+        made = client.request("POST", _PATH, body=body)
+    if as_json:
+        print_record(made)
+        return
+    _print(made)
+    say("The secret is shown this once: keep it now.")
+
+
+@app.command()
+def show(*, subscription_id: SubscriptionId, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Show one subscription."""
+    with connect(data_dir) as client:
+        _print(client.request("GET", _path(subscription_id)), as_json=as_json)
+
+
+@app.command()
+def update(
+    *,
+    subscription_id: SubscriptionId,
+    sink: Annotated[str | None, typer.Option("--sink", help="The URL that events are posted to.")] = None,
+    types: Types = None,
+    filters: Filters = None,
+    config: Config = None,
+    source: Source = None,
+    headers: Headers = None,
+    name: Name = None,
+    description: Description = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change members of a subscription; what is not named stays."""
+    body = _members(
+        sink=sink,
+        types=types,
+        filters=filters,
+        config=config,
+        source=source,
+        headers=headers,
+        name=name,
+        description=description,
+    )
+    if not body:
+        raise UsageError("Name at least one member to change, such as --sink.")
+    with connect(data_dir) as client:
+        _print(client.request("PATCH", _path(subscription_id), body=body), as_json=as_json)
+
+
+@app.command()
+def pause(*, subscription_id: SubscriptionId, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Stop sending; nothing is lost, resume goes on where it stopped."""
+    with connect(data_dir) as client:
+        _print(client.request("POST", _path(subscription_id) + "/pause", body={}), as_json=as_json)
+
+
+@app.command()
+def resume(
+    *,
+    subscription_id: SubscriptionId,
+    start: Annotated[
+        ResumeFrom, typer.Option("--from", help="Go on at the cursor, or skip to now.")
+    ] = ResumeFrom.CURSOR,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send again after a pause, or after the gateway has disabled it."""
+    with connect(data_dir) as client:
+        body = {"from": start.value}
+        _print(client.request("POST", _path(subscription_id) + "/resume", body=body), as_json=as_json)
+
+
+@app.command()
+def delete(*, subscription_id: SubscriptionId, data_dir: DataDir = None) -> None:
+    """Delete a subscription with its cursor, pending deliveries and secrets."""
+    with connect(data_dir) as client:
+        client.request("DELETE", _path(subscription_id))
+    results().print(f"Deleted {subscription_id}.", soft_wrap=True)
+
+
+def _path(subscription_id: str) -> str:
+    return f"{_PATH}/{quote(subscription_id, safe='')}"
+
+
+def _members(
+    *,
+    sink: str | None,
+    types: list[str] | None,
+    filters: list[str] | None,
+    config: str | None,
+    source: str | None,
+    headers: list[str] | None,
+    name: str | None,
+    description: str | None,
+) -> Json:
+    """The members of the Subscriptions API's shape that the options name."""
+    return _given(
+        sink=sink,
+        types=full_types(types),
+        filters=[json_object_option("--filter", text) for text in filters or []] or None,
+        config=json_object_option("--config", config) if config is not None else None,
+        source=source,
+        protocolsettings={"headers": dict(map(_header, headers))} if headers else None,
+        name=name,
+        description=description,
+    )
+
+
+def _given(**members: Any) -> Json:  # noqa: ANN401 - JSON values
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise UsageError(f"--header: {text!r} is not NAME:VALUE.")
+    return name.strip(), value.strip()
+
+
+def _print(subscription: Json, *, as_json: bool = False) -> None:
+    if as_json:
+        print_record(subscription)
+    else:
+        print_details(list(subscription.items()))
