@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from gateway.api import events, service_routes, subscriptions
+from gateway.api import deliveries, events, quarantine, service_routes, subscriptions
 from gateway.api.guarding import HostCheck
 from gateway.api.problems import add_handlers
 from gateway.api.services import Services
@@ -18,7 +18,13 @@ def create_api(services: Services, version: str) -> FastAPI:
     )
     app.state.services = services
     add_handlers(app)
-    for router in (events.router, subscriptions.router, service_routes.router):
+    for router in (
+        events.router,
+        subscriptions.router,
+        deliveries.router,
+        quarantine.router,
+        service_routes.router,
+    ):
         app.include_router(router)
     if not services.production:
         app.add_middleware(HostCheck, allowed=services.allowed_hosts)

@@ -1,6 +1,7 @@
 """Liveness, readiness, the plain first page, and the contracts as documents."""
 
 import html
+from collections.abc import Sequence
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
@@ -76,24 +77,38 @@ def _contract(request: Request, name: str, version: int, *, immutable: bool) -> 
     return Response(body, headers=headers, media_type=_SCHEMA_TYPE)
 
 
-def _first_page(types: object) -> str:
-    names = (
-        sorted(str(item).removeprefix(TYPE_PREFIX) for item in types)
-        if isinstance(types, (list, tuple))
-        else []
-    )
-    items = "".join(
-        f'<li><a href="{_GROUP}/{html.escape(name)}">{html.escape(name)}</a></li>' for name in names
-    )
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><title>letta-gateway</title>'
-        "<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:42rem;margin:3rem auto;padding:0 1rem}"
-        "code{background:#8881;padding:.1em .3em;border-radius:.2em}:root{color-scheme:light dark}</style></head>"
-        "<body><h1>letta-gateway</h1><p>Every step, run, tool call and job of a Letta server, as a signed webhook.</p>"
-        '<ul><li>API: <a href="/docs">browse</a>, <a href="/openapi.json">OpenAPI document</a></li>'
-        '<li>State: <a href="/healthz">liveness</a>, <a href="/readyz">readiness</a></li></ul>'
-        f"<h2>Contracts</h2><ul>{items}</ul>"
-        "<p>Commands: <code>letta-gateway --help</code>. Documentation: the <code>docs/</code> folder of the project.</p>"
-        "</body></html>"
-    )
+def _first_page(types: Sequence[str]) -> str:
+    names = sorted(html.escape(item.removeprefix(TYPE_PREFIX)) for item in types)
+    items = "".join(f'<li><a href="{_GROUP}/{name}">{name}</a></li>' for name in names)
+    return _PAGE.replace("{contracts}", items)
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>letta-gateway</title>
+<style>
+:root { color-scheme: light dark }
+body { font: 1rem/1.6 system-ui, sans-serif; max-width: 42rem; margin: 3rem auto; padding: 0 1rem }
+code { background: #8882; padding: .1em .35em; border-radius: .25em }
+</style>
+</head>
+<body>
+<h1>letta-gateway</h1>
+<p>Every step, run, tool call and job of a Letta server, as a signed webhook.</p>
+<h2>This gateway</h2>
+<ul>
+<li><a href="/openapi.json">API</a>: the OpenAPI document; <code>/v1</code> wants a bearer token</li>
+<li><a href="/healthz">Liveness</a> and <a href="/readyz">readiness</a></li>
+</ul>
+<h2>Contracts</h2>
+<p>What each event promises, as JSON Schema:</p>
+<ul>{contracts}</ul>
+<h2>Documentation</h2>
+<p><code>letta-gateway --help</code> lists the commands; the project's <code>README.md</code> and
+<code>docs/</code> explain the rest.</p>
+</body>
+</html>
+"""
