@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from pydantic import BaseModel
+
 from schemas.rfc3339 import timestamp
 from schemas.strict_json import DEPTH_MAX
 
@@ -18,7 +20,8 @@ _BITS_MAX = 4096
 def plain(value: object, *, depth_max: int = DEPTH_MAX) -> Any:  # noqa: ANN401  (a JSON value is any of six types)
     """Return a value made of dict, list, str, int, float, bool and None alone.
 
-    NaN and infinities become None, halves of surrogate pairs question marks, other types their text.
+    Models become objects of the members that are not None, NaN and infinities None, halves of surrogate pairs
+    question marks, other types their text.
 
     Args:
         value: Anything.
@@ -28,6 +31,8 @@ def plain(value: object, *, depth_max: int = DEPTH_MAX) -> Any:  # noqa: ANN401 
 
 
 def _plain(value: object, depth_max: int, around: frozenset[int]) -> Any:  # noqa: ANN401
+    if isinstance(value, BaseModel):
+        value = {name: inner for name, inner in value if inner is not None}
     if not isinstance(value, Mapping | list | tuple | set | frozenset):
         return _scalar(value)
     if len(around) == depth_max or id(value) in around:

@@ -79,7 +79,7 @@ def payload_of(event: Event) -> bytes:
     except (
         ValueError
     ):  # half a surrogate pair, a cycle, a type JSON has no form for, too deep, keys 1 and "1"
-        body = strict_json.encode(plain(event.model_dump(exclude_none=True)))
+        body = strict_json.encode(plain(event))
     return body if event.agent_id is not None else b'{"agent_id":null,' + body[1:]
 
 
