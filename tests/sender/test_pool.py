@@ -246,7 +246,7 @@ async def test_cancelled_waiters_lose_no_place(receive, post, make_transport, ke
     first = asyncio.create_task(post(receiver.url(), transport=transport))
     await receiver.until(lambda: receiver.open == 1)
     waiting = [asyncio.create_task(post(receiver.url(), transport=transport)) for _ in range(6)]
-    while transport._pool._waiting_count < 6:  # noqa: ASYNC110 - the pool tells nobody
+    while transport._pool._waiting_count < 6:
         await asyncio.sleep(0)
 
     def give_up(_task):
