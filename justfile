@@ -1,0 +1,80 @@
+# Every recipe makes what it needs: `.venv` with the pinned versions, and for the Letta suite `.venv-letta`.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+python := env("PYTHON", "python3")
+bin := justfile_directory() / ".venv/bin"
+
+# list the recipes
+default:
+    @just --list --unsorted
+
+# run the main job once: a recorded agent's events, through the real emitter and gateway, to a receiver that verifies them
+demo: _venv
+    {{ bin }}/letta-gateway demo --once
+
+# run the gateway in the foreground, with nothing to set up
+dev *arguments: _venv
+    {{ bin }}/letta-gateway dev {{ arguments }}
+
+# run the tests (all but the real Letta server)
+test *arguments: _venv
+    {{ bin }}/python -m pytest -m "not letta" {{ arguments }}
+
+# run the suite against a real Letta 0.16.8 server
+test-letta *arguments: _venv _venv-letta
+    {{ bin }}/python -m pytest -m letta tests/letta {{ arguments }}
+
+# kill the gateway with -9 at random points, 50 rounds
+chaos rounds="50" seed="": _venv
+    CHAOS_ROUNDS={{ rounds }} CHAOS_SEED={{ seed }} {{ bin }}/python -m pytest -m chaos tests/chaos -s
+
+# measure: `just bench emit`, `just bench sender`, `just bench letta`
+bench what *arguments: _venv
+    {{ bin }}/python tests/bench/{{ what }}.py {{ arguments }}
+
+# check format and lint
+lint: _venv
+    {{ bin }}/ruff format --check .
+    {{ bin }}/ruff check .
+
+# check types
+types: _venv
+    {{ bin }}/mypy
+
+# check which room imports which
+imports: _venv
+    {{ bin }}/lint-imports
+
+# check contracts and generated pages against the code
+check-docs: _venv
+    {{ bin }}/letta-gateway contracts check
+    {{ bin }}/python -m pytest -q tests/docs tests/cli/test_docs.py
+
+# write contracts and generated pages anew
+generate: _venv
+    {{ bin }}/letta-gateway contracts export
+    {{ bin }}/python -m gateway.cli.docs docs
+
+# build the wheel, install it alone, and run the demo from it
+wheel: _venv
+    {{ bin }}/python tests/packaging/check_wheel.py
+
+# record the demo's run anew from a real Letta server
+record: _venv _venv-letta
+    {{ bin }}/python tests/letta/record.py
+
+# write constraints.txt anew from the newest versions that fit together
+constraints:
+    {{ python }} tests/packaging/constraints.py
+
+# format the code
+format: _venv
+    {{ bin }}/ruff format .
+    {{ bin }}/ruff check --fix .
+
+_venv:
+    @{{ python }} tests/packaging/venv.py .venv
+
+_venv-letta:
+    @{{ bin }}/python tests/letta/environment.py
