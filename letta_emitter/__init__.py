@@ -3,9 +3,9 @@
     from letta_emitter import get_emitter
     get_emitter().emit(event)
 
-or, for people with a fork of Letta who prefer one explicit line, `WebhookManager.publish_event`. Names are looked up on
-first use: importing this package alone costs next to nothing, which matters in the interpreters that Letta starts for
-tools.
+or, for people with a fork of Letta who prefer one explicit line, `WebhookManager.publish_event`. Names are
+looked up on first use: importing this package alone costs next to nothing, which matters in the
+interpreters that Letta starts for tools.
 """
 
 from __future__ import annotations

@@ -160,7 +160,7 @@ class Backlog:
             self._saved_at = now
 
     def _release(self, now: float) -> None:
-        """Move the released mark on. A spool near its bound gives up copies of what Redis has before it loses events."""
+        """Move the released mark on; near its bound the spool gives up copies before it loses events."""
         old = now - self._retain_s
         crowded = False
         mark = self.progress.released

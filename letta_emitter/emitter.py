@@ -32,9 +32,9 @@ _THREAD_TRY_EVERY_S = 5.0
 class Emitter:
     """The one object a Letta server needs: `emit(event)`.
 
-    Nothing is opened, connected or started before the first `emit` or `start`, so that importing it in one of Letta's
-    sandboxed subprocesses costs nothing. Without settings it is off: `emit` returns at once. Safe for threads, event
-    loops and forks.
+    Nothing is opened, connected or started before the first `emit` or `start`, so that importing it in one
+    of Letta's sandboxed subprocesses costs nothing. Without settings it is off: `emit` returns at once.
+    Safe for threads, event loops and forks.
     """
 
     def __init__(self, settings: EmitterSettings | None, *, retain_s: float = RETAIN_S) -> None:
@@ -82,8 +82,8 @@ class Emitter:
     ) -> None:
         """Put an event into the spool; from there it reaches Redis, however often this process is killed (S9a).
 
-        Returns within microseconds and raises no `Exception`: what goes wrong is counted and logged, once per kind and
-        minute. Interrupts of the caller (`KeyboardInterrupt`, `CancelledError`) pass through.
+        Returns within microseconds and raises no `Exception`: what goes wrong is counted and logged, once
+        per kind and minute. Interrupts of the caller (`KeyboardInterrupt`, `CancelledError`) pass through.
 
         Args:
             event: a Letta event, or an envelope, which is published as it is (with a `sequence`, if it has none).
@@ -173,10 +173,10 @@ class Emitter:
             return
         now = time.monotonic()
         with self._start_lock:
-            if drain.is_running or now < self._thread_try_at:
+            if now < self._thread_try_at:
                 return
             self._thread_try_at = now + _THREAD_TRY_EVERY_S
-            try:
+            try:  # another thread may have started it meanwhile: then this does nothing
                 drain.start()
             except (
                 RuntimeError

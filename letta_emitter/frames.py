@@ -1,7 +1,8 @@
 """How a record lies in a spool file: pure functions over bytes.
 
-A frame is `magic(4) length(4) crc32(4) sequence(8) payload`, big-endian. The magic starts with 0xFF, which no UTF-8 text
-contains, so after damage the next frame can be found by looking for it: a payload (JSON) never looks like a frame.
+A frame is `magic(4) length(4) crc32(4) sequence(8) payload`, big-endian. The magic starts with 0xFF, which
+no UTF-8 text contains, so after damage the next frame can be found by looking for it: a payload (JSON)
+never looks like a frame.
 """
 
 from __future__ import annotations
@@ -107,8 +108,8 @@ class Tail(NamedTuple):
 def scan_tail(data: bytes, base: int, sequence: int) -> Tail:
     """Walk all frames of these bytes, which start at file offset `base`, to the end of the last valid one.
 
-    What follows the returned end is torn (a writer died there) and may be cut. Damage in the middle is stepped over: it
-    belongs to the reader, who counts it.
+    What follows the returned end is torn (a writer died there) and may be cut. Damage in the middle is
+    stepped over: it belongs to the reader, who counts it.
     """
     offset = end = 0
     closed = False

@@ -35,9 +35,9 @@ class WebhookManager:
     ) -> str:
         """Publish one event and return its id.
 
-        Nothing about the transport is ever raised: Redis, the spool and the settings are the emitter's own concern, and
-        without settings this does nothing. A wrong *call* is raised, also when the emitter is off, so that it is found
-        in the first test and not in production.
+        Nothing about the transport is ever raised: Redis, the spool and the settings are the emitter's own
+        concern, and without settings this does nothing. A wrong *call* is raised, also when the emitter is
+        off, so that it is found in the first test and not in production.
 
         Args:
             event_type: `agent.step.completed` or `com.letta.agent.step.completed`, and so on.
@@ -45,7 +45,7 @@ class WebhookManager:
             organization_id: the organization, `actor.organization_id` in Letta.
             data: what the event's contract names: at least the subject's id, and `status` where there is one.
             run_id: put into `data` for you, where it is not there yet.
-            event_id: yours, if the same thing may be told twice and must collapse; see `schemas.event_id`. Else random.
+            event_id: yours, if the same thing may be told twice and must collapse (`schemas.event_id`); else random.
             timestamp: when it happened, with a time zone; now, if not given.
             trace: where it came to be.
             tracestate: the vendor part of the trace.

@@ -38,7 +38,8 @@ def emit_once(
     Raises:
         EnvelopeError: the event cannot be written as a CloudEvent.
         SpoolError: the spool did not take it.
-        NotDeliveredError: it is in the spool, but did not reach Redis within the time; a later run publishes it.
+        NotDeliveredError: it is in the spool, but did not reach Redis within the time; a later run
+        publishes it.
     """
     envelope = (
         event

@@ -5,7 +5,8 @@ What lands in the stream is one field, `__data__`, in FastStream's binary messag
     89 42 49 4E 0D 0A 1A 0A          identity
     version (2 bytes) = 1
     offset of the headers (4), offset of the body (4), number of headers (2)
-    headers: length (2) name, length (2) value, each; ASCII only, since FastStream counts characters and not bytes:
+    headers: length (2) name, length (2) value, each; ASCII only, since FastStream counts characters and not
+    bytes:
         correlation_id = the sequence; content-type = application/cloudevents+json
     body: the structured CloudEvent, byte for byte as in the spool
 
@@ -14,6 +15,7 @@ All attributes are in the body. `body_of` reads an entry back with FastStream's 
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -37,6 +39,9 @@ CONTENT_TYPE = "application/cloudevents+json"
 _HEADERS = {"content-type": CONTENT_TYPE}
 _FIELD = b"__data__"
 _UNKNOWN = "unknown"
+_SILENT = logging.getLogger("letta_emitter.faststream")
+_SILENT.addHandler(logging.NullHandler())
+_SILENT.propagate = False
 _CONNECT_TIMEOUT_S = 2.0
 _ANSWER_TIMEOUT_S = 5.0
 _RETRIES = 2
@@ -60,7 +65,7 @@ def body_of(fields: Mapping[bytes, bytes]) -> bytes:
     return body
 
 
-def broker_for(settings: EmitterSettings, **connection: Any) -> RedisBroker:  # noqa: ANN401 (passed on to redis-py)
+def broker_for(settings: EmitterSettings, **connection: Any) -> RedisBroker:  # noqa: ANN401 (redis-py's)
     """Make an unconnected broker: short time-outs, and one quick retry for a connection that died while idle."""
     return RedisBroker(
         settings.redis_url,
@@ -68,9 +73,24 @@ def broker_for(settings: EmitterSettings, **connection: Any) -> RedisBroker:  # 
         retry_on_error=[RedisConnectionError, RedisTimeoutError],
         socket_connect_timeout=_CONNECT_TIMEOUT_S,
         socket_timeout=_ANSWER_TIMEOUT_S,
-        logger=None,
+        logger=_SILENT,
         **connection,
     )
+
+
+async def stream_length(settings: EmitterSettings) -> int:
+    """Ask Redis once, without retries, how many entries the stream holds.
+
+    Raises:
+        RedisError, OSError: it cannot be reached, or does not answer as it should.
+    """
+    client = Redis.from_url(
+        settings.redis_url, socket_connect_timeout=_CONNECT_TIMEOUT_S, socket_timeout=_ANSWER_TIMEOUT_S
+    )
+    try:
+        return int(await client.xlen(settings.stream))
+    finally:
+        await client.aclose()
 
 
 class Publisher:
@@ -130,8 +150,8 @@ class Publisher:
         await self._broker.stop()
 
     @property
-    def _redis(self) -> Redis[bytes]:
-        return cast("Redis[bytes]", self._broker.config.broker_config.connection.client)
+    def _redis(self) -> Redis:
+        return cast("Redis", self._broker.config.broker_config.connection.client)
 
     async def _on_connect(self, connection: AbstractConnection) -> None:
         await connection.on_connect()

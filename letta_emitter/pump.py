@@ -1,4 +1,4 @@
-"""What the holder of the drain lock does: publish in order, wait out whatever Redis does, begin again on another one."""
+"""What the holder of the drain lock does: publish in order, wait Redis out, begin again on another one."""
 
 from __future__ import annotations
 

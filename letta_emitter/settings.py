@@ -114,11 +114,11 @@ def _redis_url(env: Mapping[str, str]) -> str:
         raise SettingsError(f"{PREFIX}REDIS_URL is not set; it must be {allowed}")
     try:
         parts = urlsplit(value)
-        known = parts.scheme in {"redis", "rediss", "unix"} and (parts.port or 1) > 0
+        place = parts.path if parts.scheme == "unix" else parts.hostname
+        known = parts.scheme in {"redis", "rediss", "unix"} and bool(place) and parts.port != 0
     except ValueError:
         known = False
-    # The value is not shown: it may hold a password.
-    if not known or not (parts.path if parts.scheme == "unix" else parts.hostname):
+    if not known:  # the value is not shown: it may hold a password
         raise SettingsError(f"{PREFIX}REDIS_URL must be {allowed}")
     return value
 

@@ -1,7 +1,8 @@
 """The writing side of the spool (S9b, S9c): append under a short lock, never block, survive kill -9.
 
-There is no state beside the files: a process that finds the active segment longer than it left it reads what was added,
-which gives it the last sequence, shows it a torn tail to cut, and the end mark that sends it to the next segment.
+There is no state beside the files: a process that finds the active segment longer than it left it reads
+what was added, which gives it the last sequence, shows it a torn tail to cut, and the end mark that sends
+it to the next segment.
 """
 
 from __future__ import annotations

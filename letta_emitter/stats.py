@@ -20,10 +20,11 @@ log = logging.getLogger("letta_emitter")
 
 REPORT_EVERY_S = 60.0
 GAP_KEYS_MAX = 64
+_TOOL_PROCESS = "LETTA_TOOL_ID"
 
 
 class Gap(TypedDict):
-    """Events of one organization that were lost for one reason: how many, and when the first and last (unix seconds)."""
+    """Events of one organization lost for one reason: how many, and when the first and last (unix seconds)."""
 
     organization: str | None
     reason: str
@@ -73,8 +74,10 @@ class Stats:
         return self._counters.get(name, 0)
 
     def report(self, kind: str, text: str, *, level: int = logging.ERROR) -> None:
-        """Log what went wrong, once per kind and minute."""
+        """Log what went wrong, once per kind and minute; not where stderr becomes part of a tool's result."""
         self.last_error = f"{kind}: {text}"
+        if _TOOL_PROCESS in os.environ:
+            return
         now = time.monotonic()
         if now >= self._quiet_until.get(kind, 0.0):
             self._quiet_until[kind] = now + REPORT_EVERY_S
@@ -206,7 +209,8 @@ def retired_counters(folder: Folder) -> dict[str, int]:
 def retire(folder: Folder) -> list[tuple[Snapshot, Gap]]:
     """Fold the counters of dead processes into the retired ones, and return the losses they did not report.
 
-    Called by the holder of the drain only. A crash in the middle may count twice; a gap's id makes its event collapse.
+    Called by the holder of the drain only. A crash in the middle may count twice; a gap's id makes its
+    event collapse.
     """
     orphaned: list[tuple[Snapshot, Gap]] = []
     for path in folder.stats():

@@ -1,0 +1,67 @@
+"""The `letta-emitter` command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status: 0 good, 1 a failed check, 2 wrong usage."""
+    options = _parser().parse_args(arguments)
+    if options.command == "run":
+        return _run(options.program)
+    return _doctor(as_json=options.json)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="letta-emitter",
+        description="Events from an unmodified Letta server into a Redis Stream.",
+        epilog="Settings: LETTA_EMITTER_REDIS_URL (required), _STREAM, _SOURCE_BASE, _SPOOL_DIR, _SPOOL_BYTES_MAX, "
+        "_STREAM_MAX.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser(
+        "run",
+        help="start a command with the emitter attached",
+        usage="letta-emitter run [-h] -- COMMAND [ARGUMENT ...]",
+        description="Becomes the command: signals and the exit status are its own.",
+    )
+    run.add_argument("program", nargs=argparse.REMAINDER, metavar="COMMAND", help="such as: letta server")
+    doctor = commands.add_parser("doctor", help="check hooks, Redis, spool and drain")
+    doctor.add_argument("--json", action="store_true", help="print the report as JSON")
+    return parser
+
+
+def _run(program: list[str]) -> int:
+    from letta_emitter.launch import run  # noqa: PLC0415 (each command imports what it needs)
+
+    command = program[1:] if program[:1] == ["--"] else program
+    if not command:
+        sys.stderr.write(
+            "letta-emitter run: give the command to start, as in: letta-emitter run -- letta server\n"
+        )
+        return 2
+    return run(command)
+
+
+def _doctor(*, as_json: bool) -> int:
+    from letta_emitter.doctor import examine  # noqa: PLC0415 (each command imports what it needs)
+
+    report = examine()
+    if as_json:
+        sys.stdout.write(json.dumps(report.as_json()) + "\n")
+    else:
+        width = max(len(check.name) for check in report.checks)
+        for check in report.checks:
+            sys.stdout.write(f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<{width}}  {check.detail}\n")
+        for name, count in report.counters.items():
+            sys.stdout.write(f"      {name:<{width}}  {count}\n")
+    return 0 if report.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""The guarded start-up: imported where `LETTA_EMITTER_ENABLED` is set, in every Python of a server.
+
+Most of these are not the server (pip, a tool in Letta's sandbox), so all that happens at once is to wait
+for `letta` to be imported. Then the hooks are attached, and when the server's API comes up, the drain is
+started, which publishes what an earlier process left in the spool. Nothing here raises.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from types import ModuleType
+
+log = logging.getLogger("letta_emitter")
+
+_SERVER = "letta.server.rest_api.app"
+_TOLD = "_LETTA_EMITTER_START_FAILED"
+"""Set once a failure was reported, so that the tools' processes do not repeat it on the stderr that Letta captures."""
+
+
+_TOOL_PROCESS = "LETTA_TOOL_ID"
+"""Set by Letta for a tool's process, whose stderr becomes part of the tool's result."""
+
+
+class _Watch:
+    """A finder that finds nothing: it is only told what is about to be imported."""
+
+    done = False
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        """Attach the hooks when `letta` is about to be imported."""
+        del path, target
+        if name == "letta" and not self.done:
+            self.done = True
+            attach()
+
+
+def watch() -> None:
+    """Wait for Letta to be imported; if it is already, attach the hooks now."""
+    if "letta" in sys.modules:
+        attach()
+    elif not any(type(finder).__name__ == "_Watch" for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Watch())
+
+
+def attach() -> None:
+    """Attach the hooks. A failure is reported once, and Letta goes on without events."""
+    try:
+        # Only here, where Letta is: these cost as much as starting Python does.
+        import wrapt  # noqa: PLC0415
+
+        from letta_emitter import hooks  # noqa: PLC0415
+
+        hooks.install()
+        wrapt.register_post_import_hook(_start_drain, _SERVER)
+    except Exception as error:  # noqa: BLE001 (nothing may keep Letta from starting)
+        _report("the hooks could not be attached, no events are emitted", error)
+
+
+def _start_drain(module: ModuleType) -> None:
+    del module
+    try:
+        from letta_emitter.emitter import get_emitter  # noqa: PLC0415 (only in a server)
+
+        get_emitter().start()
+    except Exception as error:  # noqa: BLE001 (nothing may keep Letta from starting)
+        _report("the drain could not be started", error)
+
+
+def _report(what: str, error: Exception) -> None:
+    if _TOLD not in os.environ and _TOOL_PROCESS not in os.environ:
+        os.environ[_TOLD] = "1"
+        log.error("letta-emitter: %s: %s: %s", what, type(error).__name__, error)
+
+
+watch()
