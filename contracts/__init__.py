@@ -3,8 +3,8 @@
 A file never changes once it is released; a change is a new version, a break is a new type.
 """
 
-from contracts.export import UnknownKeywordError, export
-from contracts.store import Contracts, ContractsError, check, load, load_from, schema_url, seal
+from contracts.export import UnknownKeywordError
+from contracts.store import Contracts, ContractsError, check, export, load, load_from, schema_url, seal
 from contracts.validation import Validator, ValidatorMissingError, validate
 
 __all__ = [

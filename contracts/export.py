@@ -7,7 +7,6 @@ stops the export, since nobody has decided what it should look like.
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from contracts.examples import EXAMPLES
@@ -111,23 +110,3 @@ def exported() -> dict[str, bytes]:
         relative_path(short_name, model.contract_version): file_bytes(contract_of(short_name))
         for short_name, model in MODELS.items()
     }
-
-
-def export(to: Path) -> list[Path]:
-    """Write the contract files of the models' current versions below a folder.
-
-    Files of older versions that are there stay as they are.
-
-    Args:
-        to: The folder, made where it is missing.
-
-    Returns:
-        The files written, in the order of the models.
-    """
-    written = []
-    for relative, content in exported().items():
-        path = to / relative
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        written.append(path)
-    return written

@@ -97,6 +97,33 @@ def load() -> Contracts:
     return load_from(HOME)
 
 
+def export(to: Path) -> list[Path]:
+    """Write the contract files of the models' current versions below a folder.
+
+    Files of older versions that are there stay as they are.
+
+    Args:
+        to: The folder, made where it is missing.
+
+    Returns:
+        The files written, in the order of the models.
+
+    Raises:
+        ContractsError: A file that was released would change; nothing is written then.
+    """
+    current = exported()
+    for relative, digest in _seals(to).items():
+        if relative in current and _digest(current[relative]) != digest:
+            raise ContractsError(f"{relative} was released with other content; give its model a new version")
+    written = []
+    for relative, content in current.items():
+        path = to / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        written.append(path)
+    return written
+
+
 def check(against: Path | None = None) -> list[str]:
     """Compare the models with the files, and the files with what was released.
 
@@ -127,7 +154,7 @@ def check(against: Path | None = None) -> list[str]:
     for relative, digest in sealed.items():
         if relative not in files:
             complaints.append(f"{relative}: removed after its release")
-        elif hashlib.sha256(files[relative]).hexdigest() != digest:
+        elif _digest(files[relative]) != digest:
             complaints.append(f"{relative}: changed after its release; a change needs a new version")
     return sorted(complaints)
 
@@ -140,14 +167,16 @@ def seal(home: Path = HOME) -> Path:
     """
     files = _files(home)
     for relative, digest in _seals(home).items():
-        if relative not in files or hashlib.sha256(files[relative]).hexdigest() != digest:
+        if relative not in files or _digest(files[relative]) != digest:
             raise ContractsError(f"{relative} changed after its release; a change needs a new version")
     path = home / SEALS
-    lines = [
-        f"{hashlib.sha256(content).hexdigest()}  {relative}\n" for relative, content in sorted(files.items())
-    ]
+    lines = [f"{_digest(content)}  {relative}\n" for relative, content in sorted(files.items())]
     path.write_text("".join(lines), encoding="utf-8")
     return path
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _files(home: Path) -> dict[str, bytes]:

@@ -9,6 +9,7 @@ from typing import Any, cast
 from contracts.store import Contracts, load
 from schemas.errors import Problem, pointer_of
 
+DETAIL_LENGTH_MAX = 300
 PROBLEMS_MAX = 100
 """More than this many are cut off; nobody reads them and an answer must have a bound."""
 
@@ -74,7 +75,12 @@ def _problem(error: Any) -> Problem:  # noqa: ANN401  (likewise)
     missing = getattr(error.kind, "property", None)
     if missing is not None:
         return Problem(pointer_of("data", *path, missing), "is missing; its contract requires it")
-    return Problem(pointer_of("data", *path), error.message)
+    return Problem(pointer_of("data", *path), _shortened(error.message))
+
+
+def _shortened(message: str) -> str:
+    # The library quotes the value; what is wrong with it stands at the end.
+    return message if len(message) <= DETAIL_LENGTH_MAX else f"{message[:100]} … {message[-160:]}"
 
 
 @cache
