@@ -150,6 +150,13 @@ async def test_connect_timeout(receive, client):
             await http.post(url, timeout=httpx.Timeout(5, connect=0.1), extensions=ADMIN)
 
 
+async def test_answer_headers_that_are_not_ascii(receive, answering, client):
+    receiver = await receive(answering(b"HTTP/1.1 200 OK\r\nx: caf\xe9\r\ncontent-length: 0\r\n\r\n"))
+    async with client() as http:
+        answer = await http.post(receiver.url(), extensions=ADMIN)
+    assert (b"x", b"caf\xe9") in answer.headers.raw
+
+
 async def test_header_that_cannot_be_sent(receive, answering, client):
     receiver = await receive(answering())
     async with client() as http:

@@ -153,7 +153,11 @@ class EgressTransport(httpx.AsyncBaseTransport):
             raise _as_httpx(error, request) from error
         return httpx.Response(
             answer.status,
-            headers=[pair for pair in answer.headers if pair[0].lower() not in _DECODED],
+            headers=[
+                (name.encode("latin-1"), value.encode("latin-1"))
+                for name, value in answer.headers
+                if name.lower() not in _DECODED
+            ],
             content=answer.body,
             extensions={"http_version": b"HTTP/1.1", "truncated": answer.truncated},
         )
