@@ -3,14 +3,16 @@
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from harness.processes import wait_until
+
 # `/messages` streams only to a caller that looks like an SDK of this version or later.
 SDK = {"X-Stainless-Package-Version": "1.7.12", "User-Agent": "letta-client/1.7.12"}
-PAGE = 100
+PAGE = 1000
 
 
 @dataclass(frozen=True)
@@ -60,15 +62,11 @@ class Letta:
     def get(self, path: str, **query: Any) -> Any:
         return self.call("GET", f"{path}?{urlencode(query)}" if query else path).ok()
 
-    def pages(self, path: str, *, key: str = "id", **query: Any) -> Iterator[dict[str, Any]]:
-        """Every item of a list that pages by `after`."""
-        after: dict[str, str] = {}
-        while True:
-            page = self.get(path, limit=PAGE, order="asc", **query, **after)
-            yield from page
-            if len(page) < PAGE:
-                return
-            after = {"after": page[-1][key]}
+    def everything(self, path: str, **query: Any) -> list[dict[str, Any]]:
+        """Every item of a list; more than one page can hold is an error of the test."""
+        items: list[dict[str, Any]] = self.get(path, limit=PAGE, **query)
+        assert len(items) < PAGE, f"more than {PAGE} items at {path}"
+        return items
 
     def agent(self, name: str, **more: Any) -> dict[str, Any]:
         """Create an agent; without `agent_type` it is of Letta's default type."""
@@ -113,6 +111,21 @@ class Letta:
     def start(self, agent: str, text: str, **more: Any) -> Answer:
         """A run in the background; the answer is the run."""
         return self.call("POST", f"/v1/agents/{agent}/messages/async", {"messages": [_user(text)], **more})
+
+    def ended(self, path: str) -> bool:
+        """Whether a run or a job is over."""
+        return self.get(path)["status"] in {"completed", "failed", "cancelled", "expired"}
+
+    def run(self, agent: str, text: str, *, timeout_s: float = 60, **more: Any) -> Answer:
+        """A run in the background, waited for; the answer is the run as it ended."""
+        path = f"/v1/runs/{self.start(agent, text, **more).ok()['id']}"
+        wait_until(lambda: self.ended(path), f"the end of {path}", timeout_s=timeout_s)
+        return self.call("GET", path)
+
+    def batch(self, agent: str, text: str, **more: Any) -> Answer:
+        """A batch of one message to one agent; the answer is the job."""
+        body = {"requests": [{"agent_id": agent, "messages": [_user(text)]}], **more}
+        return self.call("POST", "/v1/messages/batches", body)
 
 
 def _user(text: str) -> dict[str, str]:

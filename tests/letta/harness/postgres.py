@@ -95,8 +95,12 @@ class Postgres:
         ).strip()
 
     def create(self, name: str, *, template: str = "template0") -> str:
-        """Make a database and return its URI; `sslmode=disable` because Letta otherwise insists on TLS."""
+        """Make a database and return its URI."""
         self.sql(f'create database "{name}" template "{template}"')
+        return self.uri(name)
+
+    def uri(self, name: str) -> str:
+        """The URI for Letta; `sslmode=disable` because it otherwise insists on TLS."""
         return f"postgresql://letta:letta@127.0.0.1:{self.port}/{name}?sslmode=disable"
 
     def close(self) -> None:

@@ -37,7 +37,7 @@ class Child:
 
     def __init__(
         self,
-        command: Sequence[str | Path],
+        command: Sequence[object],
         *,
         log: Path,
         environment: Mapping[str, str] | None = None,

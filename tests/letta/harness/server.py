@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from harness.postgres import Postgres
 from harness.processes import Child, free_port
 
 # Letta polls batches no faster than this, so a completed job takes about as long.
@@ -21,19 +22,23 @@ class LettaServer:
         *,
         python: Path,
         folder: Path,
+        postgres: Postgres,
         database: str,
         model: str,
         own_redis_port: int,
         emitter: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] | None = None,
         launcher: Sequence[str | Path] | None = None,
     ) -> None:
         """Prepare a server.
 
         `python` is the interpreter of Letta's environment, `model` the origin of the scripted one, `emitter`
-        the emitter's settings, or None for Letta alone; `launcher` starts `letta` in another way.
+        the emitter's settings, or None for Letta alone; `environment` is what else it gets, and `launcher`
+        starts `letta` in another way.
         """
         self.folder = folder
         self.port = free_port()
+        self.database = database
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "letta.log"
         self._python = python
@@ -45,7 +50,7 @@ class LettaServer:
             "LANG": "C.UTF-8",
             "HOME": str(folder),
             "LETTA_DIR": str(folder / "letta"),
-            "LETTA_PG_URI": database,
+            "LETTA_PG_URI": postgres.uri(database),
             "LETTA_REDIS_HOST": "127.0.0.1",
             "LETTA_REDIS_PORT": str(own_redis_port),
             "LETTA_DISABLE_TRACING": "true",
@@ -57,6 +62,7 @@ class LettaServer:
             "LETTA_POLL_RUNNING_LLM_BATCHES_INTERVAL_SECONDS": str(BATCH_POLL_S),
             **({} if "PYTHONPATH" not in os.environ else {"PYTHONPATH": os.environ["PYTHONPATH"]}),
             **(emitter or {}),
+            **(environment or {}),
         }
         self._child: Child | None = None
 

@@ -62,15 +62,15 @@ class Site:
         )
         assert done.returncode == 0, done.stderr[-4000:]
 
-    def database(self, name: str) -> str:
-        return self.postgres.create(name, template=_TEMPLATE)
-
     def server(self, name: str, *, database: str | None = None, **more: Any) -> LettaServer:
-        """Make a server, not started; with a database of its own unless one is given."""
+        """Make a server, not started; with a database of its own unless it shares another server's."""
+        if database is None:
+            self.postgres.create(name, template=_TEMPLATE)
         server = LettaServer(
             python=self.python,
             folder=self.folder / name,
-            database=database or self.database(name),
+            postgres=self.postgres,
+            database=database or name,
             model=self.model.origin,
             own_redis_port=self._redis.port,
             **more,
