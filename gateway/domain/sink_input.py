@@ -64,7 +64,7 @@ def parse_sink(members: Members) -> str | None:
 def parse_protocol(members: Members) -> str:
     """The protocol; HTTP, unless something else is asked for and available."""
     value = members.get("protocol")
-    if value is not None and value not in AVAILABLE["protocol"]:
+    if value is not None and not (isinstance(value, str) and value in AVAILABLE["protocol"]):
         members.fault("protocol", f"unknown protocol; must be {listed(sorted(AVAILABLE['protocol']))}")
     return "HTTP"
 
@@ -75,7 +75,7 @@ def parse_headers(members: Members, problems: list[Problem]) -> Mapping[str, str
     if value is None:
         return MappingProxyType({})
     settings = Members(value, members.at("protocolsettings"), problems, allowed=("headers", "method"))
-    if settings.get("method") not in {None, "POST"}:
+    if settings.get("method") not in (None, "POST"):
         settings.fault("method", "must be `POST`")
     given = settings.get("headers")
     if given is None:
@@ -116,21 +116,22 @@ def parse_credential(members: Members, problems: list[Problem]) -> AccessToken |
         return None
     # The standard has spelled these names with and without capitals.
     lower = {name.lower(): item for name, item in value.items()} if isinstance(value, dict) else value
+    oauth2 = isinstance(lower, dict) and lower.get("credentialtype") == "OAUTH2CLIENTCREDENTIALS"
     credential = Members(
         lower,
         members.at("sinkcredential"),
         problems,
         allowed=("credentialtype", "accesstoken", "accesstokenexpiresutc", "accesstokentype"),
-        ignored=_OAUTH2_MEMBERS,
+        ignored=_OAUTH2_MEMBERS if oauth2 else (),
     )
     kind = credential.get("credentialtype")
-    if kind == "OAUTH2CLIENTCREDENTIALS" and kind not in AVAILABLE["sinkcredential"]:
-        credential.not_yet("credentialtype", f"`{kind}`", "use `ACCESSTOKEN`")
-    elif kind not in AVAILABLE["sinkcredential"]:
-        known = listed(sorted(AVAILABLE["sinkcredential"]))
-        credential.fault("credentialtype", f"unknown type of credential; must be {known}")
-    else:
+    if kind == "ACCESSTOKEN":
         return _access_token(credential)
+    known = listed(sorted(AVAILABLE["sinkcredential"]))
+    if oauth2:
+        credential.not_yet("credentialtype", f"`{kind}`", f"use {known}")
+    else:
+        credential.fault("credentialtype", f"unknown type of credential; must be {known}")
     return None
 
 

@@ -116,7 +116,7 @@ def _revised(
 ) -> tuple[SubscriptionSpec | None, list[Problem]]:
     """A specification that takes the place of another."""
     spec = _spec(members, problems, previous.config)
-    if members.get("organization") not in {None, organization}:
+    if members.get("organization") not in (None, organization):
         members.fault("organization", "cannot be changed; make another subscription")
     if members.get("secret") is not None:
         members.fault("secret", "cannot be set here; rotate it with POST …/rotate-secret")
