@@ -144,7 +144,7 @@ class _Place:
 
 
 def _row(item: Json) -> tuple[object, ...]:
-    event = item["event"]
+    event = item["event"] or {}  # null once erased
     name = short_of(str(event.get("type"))) or event.get("type")
     return (item["position"], item["appended_at"], name, event.get("subject"), event.get("id"))
 

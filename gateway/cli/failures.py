@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from gateway.errors import GatewayError
 from gateway.settings import SettingsError
+from letta_emitter import EmitterError
 
 FAILED = 1
 WRONG_USAGE = 2
@@ -25,6 +26,8 @@ def explain(error: BaseException) -> Failure | None:
             return _explain_group(error)
         case GatewayError():
             return Failure(str(error), error.exit_code)
+        case EmitterError():
+            return Failure(f"{error}.", FAILED)
         case SettingsError():
             return Failure(str(error), WRONG_USAGE)
         case KeyboardInterrupt():

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import deliveries, events, listen, operations, serving, subscriptions
+from gateway.cli import contracts, deliveries, demo, emit, events, listen, operations, serving, subscriptions
 from gateway.cli.failures import explain
 from gateway.cli.output import say
 
@@ -39,6 +39,8 @@ def _main(
 app.command()(serving.dev)
 app.command()(serving.serve)
 app.command()(listen.listen)
+app.command()(demo.demo)
+app.command()(emit.emit)
 app.command()(operations.migrate)
 app.command("verify-log")(operations.verify_log)
 app.add_typer(subscriptions.app, name="subscriptions")
@@ -46,6 +48,7 @@ app.command()(events.events)
 app.command()(events.tail)
 app.command()(deliveries.deliveries)
 app.add_typer(deliveries.quarantine, name="quarantine")
+app.add_typer(contracts.app, name="contracts")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -12,8 +12,7 @@ DataDir = Annotated[
     Path | None,
     typer.Option(
         "--data-dir",
-        help="Speak to the gateway that runs on this data directory. Without it GATEWAY_URL and "
-        "GATEWAY_API_TOKEN name one, else the one on .gateway is taken.",
+        help="Speak to the gateway on this data directory, not to the one at GATEWAY_URL or on .gateway.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document per record and line.")]

@@ -5,18 +5,16 @@
 
 import asyncio
 import contextlib
-import socket
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
 
 import anyio
-import uvicorn
+from starlette.types import Receive, Scope, Send
 
+from gateway.adapters.web_server import WebServer, listening_socket
 from gateway.cli.signatures import UNCHECKED, Check, check_letta, check_v1, trace_id_of
-from gateway.errors import AddressInUse
 from schemas import Envelope, EnvelopeError, parse_http
 
 BODY_BYTES_MAX = 32 * 1024 * 1024
@@ -24,10 +22,6 @@ EVENTS_MAX = 10_000
 KEPT_MAX = 10_000
 IDS_MAX = 1_000_000
 START_S_MAX = 10.0
-
-_Message = MutableMapping[str, Any]
-_Receive = Callable[[], Awaitable[_Message]]
-_Send = Callable[[_Message], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,29 +111,19 @@ class Receiver:
     @contextlib.asynccontextmanager
     async def running(self, port: int = 0, host: str = "127.0.0.1") -> AsyncIterator["Receiver"]:
         """Listen while the context is open; port 0 takes a free one. Raises AddressInUse."""
-        listening = _bind(host, port)
-        shown = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown}:{listening.getsockname()[1]}/"
-        config = uvicorn.Config(
-            self._app,
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            proxy_headers=False,
-            timeout_graceful_shutdown=1,
-        )
-        server = _Server(config)
-        serving = asyncio.create_task(server.serve(sockets=[listening]), name="receiver")
-        try:
-            with anyio.fail_after(START_S_MAX):
-                await server.is_up.wait()
-            yield self
-        finally:
-            server.should_exit = True
-            with anyio.CancelScope(shield=True):
-                await asyncio.gather(serving, return_exceptions=True)
-            listening.close()
+        with listening_socket(host, port) as listening:
+            shown = f"[{host}]" if ":" in host else host
+            self.url = f"http://{shown}:{listening.getsockname()[1]}/"
+            server = WebServer(self, listening)
+            serving = asyncio.create_task(server.run(), name="receiver")
+            try:
+                with anyio.fail_after(START_S_MAX):
+                    await server.started()
+                yield self
+            finally:
+                server.stop()
+                with anyio.CancelScope(shield=True):
+                    await asyncio.gather(serving, return_exceptions=True)
 
     async def wait_until(self, condition: Callable[["Receiver"], bool], *, within_s: float) -> bool:
         """Wait until the condition holds, looked at after each POST; False when the time is over."""
@@ -149,7 +133,8 @@ class Receiver:
                 return True
         return False
 
-    async def _app(self, scope: Mapping[str, Any], receive: _Receive, send: _Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request (ASGI 3)."""
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         body = await _whole_body(receive)
         if body is None:
@@ -203,37 +188,7 @@ class Receiver:
         return seen
 
 
-class _Server(uvicorn.Server):
-    """A server among other tasks: signals are its owner's business."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.is_up = anyio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.is_up.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except (OSError, OverflowError) as error:
-        listening.close()
-        raise AddressInUse(f"{host}:{port} cannot be listened on ({error}).") from error
-    listening.listen(1024)
-    listening.settimeout(0)
-    return listening
-
-
-async def _whole_body(receive: _Receive) -> bytes | None:
+async def _whole_body(receive: Receive) -> bytes | None:
     """The body, or None for one over the bound, which is read to its end and thrown away."""
     chunks: list[bytes] = []
     size = 0
@@ -257,7 +212,7 @@ def _handshake(method: str, headers: Mapping[str, str]) -> Answer:
     return Answer(405, {"Allow": "POST, OPTIONS"})
 
 
-async def _reply(send: _Send, answer: Answer) -> None:
+async def _reply(send: Send, answer: Answer) -> None:
     headers = {"content-length": str(len(answer.body)), **answer.headers}
     raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": raw})

@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from gateway.cli.endpoint import DEFAULT_DATA_DIR, Endpoint, read_endpoint, remo
 from gateway.cli.interrupts import until_interrupted
 from gateway.cli.options import AsJson
 from gateway.cli.output import print_details, print_record, results, say
-from gateway.errors import AddressInUse, DataDirInUse
+from gateway.errors import DataDirInUse
 from gateway.settings import Fault, Settings, SettingsError, check_bind, load_settings, unknown_names
 
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -101,7 +100,6 @@ class _Run:
 def _foreground(asked: _Run) -> None:
     """Run until asked to end; the data directory is this process's own for as long as it has the lock."""
     check_bind(asked.settings, asked.host)
-    _refuse_taken(asked.host, asked.port)
     _log_to_stderr()
     asked.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _sole_owner(asked.data_dir) if asked.role is Role.ALL else contextlib.nullcontext():
@@ -158,18 +156,6 @@ def _sole_owner(data_dir: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
-
-
-def _refuse_taken(host: str, port: int) -> None:
-    """Say at once that the port is taken, before Redis and the database are started."""
-    try:
-        candidates = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
-        family, kind, protocol, _, address = candidates[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        raise AddressInUse(f"{host}:{port} cannot be listened on ({error.strerror or error}).") from error
 
 
 def _log_to_stderr() -> None:
