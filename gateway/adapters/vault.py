@@ -34,7 +34,7 @@ class VaultError(Exception):
     """A sealed value cannot be had. The text never holds a key or a part of the value."""
 
 
-class KeyMissing(VaultError):  # noqa: N818 - the condition, read as a sentence: `raise KeyMissing(...)`
+class KeyMissing(VaultError):
     """It was sealed under a key that this process was not given.
 
     Attributes:
@@ -49,7 +49,7 @@ class KeyMissing(VaultError):  # noqa: N818 - the condition, read as a sentence:
         )
 
 
-class Tampered(VaultError):  # noqa: N818 - likewise
+class Tampered(VaultError):
     """It is not what was sealed for this row: damaged, cut, changed, or moved from another row."""
 
 
