@@ -7,6 +7,7 @@ event's own keys is asked.
 
 from collections.abc import Hashable, Iterator, Mapping
 
+from gateway.domain.dialects import text_of
 from gateway.domain.filters import Selector
 
 Attributes = Mapping[str, str | int | bool]
@@ -74,5 +75,5 @@ def _keys_for(attributes: Attributes, organization: str | None) -> list[Hashable
         keys += [("type", organization, type_), ("organization", organization)]
     partition_key = attributes.get("partitionkey")
     if partition_key is not None:
-        keys.append(("partitionkey", partition_key))
+        keys.append(("partitionkey", text_of(partition_key)))
     return keys
