@@ -27,7 +27,8 @@ class Batch:
 
     records: list[Record]
     side: str | None
-    republished: bool
+    again: int
+    """How many of them another Redis has had before."""
 
 
 @dataclass(slots=True)
@@ -74,8 +75,8 @@ class Backlog:
         if self._pending is None:
             records = self._main.read(records_max, BATCH_BYTES_MAX)
             if records:
-                again = records[0].sequence <= self._highest
-                self._pending = Batch(records, None, republished=again)
+                again = sum(record.sequence <= self._highest for record in records)
+                self._pending = Batch(records, None, again)
             else:
                 self._pending = self._next_of_sides(records_max)
         return self._pending
@@ -90,7 +91,7 @@ class Backlog:
             if name in self._sides:
                 records = self._sides[name].reader.read(records_max, BATCH_BYTES_MAX)
                 if records:
-                    return Batch(records, name, republished=False)
+                    return Batch(records, name, 0)
         return None
 
     def published(self, batch: Batch, now: float) -> None:

@@ -94,7 +94,7 @@ class Drain:
             self._stats_file.close()
 
     async def _run(self) -> None:
-        while not self.bell.is_stopping:
+        while True:  # once at least: a process that emits and ends at once has something to publish
             try:
                 if self._take_lock():
                     await self._hold()
@@ -103,6 +103,8 @@ class Drain:
             finally:
                 self._release_lock()
             self._keep_house(None)
+            if self.bell.is_stopping:
+                return
             self.bell.pause(STANDBY_S)
 
     async def _hold(self) -> None:

@@ -96,7 +96,8 @@ class Pump:
                 length = await self._connect(publisher, other.identity)
                 continue
             self._backlog.published(batch, time.monotonic())
-            self._stats.count("republished" if batch.republished else "published", len(batch.records))
+            self._stats.count("published", len(batch.records) - batch.again)
+            self._stats.count("republished", batch.again)
 
     async def _connect(self, publisher: Publisher, other: RedisIdentity | None = None) -> int:
         """Connect, and if this is another Redis, go back to the oldest record still held (S9d)."""

@@ -60,6 +60,8 @@ class Stats:
 
     def count(self, name: str, by: int = 1) -> None:
         """Add to a counter."""
+        if not by:
+            return
         with self._lock:
             self._counters[name] = self._counters.get(name, 0) + by
 
