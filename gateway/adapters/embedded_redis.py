@@ -31,7 +31,7 @@ from gateway.adapters.redis_place import (
     tail,
     tidy,
 )
-from gateway.errors import DataDirUnusable, EmbeddedRedisFailed
+from gateway.errors import DataDirInUse, DataDirUnusable, EmbeddedRedisFailed
 
 logger = logging.getLogger(__name__)
 
@@ -63,21 +63,34 @@ class _PortTakenError(Exception):
 async def embedded_redis(data_dir: Path) -> AsyncIterator[EmbeddedRedis]:
     """Run a Redis in `data_dir`/redis while the context is open, restarting it should it die.
 
-    The caller holds the data directory (one gateway per directory). The port is the one of the last run if it
+    One process at a time does so for a data directory. The port is the one of the last run if it
     is still free. On leaving, the server is asked to end, and made to after `STOP_S_MAX` seconds.
 
     Raises:
         EmbeddedRedisFailed: There is no binary for this platform, or the server does not come up.
+        DataDirInUse: Another process runs one there.
         DataDirUnusable: Its folder cannot be written.
     """
     try:
         place, port = prepare(data_dir)
+        owner = try_lock(place.owner)
     except OSError as error:
         raise DataDirUnusable(f"{data_dir / 'redis'}: {error.strerror or error}.") from error
-    await _end_leftover(place)
+    if owner is None:
+        raise DataDirInUse(f"Another gateway has its embedded Redis in {data_dir}.")
+    try:
+        await _end_leftover(place)
+        async with _running(place, port) as started:
+            yield started
+    finally:
+        os.close(owner)
+
+
+@contextlib.asynccontextmanager
+async def _running(place: Place, remembered: int | None) -> AsyncIterator[EmbeddedRedis]:
     server = _Server(place)
     try:
-        port = await _start_somewhere(server, port)
+        port = await _start_somewhere(server, remembered)
         remember(place, port)
         supervisor = asyncio.create_task(server.supervise(port), name="embedded-redis")
         try:

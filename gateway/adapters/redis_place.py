@@ -25,6 +25,11 @@ class Place:
     socket: Path
 
     @property
+    def owner(self) -> Path:
+        """Held by the gateway that runs the server."""
+        return self.folder / "owner"
+
+    @property
     def lock(self) -> Path:
         """Held by the server for as long as it lives."""
         return self.folder / "lock"

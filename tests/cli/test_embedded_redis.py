@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from gateway.adapters.embedded_redis import embedded_redis
-from gateway.errors import DataDirUnusable, EmbeddedRedisFailed
+from gateway.errors import DataDirInUse, DataDirUnusable, EmbeddedRedisFailed
 
 HOLDER = """
 import asyncio, sys
@@ -39,14 +40,14 @@ def gone(pid: int) -> bool:
     return state.exists() and state.read_text().rsplit(")", 1)[1].split()[0] == "Z"
 
 
-def until(condition, *, within_s: float = 20) -> None:
+def until(condition: Callable[[], bool], *, within_s: float = 20) -> None:
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, "did not come true in time"
         time.sleep(0.02)
 
 
-def test_data_and_port_survive_a_restart_and_nothing_is_left_running(tmp_path):
+def test_data_and_port_survive_a_restart_and_nothing_is_left_running(tmp_path: Path) -> None:
     async def run() -> tuple[str, str, int]:
         async with embedded_redis(tmp_path) as first:
             with Redis.from_url(first.url) as client:
@@ -69,8 +70,9 @@ def test_data_and_port_survive_a_restart_and_nothing_is_left_running(tmp_path):
     assert not (tmp_path / "redis" / "redis.sock").exists()
 
 
-def test_a_server_left_by_kill_9_is_ended_and_its_data_and_port_taken_over(tmp_path):
+def test_a_server_left_by_kill_9_is_ended_and_its_data_and_port_taken_over(tmp_path: Path) -> None:
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, tmp_path], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
     url = holder.stdout.readline().strip()
     with Redis.from_url(url) as client:
         client.set("acknowledged", "yes")
@@ -90,7 +92,7 @@ def test_a_server_left_by_kill_9_is_ended_and_its_data_and_port_taken_over(tmp_p
     asyncio.run(run())
 
 
-def test_a_killed_server_comes_back_on_the_same_port_with_its_data(tmp_path):
+def test_a_killed_server_comes_back_on_the_same_port_with_its_data(tmp_path: Path) -> None:
     async def run() -> None:
         async with embedded_redis(tmp_path) as redis:
             with Redis.from_url(redis.url) as client:
@@ -101,7 +103,7 @@ def test_a_killed_server_comes_back_on_the_same_port_with_its_data(tmp_path):
             def back() -> bool:
                 try:
                     with Redis.from_url(redis.url) as client:
-                        return client.get("acknowledged") == b"yes"
+                        return bool(client.get("acknowledged") == b"yes")
                 except RedisError:
                     return False
 
@@ -110,7 +112,7 @@ def test_a_killed_server_comes_back_on_the_same_port_with_its_data(tmp_path):
     asyncio.run(run())
 
 
-def test_a_data_directory_with_a_long_path_gets_a_short_private_socket_folder(tmp_path):
+def test_a_data_directory_with_a_long_path_gets_a_short_private_socket_folder(tmp_path: Path) -> None:
     data_dir = tmp_path / ("d" * 120)
 
     async def run() -> None:
@@ -125,7 +127,7 @@ def test_a_data_directory_with_a_long_path_gets_a_short_private_socket_folder(tm
     asyncio.run(run())
 
 
-def test_a_port_that_somebody_took_meanwhile_is_left_alone(tmp_path):
+def test_a_port_that_somebody_took_meanwhile_is_left_alone(tmp_path: Path) -> None:
     async def run() -> None:
         async with embedded_redis(tmp_path) as first:
             port = int(first.url.rsplit(":", 1)[1].split("/")[0])
@@ -141,7 +143,19 @@ def test_a_port_that_somebody_took_meanwhile_is_left_alone(tmp_path):
     asyncio.run(run())
 
 
-def test_a_file_in_the_place_of_its_folder_is_told_in_a_sentence(tmp_path):
+def test_a_second_gateway_never_ends_the_first_ones_redis(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with embedded_redis(tmp_path) as first:
+            with pytest.raises(DataDirInUse):
+                async with embedded_redis(tmp_path):
+                    pass
+            with Redis.from_url(first.url) as client:
+                assert client.ping()
+
+    asyncio.run(run())
+
+
+def test_a_file_in_the_place_of_its_folder_is_told_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "redis").write_text("not a folder")
 
     async def run() -> None:
@@ -152,7 +166,7 @@ def test_a_file_in_the_place_of_its_folder_is_told_in_a_sentence(tmp_path):
         asyncio.run(run())
 
 
-def test_a_broken_append_only_file_is_told_in_a_sentence(tmp_path):
+def test_a_broken_append_only_file_is_told_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "redis" / "appendonlydir").mkdir(parents=True)
     (tmp_path / "redis" / "appendonlydir" / "appendonly.aof.manifest").write_text("nonsense\n")
 
