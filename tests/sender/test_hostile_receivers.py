@@ -256,7 +256,10 @@ async def test_speaks_something_else(receive, refuse, garbage):
     await receiver.until(lambda: receiver.open == 0)
 
 
-async def test_speaks_before_it_is_asked(receive, post, make_transport):
+@pytest.mark.parametrize(
+    "poison", [b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison", b"HTTP/1.1 2", b"\r\n"]
+)
+async def test_speaks_before_it_is_asked(receive, post, make_transport, poison):
     """An answer that came before the request is nobody's: the connection goes, the request is sent anew."""
     spoken = asyncio.Event()
 
@@ -265,7 +268,7 @@ async def test_speaks_before_it_is_asked(receive, post, make_transport):
         await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n%d" % peer.number)
         if peer.number == 1:
             await spoken.wait()
-            await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison")
+            await peer.send(poison)
         await peer.gone()
 
     receiver = await receive(script)

@@ -2,6 +2,7 @@
 """Keep-alive connections: used again, bounded, fair, and never trusted longer than they should be."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -100,8 +101,10 @@ async def test_nothing_is_sent_again_after_a_timeout(receive, post, refuse, make
     receiver = await receive(script)
     transport = make_transport()
     assert (await post(receiver.url(), transport=transport)).status == 200
+    started = time.monotonic()
     error = await refuse(receiver.url(), transport=transport, timeout_s=0.2)
     assert error.kind is SendErrorKind.TIMEOUT
+    assert time.monotonic() - started < 2  # its own time, not that of the request before
     assert receiver.connections == 1
 
 
@@ -249,16 +252,20 @@ async def test_cancelled_waiters_lose_no_place(receive, post, make_transport, ke
     while transport._pool._waiting_count < 6:
         await asyncio.sleep(0)
 
-    def give_up(_task):
-        # In the very turn in which the place is handed on: some of these have it already.
+    pool = transport._pool
+    give_back = pool.give_back
+
+    def give_back_and_cancel(connection, now):
+        give_back(connection, now)
+        # In the very turn in which the place was handed on: one of these has it already.
         for task in waiting[:4]:
             task.cancel()
 
-    first.add_done_callback(give_up)
+    pool.give_back = give_back_and_cancel
     release.set()
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
     assert all(isinstance(each, asyncio.CancelledError) for each in outcomes[:4])
-    assert [task.result().status for task in waiting[4:]] == [200, 200]
+    assert [task.result().status for task in (first, *waiting[4:])] == [200] * 3
     assert transport._pool._open <= 1
     await transport.aclose()
     assert quiet(transport)
@@ -279,14 +286,28 @@ async def test_closing_ends_what_is_under_way(receive, refuse, make_transport):
 
 
 async def test_privileged_connection_serves_no_unprivileged_sink(
-    receive, post, refuse, answering, make_transport
+    *, receive, post, refuse, answering, make_transport, names
 ):
     receiver = await receive(answering())
-    transport = make_transport()
-    assert (await post(receiver.url(), transport=transport)).status == 200
-    error = await refuse(receiver.url(), transport=transport, privileged=False)
+    transport = make_transport(resolver=names(hook_example=[["127.0.0.1"]]))
+    url = receiver.url(host="hook.example")
+    assert (await post(url, transport=transport)).status == 200
+    error = await refuse(url, transport=transport, privileged=False)
     assert error.kind is SendErrorKind.REFUSED
     assert len(receiver.requests) == 1
+
+
+async def test_sink_that_closes_without_saying_so_gets_everything(receive, post, make_transport):
+    """Each connection looks fit to be handed on, and is dead when the next request comes."""
+
+    async def script(peer):
+        await peer.request()
+        await peer.send(OK)
+
+    receiver = await receive(script)
+    transport = make_transport(connections_per_origin_max=1)
+    answers = await asyncio.gather(*(post(receiver.url(), transport=transport) for _ in range(10)))
+    assert [answer.status for answer in answers] == [200] * 10
 
 
 async def test_random_load_leaks_nothing(receive, make_transport, post):

@@ -60,10 +60,10 @@ class Connection(asyncio.Protocol):
         Raises:
             SendError: There is no status. The connection is then closed.
         """
+        self._reader.begin(capture_bytes=capture_bytes, bodiless=bodiless)
         transport = self._transport
         if transport is None or transport.is_closing():
             raise SendError(SendErrorKind.CLOSED, "the sink closed the connection without an answer")
-        self._reader.begin(capture_bytes=capture_bytes, bodiless=bodiless)
         waiter = self._waiter = self._loop.create_future()
         self._deadline = deadline
         if self._timer is None or self._timer_at > deadline:
@@ -83,7 +83,6 @@ class Connection(asyncio.Protocol):
         if (
             transport is None
             or transport.is_closing()
-            or self._reader.dirty
             or not self._reader.keep_alive
             # The sink answered before it had read the request: the rest would stand before the next one.
             or transport.get_write_buffer_size() > 0
