@@ -7,7 +7,7 @@ Unix epoch, UTC (``_us``); positions count from 1, and 0 stands before the first
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.domain.delivery import Decision
 from gateway.domain.filters import Selector
@@ -307,11 +307,22 @@ class DeliveryQuery:
     limit: int = 50
 
 
+class DueKey(NamedTuple):
+    """Where a page of waiting deliveries ended: the order in which they are read."""
+
+    next_at_us: int
+    number: int
+    position: int
+
+
 class Deliveries(Protocol):
     """Attempts (truth), and the cursors and pending deliveries derived from them."""
 
     async def commit(self, batch: JournalBatch) -> None:
-        """Write it all or nothing."""
+        """Write it all or nothing. The same batch again, its answer having been lost, changes nothing.
+
+        A cursor never goes back: one that a command moved on stays where the command put it.
+        """
         ...
 
     async def routed(self) -> int:
@@ -322,8 +333,10 @@ class Deliveries(Protocol):
         """What had been started and not settled when the process before this one ended."""
         ...
 
-    async def due(self, until_us: int, limit: int) -> Sequence[PendingDelivery]:
-        """Waiting deliveries that are due until then, the earliest first."""
+    async def due(
+        self, until_us: int, limit: int, *, after: DueKey | None = None, number: int | None = None
+    ) -> Sequence[PendingDelivery]:
+        """Waiting deliveries that are due until then, the earliest first, from behind a key; of one subscription."""
         ...
 
     async def attempts(self, number: int, position: int) -> Sequence[AttemptRecord]:

@@ -11,10 +11,10 @@ from gateway.deliver.envelopes import EnvelopeCache, Event, event_of
 from gateway.deliver.journal import Journal
 from gateway.deliver.lanes import Lanes
 from gateway.deliver.signal import Signal
+from gateway.deliver.world import DEFAULT_LIMITS, Limits
 from gateway.domain.lane import Lane
 from gateway.ports import EventLog
 
-BATCH = 500
 _POLL_S = 1.0
 
 
@@ -30,6 +30,7 @@ class CatchUp:
         journal: Journal,
         *,
         caught_up: Signal,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._log = log
         self._directory = directory
@@ -37,6 +38,7 @@ class CatchUp:
         self._cache = cache
         self._journal = journal
         self._caught_up = caught_up
+        self._limits = limits
         self._last = 0
         self.wake = Signal()
 
@@ -47,7 +49,7 @@ class CatchUp:
             if lane is None:
                 await self.wake.wait(_POLL_S)
                 continue
-            entries = await self._log.read(lane.seen, BATCH)
+            entries = await self._log.read(lane.seen, self._limits.batch)
             routed = self._lanes.routed
             events = [event_of(entry) for entry in entries if entry.position <= routed]
             if events:

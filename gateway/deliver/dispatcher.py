@@ -13,7 +13,7 @@ from gateway.deliver.recovery import take_up
 from gateway.deliver.router import Router
 from gateway.deliver.signal import Signal
 from gateway.deliver.timers import LOOK_S, Timers
-from gateway.deliver.world import World
+from gateway.deliver.world import DEFAULT_LIMITS, Limits, World
 from gateway.domain.lane import Lane, PendingDelivery
 from gateway.errors import CursorAhead
 
@@ -24,18 +24,18 @@ _FINISH_POLL_S = 0.01
 class Dispatcher:
     """Delivers every event to every subscription that selects it, at least once."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, limits: Limits = DEFAULT_LIMITS) -> None:
         self._world = world
         self._changed_numbers: set[int] = set()
         self._changed = Signal()
         self._stopping = anyio.Event()
         self.running = False
         self.directory = Directory(world.subscriptions)
-        self.lanes = Lanes(self.directory, world.now)
+        self.lanes = Lanes(self.directory, world.now, limits)
         self.cache = EnvelopeCache(world.log)
-        self.journal = Journal(world.deliveries, self.lanes.checkpoint)
-        self.timers = Timers(world.deliveries, self.lanes, self.journal, world.now)
-        self.router = Router(world.log, self.directory, self.lanes, self.cache, self.journal)
+        self.journal = Journal(world.deliveries, self.lanes.checkpoint, limits)
+        self.timers = Timers(world.deliveries, self.lanes, self.journal, world.now, limits)
+        self.router = Router(world.log, self.directory, self.lanes, self.cache, self.journal, limits=limits)
         self.catch_up = CatchUp(
             world.log,
             self.directory,
@@ -43,6 +43,7 @@ class Dispatcher:
             self.cache,
             self.journal,
             caught_up=self.router.wake,
+            limits=limits,
         )
         self.attempts = Attempts(
             directory=self.directory,

@@ -1,7 +1,7 @@
 """The journal: outcomes, pending deliveries, cursors and the router's position, written together (SEMANTICS S2c).
 
 What a crash repeats is what had been started and is not in here. A write that fails is repeated with the same
-content until the storage takes it; meanwhile no more is started than ``BACKLOG_MAX`` outcomes allow.
+content until the storage takes it; meanwhile no more is started than ``Limits.unwritten_max`` outcomes allow.
 """
 
 import logging
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import anyio
 
+from gateway.deliver.world import DEFAULT_LIMITS, Limits
 from gateway.domain.lane import PendingDelivery
 from gateway.errors import Unavailable
 from gateway.ports import AttemptRecord, CursorUpdate, Deliveries, JournalBatch
@@ -17,7 +18,6 @@ from gateway.ports import AttemptRecord, CursorUpdate, Deliveries, JournalBatch
 _LOGGER = logging.getLogger(__name__)
 INTERVAL_S = 0.05
 OUTCOMES_MAX = 500
-BACKLOG_MAX = 5_000
 _RETRY_FIRST_S = 0.1
 _RETRY_MAX_S = 2.0
 
@@ -34,9 +34,15 @@ class Checkpoint:
 class Journal:
     """Gathers outcomes and commits them with a checkpoint of the lanes."""
 
-    def __init__(self, deliveries: Deliveries, checkpoint: Callable[[], Checkpoint]) -> None:
+    def __init__(
+        self,
+        deliveries: Deliveries,
+        checkpoint: Callable[[], Checkpoint],
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
         self._deliveries = deliveries
         self._checkpoint = checkpoint
+        self._unwritten_max = limits.unwritten_max
         self._attempts: list[AttemptRecord] = []
         self._waiting: dict[tuple[int, int], PendingDelivery] = {}
         self._settled: dict[tuple[int, int], None] = {}
@@ -51,7 +57,7 @@ class Journal:
     @property
     def full(self) -> bool:
         """Whether so much is unwritten that nothing more may be started."""
-        return len(self._attempts) >= BACKLOG_MAX
+        return len(self._attempts) >= self._unwritten_max
 
     def unwritten(self, key: tuple[int, int]) -> bool:
         """Whether the database still shows this delivery as it was before its latest outcome."""

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 
 from gateway.deliver.directory import Current, Directory
 from gateway.deliver.journal import Checkpoint
+from gateway.deliver.world import DEFAULT_LIMITS, Limits
 from gateway.domain.lane import Lane, PendingDelivery
 from gateway.ports import CursorUpdate, Now
 
-IN_FLIGHT_MAX = 2_000
 CONCURRENCY = 32
 
 Start = Callable[[Lane, PendingDelivery], None]
@@ -17,9 +17,10 @@ Start = Callable[[Lane, PendingDelivery], None]
 class Lanes:
     """The lanes by subscription number, and the position up to which the router has fed the live ones."""
 
-    def __init__(self, directory: Directory, now: Now) -> None:
+    def __init__(self, directory: Directory, now: Now, limits: Limits = DEFAULT_LIMITS) -> None:
         self._directory = directory
         self._now = now
+        self._limits = limits
         self._lanes: dict[int, Lane] = {}
         self._joined: set[int] = set()
         self._moved: set[int] = set()
@@ -49,6 +50,8 @@ class Lanes:
             live=live,
             concurrency=concurrency_of(current),
             waiting=waiting,
+            queue_max=self._limits.queue_max,
+            pending_max=self._limits.pending_max,
         )
         lane.halted = not current.active
         self._lanes[lane.number] = lane
@@ -112,7 +115,7 @@ class Lanes:
         now_us = self._now()
         if self.stopping:
             return
-        while self._in_flight < IN_FLIGHT_MAX and not self.blocked():
+        while self._in_flight < self._limits.in_flight_max and not self.blocked():
             delivery = lane.start(now_us)
             if delivery is None:
                 return
@@ -131,7 +134,7 @@ class Lanes:
     def go_on(self) -> None:
         """Pump the lanes that had to stop for want of room."""
         for _ in range(len(self._stalled)):
-            if self._in_flight >= IN_FLIGHT_MAX or self.blocked():
+            if self._in_flight >= self._limits.in_flight_max or self.blocked():
                 return
             lane = self._lanes.get(self._stalled.popleft())
             if lane is not None:

@@ -8,12 +8,11 @@ from gateway.deliver.envelopes import EnvelopeCache, Event, event_of
 from gateway.deliver.journal import Journal
 from gateway.deliver.lanes import Lanes
 from gateway.deliver.signal import Signal
+from gateway.deliver.world import DEFAULT_LIMITS, Limits
 from gateway.domain.facts import ABOUT_SUBSCRIPTIONS
 from gateway.domain.lane import Lane
 from gateway.ports import Entry, EventLog, Kind
 
-BATCH = 500
-LAG_MAX = 1_000
 _POLL_S = 1.0
 
 
@@ -21,13 +20,21 @@ class Router:
     """Feeds the live lanes in log order."""
 
     def __init__(
-        self, log: EventLog, directory: Directory, lanes: Lanes, cache: EnvelopeCache, journal: Journal
+        self,
+        log: EventLog,
+        directory: Directory,
+        lanes: Lanes,
+        cache: EnvelopeCache,
+        journal: Journal,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._log = log
         self._directory = directory
         self._lanes = lanes
         self._cache = cache
         self._journal = journal
+        self._limits = limits
         self._heads: dict[int, int] = {}
         self.wake = Signal()
         self.advanced = Signal()
@@ -35,7 +42,7 @@ class Router:
     async def run(self) -> None:
         """Route until cancelled: at once when told of an append, else by looking once a second."""
         while True:
-            entries = await self._log.read(self._lanes.routed, BATCH)
+            entries = await self._log.read(self._lanes.routed, self._limits.batch)
             for entry in entries:
                 await self._route(entry)
             self._lanes.join()
@@ -44,7 +51,7 @@ class Router:
                 self.advanced.set()
                 self._demote_behind()
                 await anyio.lowlevel.checkpoint()
-            if len(entries) < BATCH:
+            if len(entries) < self._limits.batch:
                 await self.wake.wait(_POLL_S)
 
     async def watch(self) -> None:
@@ -84,7 +91,7 @@ class Router:
     def _demote_behind(self) -> None:
         for lane in self._lanes:
             first = lane.first_queued
-            if lane.live and first is not None and self._lanes.routed - first > LAG_MAX:
+            if lane.live and first is not None and self._lanes.routed - first > self._limits.lag_max:
                 self._demote(lane)
 
     def _demote(self, lane: Lane) -> None:

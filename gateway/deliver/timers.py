@@ -6,23 +6,31 @@ import itertools
 from gateway.deliver.journal import Journal
 from gateway.deliver.lanes import Lanes
 from gateway.deliver.signal import Signal
+from gateway.deliver.world import DEFAULT_LIMITS, Limits
 from gateway.domain.lane import PendingDelivery
 from gateway.ports import Deliveries, Now
 
 NEAR_US = 30_000_000
 LOOK_S = 10.0
-_ROWS_MAX = 2_000
 _SECOND_US = 1_000_000
 
 
 class Timers:
     """Hands deliveries that are due back to their lanes."""
 
-    def __init__(self, deliveries: Deliveries, lanes: Lanes, journal: Journal, now: Now) -> None:
+    def __init__(
+        self,
+        deliveries: Deliveries,
+        lanes: Lanes,
+        journal: Journal,
+        now: Now,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
         self._deliveries = deliveries
         self._lanes = lanes
         self._journal = journal
         self._now = now
+        self._rows_max = limits.due_rows_max
         self._heap: list[tuple[int, int, PendingDelivery]] = []
         self._held: set[tuple[int, int]] = set()
         self._order = itertools.count()
@@ -57,7 +65,7 @@ class Timers:
     async def look_ahead(self) -> None:
         """Read what becomes due before the next look. Called between two commits of the journal, never beside one."""
         now_us = self._now()
-        rows = await self._deliveries.due(now_us + NEAR_US, _ROWS_MAX)
+        rows = await self._deliveries.due(now_us + NEAR_US, self._rows_max)
         for delivery in rows:
             key = (delivery.number, delivery.position)
             lane = self._lanes.get(delivery.number)
@@ -66,7 +74,7 @@ class Timers:
             if not self._journal.unwritten(key):
                 self.add(delivery)
         # A full page means that more is due already.
-        self._look_at_us = 0 if len(rows) == _ROWS_MAX else now_us + int(LOOK_S * _SECOND_US)
+        self._look_at_us = 0 if len(rows) == self._rows_max else now_us + int(LOOK_S * _SECOND_US)
 
     async def run(self) -> None:
         """Wake lanes until cancelled."""

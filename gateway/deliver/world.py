@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.domain.lane import PENDING_MAX, QUEUE_MAX
 from gateway.ports import Deliveries, EventLog, Now, Random, Sender, Subscriptions
 
 
@@ -12,6 +13,32 @@ class AttemptPolicy:
 
     timeout_s: float
     dataschema_of: Callable[[str], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds of one process.
+
+    Attributes:
+        queue_max: Positions that wait in one lane for their first start.
+        pending_max: Deliveries of one subscription that are dispatched and not terminal (S2e).
+        in_flight_max: Attempts in flight, of all lanes together.
+        batch: Rows that the router, or a scan, reads at a time.
+        lag_max: Positions by which a live lane may hold the router's restart back (S2b).
+        unwritten_max: Outcomes that wait for the journal; beyond them nothing more is started.
+        due_rows_max: Waiting deliveries that are read at a time.
+    """
+
+    queue_max: int = QUEUE_MAX
+    pending_max: int = PENDING_MAX
+    in_flight_max: int = 2_000
+    batch: int = 500
+    lag_max: int = 1_000
+    unwritten_max: int = 5_000
+    due_rows_max: int = 2_000
+
+
+DEFAULT_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)

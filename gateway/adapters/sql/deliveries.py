@@ -4,13 +4,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, select, tuple_, update
 
 from gateway.adapters.sql.engine import Database
 from gateway.adapters.sql.models import Attempt, DeliveryCursor, Pending, Shard
 from gateway.domain.delivery import Decision
 from gateway.domain.lane import PendingDelivery
-from gateway.ports import AttemptRecord, CursorUpdate, JournalBatch
+from gateway.ports import AttemptRecord, CursorUpdate, DueKey, JournalBatch
 
 _ATTEMPT = Attempt.__table__  # type: ignore[attr-defined]
 _PENDING = Pending.__table__  # type: ignore[attr-defined]
@@ -45,11 +45,18 @@ class SqlDeliveries:
         """See ``Deliveries.in_flight``."""
         return await self._pending(select(_PENDING).where(_PENDING.c.next_at.is_(None)))
 
-    async def due(self, until_us: int, limit: int) -> Sequence[PendingDelivery]:
+    async def due(
+        self, until_us: int, limit: int, *, after: DueKey | None = None, number: int | None = None
+    ) -> Sequence[PendingDelivery]:
         """See ``Deliveries.due``."""
-        return await self._pending(
-            select(_PENDING).where(_PENDING.c.next_at <= until_us).order_by(_PENDING.c.next_at).limit(limit)
-        )
+        key = (_PENDING.c.next_at, _PENDING.c.number, _PENDING.c.position)
+        statement = select(_PENDING).where(_PENDING.c.next_at <= until_us)
+        if after is not None:
+            # The first column alone as well: that is the part that the index can seek to.
+            statement = statement.where(_PENDING.c.next_at >= after.next_at_us, tuple_(*key) > tuple_(*after))
+        if number is not None:
+            statement = statement.where(_PENDING.c.number == number)
+        return await self._pending(statement.order_by(*key).limit(limit))
 
     async def attempts(self, number: int, position: int) -> Sequence[AttemptRecord]:
         """See ``Deliveries.attempts``."""
@@ -85,6 +92,8 @@ class SqlDeliveries:
 def write_journal(connection: Connection, batch: JournalBatch) -> None:
     """One journal transaction (S2c). A stream that was deleted meanwhile keeps its attempts and nothing else."""
     if batch.attempts:
+        if _is_there(connection, batch.attempts[0]):
+            return
         connection.execute(insert(_ATTEMPT), [_attempt_row(attempt) for attempt in batch.attempts])
     gone = [{"n": number, "p": position} for number, position in batch.settled]
     # A pending row is replaced whole: delete and insert spell the same on every database.
@@ -109,9 +118,23 @@ def _write_cursors(connection: Connection, cursors: Sequence[CursorUpdate]) -> N
     connection.execute(
         update(_CURSOR)
         .where(_CURSOR.c.number == bindparam("n"))
-        .values(cursor=bindparam("c"), live=bindparam("l")),
+        # A resume from now may have moved it on since this batch was made; it never goes back.
+        .values(
+            cursor=case((_CURSOR.c.cursor > bindparam("c"), _CURSOR.c.cursor), else_=bindparam("c")),
+            live=bindparam("l"),
+        ),
         [{"n": item.number, "c": item.cursor, "l": item.live} for item in cursors],
     )
+
+
+def _is_there(connection: Connection, attempt: AttemptRecord) -> bool:
+    """Whether this batch was committed before, and only the answer to that was lost."""
+    statement = select(_ATTEMPT.c.id).where(
+        _ATTEMPT.c.number == attempt.number,
+        _ATTEMPT.c.position == attempt.position,
+        _ATTEMPT.c.attempt == attempt.attempt,
+    )
+    return connection.execute(statement).scalar() == attempt.id
 
 
 def _still_there(connection: Connection, numbers: set[int]) -> set[int]:

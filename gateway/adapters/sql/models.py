@@ -190,7 +190,7 @@ class Attempt(SQLModel, table=True):
 
     __tablename__ = "attempt"
     __table_args__ = (
-        Index("ix_attempt_delivery", "number", "position", "attempt"),
+        Index("ix_attempt_delivery", "number", "position", "attempt", unique=True),
         Index("ix_attempt_position", "position"),
         Index(
             "ix_attempt_trouble",

@@ -38,7 +38,7 @@ def upgrade() -> None:
         sa.Column("response_body", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("seq"),
     )
-    op.create_index("ix_attempt_delivery", "attempt", ["number", "position", "attempt"], unique=False)
+    op.create_index("ix_attempt_delivery", "attempt", ["number", "position", "attempt"], unique=True)
     op.create_index("ix_attempt_position", "attempt", ["position"], unique=False)
     op.create_index(
         "ix_attempt_trouble",

@@ -1,0 +1,76 @@
+"""The event log in memory."""
+
+from collections.abc import Sequence
+
+from gateway.adapters.memory.store import MemoryStore, Row
+from gateway.ports import Appended, Entry, EventQuery, Head, Kind, NewEntry, NewQuarantine
+from schemas import GATEWAY_TYPE_PREFIX
+
+
+class MemoryLog:
+    """Implements ``gateway.ports.EventLog``."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def append(
+        self, entries: Sequence[NewEntry], quarantine: Sequence[NewQuarantine] = ()
+    ) -> Sequence[Appended]:
+        """See ``EventLog.append``."""
+        results = self._store.append(entries)
+        self._store.put_aside(quarantine)
+        return results
+
+    async def head(self) -> Head:
+        """See ``EventLog.head``."""
+        return Head(self._store.head, self._store.appended_at_us)
+
+    async def read(self, after: int, limit: int) -> Sequence[Entry]:
+        """See ``EventLog.read``."""
+        return [row.entry for row in self._store.rows[after : after + limit]]
+
+    async def get(self, position: int) -> Entry | None:
+        """See ``EventLog.get``."""
+        return self._store.rows[position - 1].entry if 0 < position <= self._store.head else None
+
+    async def search(self, query: EventQuery) -> Sequence[Entry]:
+        """See ``EventLog.search``."""
+        found = [row.entry for row in self._store.rows if _matches(row, query)]
+        if not query.ascending:
+            found.reverse()
+        return found[: query.limit]
+
+    async def position_at(self, at_us: int) -> int:
+        """See ``EventLog.position_at``."""
+        return self._store.position_before(at_us)
+
+
+def _matches(row: Row, query: EventQuery) -> bool:
+    entry, columns = row.entry, row.columns
+    wanted = (
+        (entry.organization, query.organization),
+        (entry.organization, query.organization_id),
+        (entry.source, query.source),
+        (columns.subject, query.subject),
+        (columns.agent_id, query.agent_id),
+        (columns.run_id, query.run_id),
+        (columns.trace_id, query.trace_id),
+    )
+    return (
+        _shows(entry, query.types)
+        and all(value is None or value == has for has, value in wanted)
+        and (query.since_us is None or entry.appended_at_us >= query.since_us)
+        and (query.until_us is None or entry.appended_at_us < query.until_us)
+        and (query.after is None or (entry.position > query.after) is query.ascending)
+        and entry.position != query.after
+    )
+
+
+def _shows(entry: Entry, types: Sequence[str]) -> bool:
+    """Facts are shown only to who names their type (S1b)."""
+    is_fact = entry.kind is Kind.FACT
+    return (
+        entry.type in types and is_fact is entry.type.startswith(GATEWAY_TYPE_PREFIX)
+        if types
+        else not is_fact
+    )

@@ -1,0 +1,148 @@
+"""The tables of the gateway as plain Python values, and the one way a row gets into the log.
+
+Every method of the adapters over it runs without a suspension point, so each is one transaction: what can
+fail is checked before anything is changed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from gateway.domain.chain import GENESIS, NONCE_BYTES, event_key, payload_hash, row_hash
+from gateway.domain.ids import RANDOM_BYTES, quarantine_id
+from gateway.domain.lane import PendingDelivery
+from gateway.ports import (
+    Appended,
+    AttemptRecord,
+    Entry,
+    Kind,
+    NewEntry,
+    NewQuarantine,
+    Now,
+    QuarantineRecord,
+    Random,
+    SubscriptionRecord,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the log with its searched columns and the parts of its hash."""
+
+    entry: Entry
+    columns: NewEntry
+    nonce: bytes
+    payload_hash: bytes
+
+
+@dataclass(slots=True)
+class Cursor:
+    """How far a stream has been dispatched, and whether it follows the router."""
+
+    position: int
+    live: bool
+
+
+@dataclass(slots=True)
+class MemoryStore:
+    """All tables. ``rows[i]`` is position ``i + 1``; a deleted subscription is None under its number."""
+
+    now: Now
+    random: Random
+    rows: list[Row] = field(default_factory=list)
+    keys: dict[bytes, int] = field(default_factory=dict)
+    appended_at_us: int = 0
+    duplicates: int = 0
+    conflicts: int = 0
+    quarantine: dict[tuple[str, str], QuarantineRecord] = field(default_factory=dict)
+    subscriptions: dict[int, SubscriptionRecord | None] = field(default_factory=dict)
+    names: dict[int, tuple[str, str]] = field(default_factory=dict)
+    cursors: dict[int, Cursor] = field(default_factory=dict)
+    pending: dict[tuple[int, int], PendingDelivery] = field(default_factory=dict)
+    attempts: dict[tuple[int, int], list[AttemptRecord]] = field(default_factory=dict)
+    routed: int = 0
+
+    @property
+    def head(self) -> int:
+        """The last position."""
+        return len(self.rows)
+
+    def append(
+        self, entries: Sequence[NewEntry], *, kind: Kind = Kind.EVENT, addressee: int | None = None
+    ) -> list[Appended]:
+        """Number, deduplicate and chain (S7c, S7d, S8a)."""
+        self.appended_at_us = max(self.now(), self.appended_at_us)
+        results = []
+        for columns in entries:
+            key = event_key(columns.source, columns.id)
+            original = self.keys.get(key)
+            if original is not None:
+                self.duplicates += 1
+                stored = self.rows[original - 1].entry.envelope
+                self.conflicts += stored is not None and stored != columns.envelope
+                results.append(Appended(original, duplicate=True))
+                continue
+            row = self._row(columns, kind, addressee)
+            self.rows.append(row)
+            self.keys[key] = row.entry.position
+            results.append(Appended(row.entry.position, duplicate=False))
+        return results
+
+    def put_aside(self, records: Sequence[NewQuarantine]) -> None:
+        """Quarantine, once per origin and entry id."""
+        for record in records:
+            key = (record.origin, record.entry_id)
+            if key not in self.quarantine:
+                self.quarantine[key] = QuarantineRecord(
+                    id=quarantine_id(self.random(RANDOM_BYTES)),
+                    received_at_us=self.now(),
+                    origin=record.origin,
+                    entry_id=record.entry_id,
+                    organization=record.organization,
+                    reason=record.reason,
+                    problems=[dict(problem) for problem in record.problems],
+                    payload=record.payload,
+                    state="open",
+                    position=None,
+                )
+
+    def position_before(self, at_us: int) -> int:
+        """The last position appended before a time."""
+        return sum(row.entry.appended_at_us < at_us for row in self.rows)
+
+    def record(self, number: int) -> SubscriptionRecord | None:
+        """A subscription with its cursor and the number of its pending deliveries as they are now."""
+        found = self.subscriptions.get(number)
+        if found is None:
+            return None
+        cursor = self.cursors[number]
+        waiting = sum(owner == number for owner, _ in self.pending)
+        return replace(found, cursor=cursor.position, live=cursor.live, pending=waiting)
+
+    def _row(self, columns: NewEntry, kind: Kind, addressee: int | None) -> Row:
+        nonce = self.random(NONCE_BYTES)
+        hashed = payload_hash(nonce, columns.envelope)
+        position = self.head + 1
+        hash_ = row_hash(
+            self.rows[-1].entry.row_hash if self.rows else GENESIS,
+            position=position,
+            kind=kind.value,
+            type=columns.type,
+            source=columns.source,
+            id=columns.id,
+            organization=columns.organization,
+            appended_at_us=self.appended_at_us,
+            payload_hash=hashed,
+        )
+        entry = Entry(
+            position=position,
+            kind=kind,
+            type=columns.type,
+            source=columns.source,
+            id=columns.id,
+            organization=columns.organization,
+            appended_at_us=self.appended_at_us,
+            row_hash=hash_,
+            envelope=columns.envelope,
+            addressee=addressee,
+        )
+        return Row(entry, columns, nonce, hashed)

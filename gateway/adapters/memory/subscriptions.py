@@ -1,0 +1,189 @@
+"""The commands on subscriptions in memory. Secrets are in the open here: nothing of this reaches a disk."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from gateway.adapters.memory.store import Cursor, MemoryStore
+from gateway.domain import facts
+from gateway.domain.ids import RANDOM_BYTES, subscription_id
+from gateway.domain.subscription import EVERY_ORGANIZATION, StartAt, SubscriptionSpec, sink_origin
+from gateway.errors import FieldError, InvalidRequest, NotFound, PreconditionFailed
+from gateway.ports import Kind, NewEntry, Revision, SubscriptionRecord, SubscriptionState
+
+_SECOND_US = 1_000_000
+_STATE_FACTS = {
+    SubscriptionState.ACTIVE: facts.SUBSCRIPTION_RESUMED,
+    SubscriptionState.PAUSED: facts.SUBSCRIPTION_PAUSED,
+    SubscriptionState.DISABLED: facts.SUBSCRIPTION_DISABLED,
+}
+
+
+class MemorySubscriptions:
+    """Implements ``gateway.ports.Subscriptions``."""
+
+    def __init__(self, store: MemoryStore, *, fact_source: str) -> None:
+        self._store = store
+        self._fact_source = fact_source
+
+    async def create(
+        self, spec: SubscriptionSpec, *, organization: str, privileged: bool, secret: str
+    ) -> SubscriptionRecord:
+        """See ``Subscriptions.create``."""
+        store = self._store
+        number, now_us, created = len(store.names) + 1, store.now(), store.head + 1
+        start = self._start(spec)
+        start = created if start is None else start
+        new_id = subscription_id(store.random(RANDOM_BYTES))
+        data = _selection(spec, organization, number, 1) | {"start_position": start, "privileged": privileged}
+        position = self._fact(facts.Fact(facts.SUBSCRIPTION_CREATED, new_id, "1", data), organization, now_us)
+        store.names[number] = (new_id, organization)
+        store.cursors[number] = Cursor(start, live=start == position)
+        store.subscriptions[number] = SubscriptionRecord(
+            number=number,
+            id=new_id,
+            organization=organization,
+            privileged=privileged,
+            state=SubscriptionState.ACTIVE,
+            revision=1,
+            created_at_us=now_us,
+            updated_at_us=now_us,
+            created_position=position,
+            start_position=start,
+            cursor=start,
+            live=start == position,
+            pending=0,
+            spec=spec,
+            secrets=(secret,),
+            revisions=(Revision(1, position, spec.selector(organization)),),
+        )
+        return self._now(number)
+
+    async def update(
+        self, number: int, spec: SubscriptionSpec, *, unchanged_since_us: int | None = None
+    ) -> SubscriptionRecord:
+        """See ``Subscriptions.update``."""
+        record = self._present(number, unchanged_since_us)
+        revision, now_us = record.revision + 1, self._after(record)
+        data = _selection(spec, record.organization, number, revision)
+        fact = facts.Fact(facts.SUBSCRIPTION_UPDATED, record.id, str(revision), data)
+        position = self._fact(fact, record.organization, now_us)
+        added = Revision(revision, position, spec.selector(record.organization))
+        self._store.subscriptions[number] = replace(
+            record,
+            revision=revision,
+            updated_at_us=now_us,
+            spec=spec,
+            revisions=(*record.revisions, added),
+        )
+        return self._now(number)
+
+    async def set_state(
+        self,
+        number: int,
+        state: SubscriptionState,
+        *,
+        cause: str,
+        revision: int | None = None,
+        skip: bool = False,
+    ) -> SubscriptionRecord:
+        """See ``Subscriptions.set_state``."""
+        record = self._present(number, None)
+        if revision is not None and record.revision != revision:
+            raise PreconditionFailed(f"The subscription is at revision {record.revision} now.")
+        if record.state is not state:
+            now_us = self._after(record)
+            data = {
+                "subscription_id": record.id,
+                "number": number,
+                "revision": record.revision,
+                "cause": cause,
+            }
+            fact = facts.Fact(_STATE_FACTS[state], record.id, f"{record.state}:{now_us}", data)
+            position = self._fact(fact, record.organization, now_us)
+            self._store.subscriptions[number] = replace(record, state=state, updated_at_us=now_us)
+            cursor = self._store.cursors[number]
+            cursor.live = False
+            if skip:
+                cursor.position = position
+        return self._now(number)
+
+    async def delete(self, number: int, *, unchanged_since_us: int | None = None) -> None:
+        """See ``Subscriptions.delete``."""
+        record, store = self._present(number, unchanged_since_us), self._store
+        data = {"subscription_id": record.id, "number": number, "revision": record.revision}
+        fact = facts.Fact(facts.SUBSCRIPTION_DELETED, record.id, "deleted", data)
+        self._fact(fact, record.organization, self._after(record))
+        store.subscriptions[number] = None
+        del store.cursors[number]
+        for key in [key for key in store.pending if key[0] == number]:
+            del store.pending[key]
+
+    async def get(self, subscription_id: str) -> SubscriptionRecord | None:
+        """See ``Subscriptions.get``."""
+        number = next((number for number, name in self._store.names.items() if name[0] == subscription_id), 0)
+        return self._store.record(number)
+
+    async def by_number(self, number: int) -> SubscriptionRecord | None:
+        """See ``Subscriptions.by_number``."""
+        return self._store.record(number)
+
+    async def page(self, *, organization: str | None, after: int, limit: int) -> Sequence[SubscriptionRecord]:
+        """See ``Subscriptions.page``."""
+        records = [self._store.record(number) for number in self._store.names if number > after]
+        found = [
+            record for record in records if record is not None and organization in {None, record.organization}
+        ]
+        return found[:limit]
+
+    async def ids(self, numbers: Sequence[int]) -> Mapping[int, tuple[str, str]]:
+        """See ``Subscriptions.ids``."""
+        return {number: self._store.names[number] for number in numbers if number in self._store.names}
+
+    def _now(self, number: int) -> SubscriptionRecord:
+        return self._present(number, None)
+
+    def _present(self, number: int, unchanged_since_us: int | None) -> SubscriptionRecord:
+        record = self._store.record(number)
+        if record is None:
+            raise NotFound("This subscription does not exist.")
+        if unchanged_since_us is not None and record.updated_at_us != unchanged_since_us:
+            raise PreconditionFailed("The subscription was changed since you read it.")
+        return record
+
+    def _after(self, record: SubscriptionRecord) -> int:
+        return max(self._store.now(), record.updated_at_us + 1)
+
+    def _fact(self, fact: facts.Fact, organization: str, now_us: int) -> int:
+        entry = NewEntry(
+            type=fact.type,
+            source=self._fact_source,
+            id=fact.id,
+            envelope=fact.envelope(self._fact_source, now_us).raw,
+            subject=fact.subject,
+            organization=None if organization == EVERY_ORGANIZATION else organization,
+        )
+        return self._store.append([entry], kind=Kind.FACT)[0].position
+
+    def _start(self, spec: SubscriptionSpec) -> int | None:
+        match spec.config.start:
+            case StartAt.NOW:
+                return None
+            case StartAt.BEGINNING:
+                return 0
+            case int(position):
+                if position > self._store.head:
+                    fields = [FieldError("/config/start", f"the log ends at position {self._store.head}")]
+                    raise InvalidRequest("This start lies ahead of the log.", fields=fields)
+                return position
+            case moment:
+                return self._store.position_before(int(moment.timestamp() * _SECOND_US))
+
+
+def _selection(spec: SubscriptionSpec, organization: str, number: int, revision: int) -> dict[str, object]:
+    return {
+        "number": number,
+        "organization": organization,
+        "revision": revision,
+        "sink_origin": sink_origin(spec.sink),
+        **spec.selection_json(),
+    }
