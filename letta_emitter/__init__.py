@@ -10,10 +10,8 @@ interpreters that Letta starts for tools.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # 'typing' itself costs more than all of this
     from letta_emitter.emitter import Emitter, get_emitter
     from letta_emitter.errors import EmitterError, NotDeliveredError, SettingsError
     from letta_emitter.manager import WebhookManager
@@ -47,6 +45,8 @@ def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib  # noqa: PLC0415 (not needed by the start-up)
+
     value: object = getattr(importlib.import_module(f"{__name__}.{home}"), name)
     globals()[name] = value
     return value

@@ -7,12 +7,12 @@ started, which publishes what an earlier process left in the spool. Nothing here
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-from types import ModuleType
 
-log = logging.getLogger("letta_emitter")
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # 'typing' and 'logging' cost more than all that is done here
+    from types import ModuleType
 
 _SERVER = "letta.server.rest_api.app"
 _TOLD = "_LETTA_EMITTER_START_FAILED"
@@ -71,7 +71,11 @@ def _start_drain(module: ModuleType) -> None:
 def _report(what: str, error: Exception) -> None:
     if _TOLD not in os.environ and _TOOL_PROCESS not in os.environ:
         os.environ[_TOLD] = "1"
-        log.error("letta-emitter: %s: %s: %s", what, type(error).__name__, error)
+        import logging  # noqa: PLC0415 (rarely needed, and slow)
+
+        logging.getLogger("letta_emitter").error(
+            "letta-emitter: %s: %s: %s", what, type(error).__name__, error
+        )
 
 
 watch()

@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +31,9 @@ class ValkeyServer:
         self.folder = folder
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
+        # A socket's path has room for 107 bytes, so it cannot lie in the test's own folder.
+        self._socket = Path(tempfile.gettempdir()) / f"valkey-{self.port}.sock"
+        self.unix_url = f"unix://{self._socket}?db=0"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, timeout_s: float = 10) -> None:
@@ -39,6 +43,8 @@ class ValkeyServer:
         options = {
             "bind": "127.0.0.1",
             "port": self.port,
+            "unixsocket": self._socket,
+            "unixsocketperm": "700",
             "dir": self.folder,
             "appendonly": "yes",
             "appendfsync": "everysec",
@@ -74,6 +80,7 @@ class ValkeyServer:
     def kill(self) -> None:
         """End it by kill -9; what was acknowledged survives in the append-only file."""
         self._end(signal.SIGKILL)
+        self._socket.unlink(missing_ok=True)
 
     def restart(self) -> None:
         """Stop and start on the same port with the same data (its run id changes)."""

@@ -18,9 +18,7 @@ def told(worker) -> list[int]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_s9b_kill_in_mid_stream_loses_nothing_that_was_emitted(
-    make_valkey, spawn, look, eventually, seed
-):
+def test_s9b_kill_in_mid_stream_loses_nothing_that_was_emitted(make_valkey, spawn, look, eventually, seed):
     server = make_valkey()
     randomness = random.Random(seed)
     if randomness.random() < 0.7:
