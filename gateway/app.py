@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import anyio
 
@@ -152,7 +153,7 @@ class _Gateway:
         policy = EgressPolicy(
             allow=settings.allowed_networks,
             https_only=settings.production,
-            own=frozenset({(_address(place.host), port)}),
+            own=frozenset({(_address(place.host), port), *_redis_listens(redis_url)}),
         )
         self.sender = EgressSender(EgressTransport(policy, resolver=SystemResolver()))
         self.dispatcher = Dispatcher(
@@ -343,6 +344,14 @@ async def _redis(settings: Settings, data_dir: Path) -> AsyncIterator[str]:
         return
     async with embedded_redis(data_dir) as embedded:
         yield embedded.url
+
+
+def _redis_listens(redis_url: str) -> set[tuple[str, int]]:
+    """Where a Redis on this machine listens: it is no sink either (S11b)."""
+    parts = urlsplit(redis_url)
+    if parts.hostname not in {_LOOPBACK_ADDRESS, "localhost"} or parts.port is None:
+        return set()
+    return {(_LOOPBACK_ADDRESS, parts.port)}
 
 
 def _in_url(host: str) -> str:

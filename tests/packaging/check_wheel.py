@@ -1,7 +1,7 @@
 """Build the wheel, install it alone into a fresh environment, and use it as its users do.
 
-What is checked: the packages and data files are in it, the start-up file of the emitter lands beside them and does nothing
-unasked, the base installs without the gateway and says so, and the demo runs from the installed wheel.
+What is checked: the packages and data files are in it, the start-up file of the emitter lands beside them
+and does nothing unasked, the base installs without the gateway and says so, and the demo runs from it.
 """
 
 import os

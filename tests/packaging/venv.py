@@ -1,7 +1,7 @@
 """Make the virtual environment of this checkout, once for each set of requirements.
 
-Runs on any Python 3.11 to 3.13 with nothing installed. A stamp holds the hash of what was installed, so that a second call
-costs nothing and a changed requirement is taken in.
+Runs on any Python 3.11 to 3.13 with nothing installed. A stamp holds the hash of what was installed, so
+that a second call costs nothing and a changed requirement is taken in.
 """
 
 import hashlib
@@ -19,7 +19,8 @@ def main(target: str) -> int:
     version = sys.version_info[:2]
     if not SUPPORTED[0] <= version <= SUPPORTED[1]:
         print(
-            f"Python 3.11 to 3.13 is needed, and this is {version[0]}.{version[1]}; name another one: PYTHON=python3.12 just …",
+            f"Python 3.11 to 3.13 is needed, and this is {version[0]}.{version[1]}; "
+            "name another one: PYTHON=python3.12 just …",
             file=sys.stderr,
         )
         return 1
