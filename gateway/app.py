@@ -9,6 +9,7 @@ import contextlib
 import importlib.metadata
 import os
 import random
+import resource
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ import contracts
 from contracts.validation import Validator
 from gateway.adapters.embedded_redis import embedded_redis
 from gateway.adapters.http.guard import EgressPolicy
+from gateway.adapters.http.limits import Limits as SendingLimits
 from gateway.adapters.http.resolver import SystemResolver
 from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
@@ -39,7 +41,9 @@ from gateway.adapters.web_server import WebServer, listening_socket
 from gateway.api.application import create_api
 from gateway.api.services import Limits, Services
 from gateway.deliver.dispatcher import Dispatcher
+from gateway.deliver.lanes import IN_FLIGHT_MAX
 from gateway.deliver.world import AttemptPolicy, World
+from gateway.domain.config_input import CONCURRENCY_MAX
 from gateway.errors import DatabaseUnusable
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
@@ -51,6 +55,8 @@ _SQLITE_FILE = "gateway.db"
 _SQLITE_SCHEME = "sqlite:///"
 _FACT_SOURCE = "/gateway"
 _LOOPBACK_ADDRESS = "127.0.0.1"
+_FILES_MAX = 16_384
+_FILES_FOR_THE_REST = 256
 _INGESTING = frozenset({"all", "ingest"})
 _DELIVERING = frozenset({"all", "deliver"})
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -155,7 +161,9 @@ class _Gateway:
             https_only=settings.production,
             own=frozenset({(_address(place.host), port), *_redis_listens(redis_url)}),
         )
-        self.sender = EgressSender(EgressTransport(policy, resolver=SystemResolver()))
+        self.sender = EgressSender(
+            EgressTransport(policy, resolver=SystemResolver(), limits=_sending_limits())
+        )
         self.dispatcher = Dispatcher(
             World(
                 log=self.log,
@@ -344,6 +352,20 @@ async def _redis(settings: Settings, data_dir: Path) -> AsyncIterator[str]:
         return
     async with embedded_redis(data_dir) as embedded:
         yield embedded.url
+
+
+def _sending_limits() -> SendingLimits:
+    """As many connections as attempts may be in flight, so that none waits for one; within what the system gives."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, _FILES_MAX) if hard != resource.RLIM_INFINITY else _FILES_MAX
+    if soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    return SendingLimits(
+        connections_max=max(_FILES_FOR_THE_REST, min(IN_FLIGHT_MAX, soft - _FILES_FOR_THE_REST)),
+        connections_per_origin_max=CONCURRENCY_MAX,
+    )
 
 
 def _redis_listens(redis_url: str) -> set[tuple[str, int]]:
