@@ -13,12 +13,14 @@ sys.path.insert(0, str(HERE))
 
 from environment import TOP, python  # noqa: E402 - these live beside this file, which is no package
 from harness.api import Letta  # noqa: E402
+from harness.dialogue import Dialogue, dialogue  # noqa: E402
 from harness.ledger import ledger  # noqa: E402
 from harness.pipe import Pipe  # noqa: E402
 from harness.receiver import Receiver  # noqa: E402
 from harness.site import Site  # noqa: E402
 from harness.tour import DEFAULT, OLDER, Tour  # noqa: E402
 from harness.visit import Visit  # noqa: E402
+from harness.watched import Watched  # noqa: E402
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -84,4 +86,30 @@ def visit(site: Site, make_pipe: Callable[[str], Pipe], callbacks: Receiver) -> 
     history = pipe.wait_for(lambda told: told.by(last), "the last event of the tour")
     jobs = site.postgres.sql("select id from jobs", database=server.database).split()
     listed = ledger(letta, tour.diary.agents, tour.diary.conversations, jobs)
-    return Visit(letta, server, tour.diary, listed, history, callbacks)
+    return Visit(letta, server, tour.diary, listed, history, callbacks, pipe)
+
+
+@pytest.fixture(scope="session")
+def alone(site: Site) -> Dialogue:
+    """A talk with a server that has no emitter: what the others have to answer."""
+    server = site.server("alone")
+    server.start()
+    talk = dialogue(Letta(server.url))
+    server.stop()
+    return talk
+
+
+@pytest.fixture(scope="session")
+def watched(site: Site, make_pipe: Callable[[str], Pipe]) -> Watched:
+    """A server that was started, and talked with, while its emitter's Redis was down; now that is up."""
+    pipe = make_pipe("watched")
+    pipe.redis.stop()
+    server = site.server(
+        "watched",
+        emitter=pipe.emitter(site.folder / "watched-spool"),
+    )
+    server.start()
+    letta = Letta(server.url)
+    talk = dialogue(letta)
+    pipe.redis.start()
+    return Watched(server, pipe, letta, talk)

@@ -68,8 +68,8 @@ class Letta:
         assert len(items) < PAGE, f"more than {PAGE} items at {path}"
         return items
 
-    def agent(self, name: str, **more: Any) -> dict[str, Any]:
-        """Create an agent; without `agent_type` it is of Letta's default type."""
+    def agent_body(self, name: str, **more: Any) -> dict[str, Any]:
+        """What makes an agent; without `agent_type` it is of Letta's default type."""
         blocks = [
             {"label": "human", "value": "A tester."},
             {"label": "persona", "value": "An agent under test."},
@@ -80,7 +80,11 @@ class Letta:
             "embedding": "openai/text-embedding-3-small",
             "memory_blocks": blocks,
         }
-        created: dict[str, Any] = self.call("POST", "/v1/agents/", {**body, **more}).ok()
+        return {**body, **more}
+
+    def agent(self, name: str, **more: Any) -> dict[str, Any]:
+        """Create an agent."""
+        created: dict[str, Any] = self.call("POST", "/v1/agents/", self.agent_body(name, **more)).ok()
         return created
 
     def tool(self, source: str) -> dict[str, Any]:

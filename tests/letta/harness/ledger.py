@@ -21,6 +21,18 @@ class Ledger:
     """Step, name and run of each call: a step that waited for an approval calls in the run of the approval."""
     tools: dict[str, set[str]]
 
+    def expected(self) -> Counter[tuple[str, str]]:
+        """The events of steps, replies, runs and tool calls that this makes, by type and subject."""
+        kinds = {
+            "agent.step.completed": self.steps_by_status("success"),
+            "agent.step.failed": self.steps_by_status("failed", "cancelled"),
+            "agent.message.sent": self.replies,
+            "agent.run.completed": self.runs,
+        }
+        found = Counter((kind, subject) for kind, subjects in kinds.items() for subject in subjects)
+        found.update(("tool.execution.completed", step_id) for step_id, _, _ in self.tool_calls.elements())
+        return found
+
     def steps_by_status(self, *statuses: str) -> set[str]:
         return {step_id for step_id, step in self.steps.items() if step["status"] in statuses}
 

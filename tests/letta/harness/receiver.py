@@ -1,10 +1,13 @@
 """An HTTP receiver that keeps what it gets, by path; every path answers 200."""
 
+import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
+
+HELD_S = 30
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,8 @@ class Receiver:
     def __init__(self) -> None:
         self._posts: list[Post] = []
         self._lock = threading.Lock()
+        self._open = threading.Event()
+        self._open.set()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -33,6 +38,7 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 receiver._keep(Post(self.path, dict(self.headers), body))
+                receiver._open.wait(HELD_S)
                 self.send_response(200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -45,6 +51,15 @@ class Receiver:
     def _keep(self, post: Post) -> None:
         with self._lock:
             self._posts.append(post)
+
+    @contextlib.contextmanager
+    def holding(self) -> Iterator[None]:
+        """Take requests, but answer them only afterwards (or after `HELD_S` seconds)."""
+        self._open.clear()
+        try:
+            yield
+        finally:
+            self._open.set()
 
     def posts(self, path: str) -> list[Post]:
         """What has come to this path so far."""

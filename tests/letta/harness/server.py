@@ -44,7 +44,7 @@ class LettaServer:
         self._python = python
         self._emitter = emitter
         self._launcher = launcher
-        self._environment = {
+        self.environment = {
             # Nothing of the caller's settings reaches the server, only where to find programs.
             "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
             "LANG": "C.UTF-8",
@@ -78,7 +78,7 @@ class LettaServer:
             command = [self._python, "-m", "letta_emitter", "run", "--", letta, *arguments]
         else:
             command = [letta, *arguments]
-        self._child = Child(command, log=self.log, environment=self._environment, folder=self.folder)
+        self._child = Child(command, log=self.log, environment=self.environment, folder=self.folder)
         try:
             self._child.wait_for(self._healthy, "Letta", timeout_s=timeout_s)
         except BaseException:

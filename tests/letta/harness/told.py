@@ -90,5 +90,11 @@ class History(Sequence[Told]):
         """How often each subject was told of."""
         return Counter(event.subject for event in self.of(*types))
 
+    def as_listed(self) -> Counter[tuple[str, str]]:
+        """The events of steps, replies, runs and tool calls by type and subject; a call's is its step."""
+        found = Counter((event.type, event.data["step_id"]) for event in self.of("tool.execution.completed"))
+        found.update((event.type, event.subject) for event in self if "tool." not in event.type)
+        return found
+
     def counts(self) -> Counter[str]:
         return Counter(event.type for event in self)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from harness.api import Letta
 from harness.ledger import Ledger
+from harness.pipe import Pipe
 from harness.receiver import Receiver
 from harness.server import LettaServer
 from harness.told import History
@@ -12,7 +13,7 @@ from harness.tour import Diary
 
 @dataclass(frozen=True)
 class Visit:
-    """The server, what was done to it, what it lists, what was told, and what its own callbacks brought."""
+    """The server, what was done to it, what it lists, what was told until then, and where more arrives."""
 
     letta: Letta
     server: LettaServer
@@ -20,3 +21,4 @@ class Visit:
     ledger: Ledger
     history: History
     callbacks: Receiver
+    pipe: Pipe
