@@ -9,10 +9,9 @@ import contextlib
 import importlib.metadata
 import os
 import random
-import resource
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,8 +21,8 @@ import anyio
 import contracts
 from contracts.validation import Validator
 from gateway.adapters.embedded_redis import embedded_redis
+from gateway.adapters.http.capacity import limits_for
 from gateway.adapters.http.guard import EgressPolicy
-from gateway.adapters.http.limits import Limits as SendingLimits
 from gateway.adapters.http.resolver import SystemResolver
 from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
@@ -32,6 +31,7 @@ from gateway.adapters.sql.deliveries import SqlDeliveries
 from gateway.adapters.sql.engine import SqliteDatabase
 from gateway.adapters.sql.log import SqlLog
 from gateway.adapters.sql.migrate import upgrade
+from gateway.adapters.sql.opening import open_database
 from gateway.adapters.sql.quarantine import SqlQuarantine
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
 from gateway.adapters.sql.verify import VerifyResult
@@ -41,22 +41,15 @@ from gateway.adapters.web_server import WebServer, listening_socket
 from gateway.api.application import create_api
 from gateway.api.services import Limits, Services
 from gateway.deliver.dispatcher import Dispatcher
-from gateway.deliver.lanes import IN_FLIGHT_MAX
-from gateway.deliver.world import AttemptPolicy, World
-from gateway.domain.config_input import CONCURRENCY_MAX
-from gateway.errors import DatabaseUnusable
+from gateway.deliver.world import DEFAULT_LIMITS, AttemptPolicy, World
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
 from gateway.ingest.stream import StreamEntry, StreamIngest
 from gateway.settings import Settings
 from schemas import Problem
 
-_SQLITE_FILE = "gateway.db"
-_SQLITE_SCHEME = "sqlite:///"
 _FACT_SOURCE = "/gateway"
 _LOOPBACK_ADDRESS = "127.0.0.1"
-_FILES_MAX = 16_384
-_FILES_FOR_THE_REST = 256
 _INGESTING = frozenset({"all", "ingest"})
 _DELIVERING = frozenset({"all", "deliver"})
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -97,7 +90,7 @@ async def run(
     """
     place = Place(role, host, port, data_dir)
     async with contextlib.AsyncExitStack() as stack:
-        database = stack.enter_context(_database(settings, data_dir))
+        database = stack.enter_context(open_database(settings, data_dir))
         upgrade(database.engine)
         listening = stack.enter_context(listening_socket(host, port))
         redis_url = await stack.enter_async_context(_redis(settings, data_dir))
@@ -116,7 +109,7 @@ async def run(
 
 def migrate(settings: Settings, data_dir: Path) -> tuple[str | None, str]:
     """Bring the database to this code's schema. Returns the revisions before and after."""
-    with _database(settings, data_dir) as database:
+    with open_database(settings, data_dir) as database:
         return upgrade(database.engine)
 
 
@@ -124,7 +117,7 @@ def verify_log(
     settings: Settings, data_dir: Path, progress: Callable[[int], None] = lambda _checked: None
 ) -> VerifyResult:
     """Verify the hash chain of the whole log."""
-    with _database(settings, data_dir, must_exist=True) as database:
+    with open_database(settings, data_dir, must_exist=True) as database:
         return database.read_now(lambda connection: verify_chain(connection, progress))
 
 
@@ -162,7 +155,9 @@ class _Gateway:
             own=frozenset({(_address(place.host), port), *_redis_listens(redis_url)}),
         )
         self.sender = EgressSender(
-            EgressTransport(policy, resolver=SystemResolver(), limits=_sending_limits())
+            EgressTransport(
+                policy, resolver=SystemResolver(), limits=limits_for(DEFAULT_LIMITS.in_flight_max)
+            )
         )
         self.dispatcher = Dispatcher(
             World(
@@ -324,27 +319,6 @@ def _dataschema_of(
     return urls.get
 
 
-@contextlib.contextmanager
-def _database(settings: Settings, data_dir: Path, *, must_exist: bool = False) -> Iterator[SqliteDatabase]:
-    path = data_dir / _SQLITE_FILE
-    if settings.database_url is not None:
-        url = settings.database_url.get_secret_value()
-        if not url.startswith(_SQLITE_SCHEME):
-            raise DatabaseUnusable("This version keeps its log in SQLite; PostgreSQL is not available yet.")
-        path = Path(url.removeprefix(_SQLITE_SCHEME))
-    if must_exist and not path.exists():
-        raise DatabaseUnusable(f"There is no log at {path}.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        database = SqliteDatabase(path)
-    except OSError as error:
-        raise DatabaseUnusable(f"{path}: {error.strerror or error}.") from error
-    try:
-        yield database
-    finally:
-        database.close_now()
-
-
 @contextlib.asynccontextmanager
 async def _redis(settings: Settings, data_dir: Path) -> AsyncIterator[str]:
     if settings.redis_url is not None:
@@ -352,20 +326,6 @@ async def _redis(settings: Settings, data_dir: Path) -> AsyncIterator[str]:
         return
     async with embedded_redis(data_dir) as embedded:
         yield embedded.url
-
-
-def _sending_limits() -> SendingLimits:
-    """As many connections as attempts may be in flight, so that none waits for one; within what the system gives."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = min(hard, _FILES_MAX) if hard != resource.RLIM_INFINITY else _FILES_MAX
-    if soft < wanted:
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-            soft = wanted
-    return SendingLimits(
-        connections_max=max(_FILES_FOR_THE_REST, min(IN_FLIGHT_MAX, soft - _FILES_FOR_THE_REST)),
-        connections_per_origin_max=CONCURRENCY_MAX,
-    )
 
 
 def _redis_listens(redis_url: str) -> set[tuple[str, int]]:
