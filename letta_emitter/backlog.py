@@ -211,6 +211,8 @@ class Backlog:
                 current[path.name] = size
                 if self._synced.get(path.name) != size:
                     _sync_file(str(path))
+        if current.keys() - self._synced.keys():
+            _sync_file(str(self.folder.path))  # the new names as well
         self._synced = current
 
     def close(self, now: float) -> None:

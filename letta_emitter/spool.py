@@ -7,17 +7,16 @@ it to the next segment.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
 import time
-from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from letta_emitter import frames, quick
-from letta_emitter.errors import EventTooLargeError, SpoolBusyError, SpoolFullError, SpoolUnwritableError
+from letta_emitter.errors import EventTooLargeError, SpoolFullError, SpoolUnwritableError
 from letta_emitter.folder import FILE_MODE, Folder, Position
+from letta_emitter.side import SideFile
+from letta_emitter.spoolfile import CREATE, SpoolFile
 
 LOCK_WAIT_S = 0.001
 """How long an append may wait for the shared segment before it goes to a side file."""
@@ -29,6 +28,7 @@ _REOPEN_S = 1.0
 _LOOK_EVERY_S = 0.25
 _SEQUENCE_MEMBER = b'{"sequence":"%020d",'
 _STAMP_BYTES_MAX = len(_SEQUENCE_MEMBER % 0)
+_HEADER_BYTES = len(frames.header(0))
 
 
 class Appended(NamedTuple):
@@ -36,18 +36,6 @@ class Appended(NamedTuple):
 
     sequence: int
     position: Position | None
-
-
-@dataclass(slots=True)
-class _File:
-    """An open spool file as this process knows it."""
-
-    path: Path
-    number: int
-    descriptor: int
-    end: int = 0
-    sequence: int = 0
-    closed: bool = False
 
 
 class _MovedError(Exception):
@@ -68,10 +56,9 @@ class Spool:
         self._bytes_max = bytes_max
         self._segment_bytes = min(segment_bytes, max(bytes_max // 8, 4096))
         self._mutex = threading.Lock()
-        self._side_mutex = threading.Lock()
         self._lock_descriptor = -1
-        self._active: _File | None = None
-        self._side: _File | None = None
+        self._active: SpoolFile | None = None
+        self._side = SideFile(folder)
         self._sequence = 0
         self._other_bytes = 0
         self._measured_at = 0.0
@@ -125,7 +112,7 @@ class Spool:
             finally:
                 if self._lock_descriptor >= 0:
                     quick.unlock(self._lock_descriptor)
-            self._seal_side()
+            self._side.seal()
             return appended
         raise SpoolUnwritableError(f"the spool at {self.folder.path} is being replaced again and again")
 
@@ -147,7 +134,7 @@ class Spool:
             time.sleep(_LOCK_PAUSE_S)
         return True
 
-    def _current(self) -> _File:
+    def _current(self) -> SpoolFile:
         """Return the active segment, up to date. The lock is held, so whatever is incomplete in it is torn."""
         active = self._active
         if active is None:
@@ -164,124 +151,69 @@ class Spool:
             active = self._open_next(active)
         return active
 
-    def _open_last(self) -> _File:
+    def _open_last(self) -> SpoolFile:
         numbers = self.folder.segments()
         if not numbers:
             return self._create(1)
         if len(numbers) > 1:  # its header may be torn: the one before it knows the last sequence too
-            before = self._open(numbers[-2])
-            self._sequence = max(self._sequence, before.sequence)
-            os.close(before.descriptor)
+            self._open(numbers[-2]).close()
         active = self._open(numbers[-1])
         return self._use(active)
 
-    def _open_next(self, closed: _File) -> _File:
+    def _open_next(self, closed: SpoolFile) -> SpoolFile:
         """Go on behind a closed segment. Others may be several ahead, and what they left may be gone already."""
         later = [number for number in self.folder.segments() if number > closed.number]
         return self._use(self._open(later[-1])) if later else self._create(closed.number + 1)
 
-    def _open(self, number: int) -> _File:
-        path = self.folder.segment(number)
-        file = _File(path, number, os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC))
-        self._catch_up(file, os.fstat(file.descriptor).st_size)
-        if file.end == 0:  # whoever made it died before its header was whole
-            self._write(file, frames.header(self._sequence))
-            file.sequence = self._sequence
+    def _open(self, number: int) -> SpoolFile:
+        file = SpoolFile.open(self.folder.segment(number), number)
+        with file.closed_on_error():
+            self._catch_up(file, quick.size(file.descriptor))
+            if file.end == 0:  # whoever made it died before its header was whole
+                file.write(frames.header(self._sequence))
         return file
 
-    def _create(self, number: int) -> _File:
-        path = self.folder.segment(number)
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        file = _File(path, number, os.open(path, flags, FILE_MODE), sequence=self._sequence)
-        self._write(file, frames.header(self._sequence))
+    def _create(self, number: int) -> SpoolFile:
+        file = SpoolFile.open(self.folder.segment(number), number, CREATE)
+        with file.closed_on_error():
+            file.write(frames.header(self._sequence))
         return self._use(file)
 
-    def _use(self, file: _File) -> _File:
+    def _use(self, file: SpoolFile) -> SpoolFile:
         if self._active is not None:
-            os.close(self._active.descriptor)
+            self._active.close()
         self._active = file
-        self._sequence = max(self._sequence, file.sequence)
         self._measure()
         return file
 
-    def _catch_up(self, file: _File, size: int) -> None:
-        """Read what others have added since we last wrote, and cut what one of them left torn."""
-        if size < file.end:
-            file.end = 0
-        data = _read_all(file.descriptor, file.end, size)
-        tail = frames.scan_tail(data, file.end, file.sequence)
-        if tail.end < size:
-            os.ftruncate(file.descriptor, tail.end)
-            self.torn_bytes += size - tail.end
-        file.end, file.sequence, file.closed = tail
+    def _catch_up(self, file: SpoolFile, size: int) -> None:
+        self.torn_bytes += file.catch_up(size)
         self._sequence = max(self._sequence, file.sequence)
 
-    def _write_record(self, active: _File, body: bytes, *, stamped: bool) -> Appended:
-        sequence = max(self._sequence + 1, time.time_ns())
-        frame = frames.encode(frames.Kind.RECORD, sequence, body if stamped else stamp(body, sequence))
+    def _write_record(self, active: SpoolFile, body: bytes, *, stamped: bool) -> Appended:
+        sequence, frame = self._frame(body, stamped=stamped)
         self._make_room(len(frame))
-        if (
-            active.end > frames.HEAD_BYTES + len(frames.SIGNATURE)
-            and active.end + len(frame) > self._segment_bytes
-        ):
-            self._write(active, frames.encode(frames.Kind.END, self._sequence))
+        if active.end > _HEADER_BYTES and active.end + len(frame) > self._segment_bytes:
+            active.write(frames.encode(frames.Kind.END, self._sequence))
             active.closed = True
             active = self._open_next(active)
-        self._write(active, frame)
+        active.write(frame)
         self._sequence = active.sequence = sequence
         return Appended(sequence, Position(active.number, active.end))
 
-    # The side file of this process.
-
     def _append_side(self, body: bytes, *, stamped: bool) -> Appended:
         """Write where nobody else writes. The order against the main line is not promised."""
-        if not self._side_mutex.acquire(timeout=LOCK_WAIT_S):
-            raise SpoolBusyError("the spool's lock and this process's side file were both busy")
-        try:
-            if self._side is None:
-                self._side = self._open_side()
-            sequence = self._sequence = max(self._sequence + 1, time.time_ns())
-            frame = frames.encode(frames.Kind.RECORD, sequence, body if stamped else stamp(body, sequence))
-            self._make_room(len(frame))
-            self._write(self._side, frame)
-            self._other_bytes += len(frame)
-            return Appended(sequence, None)
-        finally:
-            self._side_mutex.release()
+        sequence, frame = self._frame(body, stamped=stamped)
+        self._make_room(len(frame))
+        self._side.write(frame, self._sequence)
+        self._sequence = sequence
+        self._other_bytes += len(frame)
+        return Appended(sequence, None)
 
-    def _open_side(self) -> _File:
-        """Make a side file. Its lock says "still written to", so it is taken before the file has its name."""
-        path = self.folder.path / f"side-{time.time_ns():020d}-{os.getpid()}.seg"
-        hidden = path.with_name(f".{path.name}")
-        descriptor = os.open(
-            hidden, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE
-        )
-        file = _File(path, 0, descriptor)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        self._write(file, frames.header(self._sequence))
-        hidden.rename(path)
-        return file
-
-    def _seal_side(self) -> None:
-        """Let go of the side file, once the main line could be had again, so that it can be drained and removed."""
-        if self._side is not None and self._side_mutex.acquire(blocking=False):
-            try:
-                if self._side is not None:
-                    os.close(self._side.descriptor)
-                    self._side = None
-            finally:
-                self._side_mutex.release()
-
-    # What both share.
-
-    def _write(self, file: _File, frame: bytes) -> None:
-        """Write a whole frame or nothing: what did not fit is cut off again."""
-        written = quick.write(file.descriptor, frame)
-        if written == len(frame):
-            file.end += written
-            return
-        os.ftruncate(file.descriptor, file.end)
-        raise SpoolUnwritableError(f"the spool at {self.folder.path} is out of space")
+    def _frame(self, body: bytes, *, stamped: bool) -> tuple[int, bytes]:
+        sequence = max(self._sequence + 1, time.time_ns())
+        payload = body if stamped else stamp(body, sequence)
+        return sequence, frames.encode(frames.Kind.RECORD, sequence, payload)
 
     def _make_room(self, wanted: int) -> None:
         """Refuse what would go over the bound; the oldest records are the ones that stay."""
@@ -304,12 +236,10 @@ class Spool:
         self._measured_at = time.monotonic()
 
     def _forget(self) -> None:
-        for descriptor in (
-            self._lock_descriptor,
-            self._active.descriptor if self._active is not None else -1,
-        ):
-            if descriptor >= 0:
-                os.close(descriptor)
+        if self._lock_descriptor >= 0:
+            os.close(self._lock_descriptor)
+        if self._active is not None:
+            self._active.close()
         self._lock_descriptor = -1
         self._active = None
 
@@ -317,24 +247,10 @@ class Spool:
         """Let go of all files; the next append opens them again."""
         with self._mutex:
             self._forget()
-        self._seal_side()
+        self._side.seal()
 
     def reset_after_fork(self) -> None:
         """In a forked child: drop what belongs to the parent. Closing does not unlock the parent's locks."""
         self._mutex = threading.Lock()
-        self._side_mutex = threading.Lock()
         self._forget()
-        if self._side is not None:
-            os.close(self._side.descriptor)
-            self._side = None
-
-
-def _read_all(descriptor: int, start: int, end: int) -> bytes:
-    parts: list[bytes] = []
-    while start < end:
-        part = os.pread(descriptor, end - start, start)
-        if not part:
-            break
-        parts.append(part)
-        start += len(part)
-    return b"".join(parts)
+        self._side.reset_after_fork()

@@ -61,7 +61,9 @@ def attach() -> None:
 def _start_drain(module: ModuleType) -> None:
     del module
     try:
-        from letta_emitter.emitter import get_emitter  # noqa: PLC0415 (only in a server)
+        # Imported here and not by the drain's thread: two threads that import at once can see half a module.
+        import letta_emitter.pump  # noqa: F401, PLC0415 (only in a server)
+        from letta_emitter.emitter import get_emitter  # noqa: PLC0415 (likewise)
 
         get_emitter().start()
     except Exception as error:  # noqa: BLE001 (nothing may keep Letta from starting)

@@ -233,6 +233,36 @@ def test_where_no_folder_can_be_the_error_says_so(tmp_path):
             spool.append(body(1))
 
 
+NO_SPACE_AT_ALL = """
+import os, resource, signal, sys
+from pathlib import Path
+from letta_emitter.errors import SpoolUnwritableError
+from letta_emitter.folder import Folder
+from letta_emitter.spool import Spool
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))
+spool = Spool(Folder(Path(sys.argv[1])), bytes_max=10**6)
+refused, opened = 0, set()
+for number in range(50):
+    try:
+        spool.append(b'{"id":"1"}')
+    except SpoolUnwritableError:
+        refused += 1
+    opened.add(len(os.listdir("/dev/fd")))
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+spool.append(b'{"id":"1"}')
+print(refused, len(opened))
+"""
+
+
+def test_without_space_for_a_file_nothing_leaks_and_it_comes_back(folder):
+    found = subprocess.run(
+        [sys.executable, "-c", NO_SPACE_AT_ALL, str(folder.path)], capture_output=True, text=True, check=False
+    )
+    assert found.stdout == "50 1\n", found.stderr
+    assert ids(folder) == [1]
+
+
 READ_ONLY = """
 import os, sys
 from pathlib import Path
