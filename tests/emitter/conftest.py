@@ -74,7 +74,8 @@ class Look:
         self.client = redis.Redis.from_url(url)
 
     def bodies(self) -> list[bytes]:
-        return [body_of(fields) for _, fields in self.client.xrange(STREAM)]
+        entries: Any = self.client.xrange(STREAM)
+        return [body_of(fields) for _, fields in entries]
 
     def envelopes(self) -> list[schemas.Envelope]:
         return [schemas.parse_structured(body) for body in self.bodies()]

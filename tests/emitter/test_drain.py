@@ -196,7 +196,7 @@ def test_s9e_an_overflow_is_told_as_a_gap_once_there_is_room(
     eventually(lambda: len(gaps()) == 2)
     arrived = [found.id for found in stream.envelopes() if found.type != "com.letta.emitter.gap"]
     assert arrived == [f"evt_{kept}" for kept in range(number - 1)], "the oldest are kept"
-    told = {schemas.parse_source(gap.source)[0]: gap.data() for gap in gaps()}
+    told = {gap.source.rpartition("/")[2]: gap.data() for gap in gaps()}
     assert {name: data["data"]["count"] for name, data in told.items()} == {"org-1": 1, "org-2": 4}
     for name, data in told.items():
         assert data["organization_id"] == name

@@ -19,7 +19,7 @@ def test_one_line_publishes_an_event(valkey, make_emitter, look, eventually, nam
     eventually(lambda: stream.count() == 1)
     found = schemas.parse_event(stream.envelopes()[0])
     assert found.event_id == event_id
-    assert found.data.run_id == "run-1"
+    assert found.correlationid == "run-1"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import schemas
 from letta_emitter.emitter import Emitter
 from letta_emitter.errors import SettingsError
 from letta_emitter.settings import EmitterSettings, is_enabled, shown_url
@@ -83,7 +84,7 @@ def test_a_wrong_setting_switches_it_off_with_one_line(monkeypatch, caplog):
     monkeypatch.setenv("LETTA_EMITTER_REDIS_URL", "nonsense")
     emitter = Emitter.from_env()
     assert not emitter.enabled
-    emitter.emit(None)
+    emitter.emit(schemas.build({"id": "1", "source": "/s", "type": "t"}))
     assert len(caplog.records) == 1
     assert "LETTA_EMITTER_REDIS_URL" in caplog.text
 
@@ -91,7 +92,7 @@ def test_a_wrong_setting_switches_it_off_with_one_line(monkeypatch, caplog):
 def test_off_unless_switched_on(monkeypatch, caplog):
     monkeypatch.delenv("LETTA_EMITTER_ENABLED", raising=False)
     emitter = Emitter.from_env()
-    emitter.emit(None)
+    emitter.emit(schemas.build({"id": "1", "source": "/s", "type": "t"}))
     emitter.start()
     emitter.close()
     assert not emitter.enabled

@@ -218,6 +218,7 @@ def test_a_folder_that_was_removed_is_made_again(folder, spool):
     first = spool.append(body(1)).sequence
     shutil.rmtree(folder.path)
     deadline = time.monotonic() + 5
+    again = 0
     while not folder.path.exists():
         assert time.monotonic() < deadline
         again = spool.append(body(2)).sequence

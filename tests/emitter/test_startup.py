@@ -252,7 +252,9 @@ def test_doctor_with_a_running_emitter(*, valkey, make_emitter, event, spool_dir
         "LETTA_EMITTER_SPOOL_DIR": str(spool_dir),
     }
     # The depth is read from the drain's own file, which it writes at most every tenth of a second.
-    eventually(lambda: checks(command("doctor", "--json", **env))["spool"]["detail"].startswith("0 events"))
+    eventually(
+        lambda: str(checks(command("doctor", "--json", **env))["spool"]["detail"]).startswith("0 events")
+    )
     seen = checks(command("doctor", "--json", **env))
     assert seen["drain"]["detail"] == f"held by process {os.getpid()}"
     assert seen["stream"]["detail"] == "letta.events holds 1 of at most 1000000 entries"
