@@ -1,0 +1,114 @@
+"""The API over real stores: SQLite in a temporary folder, the real door, guard and contracts; nothing is delivered."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+import contracts
+from contracts.validation import Validator
+from gateway.adapters.http.guard import EgressPolicy
+from gateway.adapters.http.sender import EgressSender
+from gateway.adapters.http.transport import EgressTransport
+from gateway.adapters.sql.deliveries import SqlDeliveries
+from gateway.adapters.sql.engine import SqliteDatabase
+from gateway.adapters.sql.log import SqlLog
+from gateway.adapters.sql.migrate import upgrade
+from gateway.adapters.sql.quarantine import SqlQuarantine
+from gateway.adapters.sql.subscriptions import SqlSubscriptions
+from gateway.adapters.vault import Keyring
+from gateway.api.application import create_api
+from gateway.api.services import Limits, Services
+from gateway.ingest.batcher import Batcher
+from gateway.ingest.door import Door, DoorPolicy
+
+TOKEN = "lgw_test_token_of_sixteen"
+PUBLIC_URL = "http://127.0.0.1:8080"
+
+
+class Known:
+    def __init__(self) -> None:
+        self.files = contracts.load()
+        self.validator = Validator(self.files)
+
+    def knows(self, type_: str) -> bool:
+        return type_ in self.files.types()
+
+    def validate(self, type_: str, data: object):
+        return self.validator.validate(type_, data)
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("migrated") / "gateway.db"
+    database = SqliteDatabase(path)
+    upgrade(database.engine)
+    database.close_now()
+    return path
+
+
+@pytest.fixture
+def database(tmp_path, migrated) -> Iterator[SqliteDatabase]:
+    shutil.copy(migrated, tmp_path / "gateway.db")
+    found = SqliteDatabase(tmp_path / "gateway.db")
+    yield found
+    found.close_now()
+
+
+@pytest.fixture
+def services(database) -> Services:
+    def now() -> int:
+        return time.time_ns() // 1_000
+
+    log = SqlLog(database, now=now, random=os.urandom)
+    known = Known()
+    policy = EgressPolicy(allow=(ip_network("127.0.0.0/8"),), own=frozenset({("127.0.0.1", 8080)}))
+    sender = EgressSender(EgressTransport(policy))
+
+    async def admit_sink(url: str, privileged: bool) -> None:  # noqa: FBT001 - the port's shape
+        await sender.admit(url, privileged=privileged)
+
+    return Services(
+        log=log,
+        batcher=Batcher(log, lambda: None),
+        door=Door(known, DoorPolicy(fact_source=PUBLIC_URL + "/gateway", event_bytes_max=65_536)),
+        subscriptions=SqlSubscriptions(
+            database,
+            Keyring((bytes(32),)),
+            fact_source=PUBLIC_URL + "/gateway",
+            now=now,
+            random=os.urandom,
+        ),
+        deliveries=SqlDeliveries(database),
+        quarantine=SqlQuarantine(database),
+        contracts=known.files,
+        limits=Limits(event_bytes_max=65_536, batch_bytes_max=262_144, batch_events_max=10),
+        public_url=PUBLIC_URL,
+        admin_token=TOKEN,
+        timeout_s=5.0,
+        production=False,
+        allowed_hosts=frozenset({"testserver", "127.0.0.1"}),
+        random=os.urandom,
+        admit_sink=admit_sink,
+        changed=lambda _number: None,
+        readiness=lambda: {"database": True, "redis": False},
+    )
+
+
+@pytest.fixture
+def anonymous(services) -> Iterator[TestClient]:
+    with TestClient(create_api(services, "0"), raise_server_exceptions=False) as client:
+        running = client.portal.start_task_soon(services.batcher.run)
+        yield client
+        running.cancel()
+
+
+@pytest.fixture
+def client(anonymous) -> TestClient:
+    anonymous.headers["Authorization"] = f"Bearer {TOKEN}"
+    return anonymous

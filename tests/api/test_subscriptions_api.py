@@ -1,0 +1,224 @@
+"""`/v1/subscriptions`: the resource, its versions and its end; and the doors around the API."""
+
+import pytest
+
+SINK = "http://127.0.0.1:9/hook"
+
+
+def make(client, **members):
+    answer = client.post("/v1/subscriptions", json={"sink": SINK} | members)
+    assert answer.status_code == 201, answer.text
+    return answer
+
+
+def test_created_with_a_secret_that_is_shown_once(client):
+    answer = make(client, types=["agent.step.completed"], name="mine", id="my-own")
+    body = answer.json()
+    assert body["secret"].startswith("whsec_")
+    assert body["id"] != "my-own"
+    assert answer.headers["location"] == f"/v1/subscriptions/{body['id']}"
+    assert (body["protocol"], body["state"], body["organization"]) == ("HTTP", "active", "*")
+    again = client.get(answer.headers["location"])
+    assert "secret" not in again.json()
+    assert again.headers["etag"] == answer.headers["etag"]
+
+
+def test_a_secret_of_ones_own(client):
+    own = "whsec_" + "A" * 40
+    assert make(client, secret=own).json()["secret"] == own
+    short = client.post("/v1/subscriptions", json={"sink": SINK, "secret": "whsec_c2hvcnQ="})
+    assert short.status_code == 422
+    assert [error["pointer"] for error in short.json()["errors"]] == ["/secret"]
+    assert "c2hvcnQ" not in short.text
+
+
+def test_every_fault_at_once(client):
+    body = {
+        "sink": "",
+        "protocol": "MQTT",
+        "types": "x",
+        "filters": [{"exact": {"type": ""}}, {"regex": {"type": "x"}}],
+        "config": {"format": "xml", "timeout_s": 99, "retry": [-1]},
+        "colour": "red",
+    }
+    answer = client.post("/v1/subscriptions", json=body)
+    assert answer.status_code == 422
+    assert {error["pointer"] for error in answer.json()["errors"]} >= {
+        "/sink",
+        "/protocol",
+        "/types",
+        "/filters/0/exact/type",
+        "/config/format",
+        "/config/timeout_s",
+        "/config/retry",
+        "/colour",
+    }
+
+
+@pytest.mark.parametrize(
+    "sink",
+    [
+        "http://169.254.169.254/latest",
+        "http://10.0.0.1/",
+        "http://0x7f.1:8080/",
+        "http://127.0.0.1:8080/v1/events",
+        "ftp://example.com/",
+        "http://user:pw@example.com/",
+        "http://[::ffff:10.0.0.1]/",
+        "http://2852039166/",
+        "not a url",
+    ],
+)
+def test_a_sink_that_is_not_allowed(client, sink):
+    answer = client.post("/v1/subscriptions", json={"sink": sink})
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"][0]["pointer"] == "/sink"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"format": "batch"}, {"ordering": "partitionkey"}, {"payload": "thin"}, {"handshake": "required"}],
+)
+def test_what_is_not_built_yet_is_refused_by_name(client, config):
+    answer = client.post("/v1/subscriptions", json={"sink": SINK, "config": config})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == f"/config/{next(iter(config))}"
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b'"x"', b"{", b"\xff"])
+def test_a_body_that_is_no_object(client, body):
+    answer = client.post("/v1/subscriptions", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code in {400, 422}
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_patch_and_put_make_revisions(client):
+    body = make(client, types=["a.b"], config={"retry": [0.5]}).json()
+    path = f"/v1/subscriptions/{body['id']}"
+    patched = client.patch(path, json={"types": ["c.d"], "config": {"timeout_s": 2}})
+    assert patched.status_code == 200, patched.text
+    assert patched.json()["types"] == ["c.d"]
+    assert patched.json()["config"]["retry"] == [0.5]
+    assert patched.json()["revision"] == 2
+    replaced = client.put(path, json={"sink": SINK})
+    assert "types" not in replaced.json()
+    assert "retry" not in replaced.json()["config"]
+    # What was read can be handed back.
+    assert client.put(path, json=client.get(path).json()).status_code == 200
+    assert client.patch(path, json={"organization": "other"}).status_code == 422
+    assert client.patch(path, json={"sink": "http://10.0.0.1/"}).status_code == 422
+
+
+def test_two_editors_do_not_overwrite_each_other(client):
+    made = make(client)
+    path, first = made.headers["location"], made.headers["etag"]
+    assert client.patch(path, json={"name": "a"}, headers={"if-match": first}).status_code == 200
+    late = client.patch(path, json={"name": "b"}, headers={"if-match": first})
+    assert late.status_code == 412
+    assert client.get(path).json()["name"] == "a"
+    assert client.delete(path, headers={"if-match": first}).status_code == 412
+    assert client.delete(path, headers={"if-match": "*"}).status_code == 204
+
+
+def test_deleted_is_gone(client):
+    path = make(client).headers["location"]
+    assert client.delete(path).status_code == 204
+    for answer in (
+        client.get(path),
+        client.delete(path),
+        client.patch(path, json={}),
+        client.post(path + "/pause"),
+    ):
+        assert answer.status_code == 404
+    assert client.get("/v1/subscriptions").json()["items"] == []
+
+
+def test_pause_and_resume(client):
+    path = make(client).headers["location"]
+    assert client.post(path + "/pause").json()["state"] == "paused"
+    assert client.post(path + "/pause").json()["state"] == "paused"
+    assert client.post(path + "/resume", json={"from": "elsewhere"}).status_code == 422
+    assert client.post(path + "/resume", json={"from": "now"}).json()["state"] == "active"
+    assert client.post(path + "/resume").json()["state"] == "active"
+
+
+def test_start_ahead_of_the_log_is_refused(client):
+    answer = client.post("/v1/subscriptions", json={"sink": SINK, "config": {"start": 99}})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/config/start"
+
+
+def test_lists_are_paged_in_order_of_creation(client):
+    ids = [make(client, name=str(number)).json()["id"] for number in range(5)]
+    first = client.get("/v1/subscriptions?limit=3").json()
+    second = client.get(f"/v1/subscriptions?limit=3&cursor={first['next']}").json()
+    assert [item["id"] for item in first["items"] + second["items"]] == ids
+    assert second["next"] is None
+    assert client.get("/v1/subscriptions?limit=0").status_code == 422
+
+
+ROUTES = [
+    ("POST", "/v1/events"),
+    ("GET", "/v1/events"),
+    ("GET", "/v1/events/1"),
+    ("GET", "/v1/events/1/deliveries"),
+    ("POST", "/v1/subscriptions"),
+    ("GET", "/v1/subscriptions"),
+    ("GET", "/v1/subscriptions/x"),
+    ("PUT", "/v1/subscriptions/x"),
+    ("PATCH", "/v1/subscriptions/x"),
+    ("DELETE", "/v1/subscriptions/x"),
+    ("OPTIONS", "/v1/subscriptions/x"),
+    ("POST", "/v1/subscriptions/x/pause"),
+    ("GET", "/v1/deliveries/x"),
+    ("GET", "/v1/quarantine"),
+    ("GET", "/v1/quarantine/x"),
+]
+
+
+@pytest.mark.parametrize("header", [None, "Bearer wrong", "Basic abc", "Bearer", "Bearer é"])
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_no_token_no_answer(anonymous, method, path, header):
+    headers = {} if header is None else {"authorization": header.encode()}
+    answer = anonymous.request(method, path, headers=headers)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_every_route_under_v1_asks_for_a_token(anonymous):
+    paths = anonymous.get("/openapi.json").json()["paths"]
+    listed = {
+        (method.upper(), path) for path, item in paths.items() for method in item if path.startswith("/v1")
+    }
+    tried = {(method, path) for method, path in listed}
+    for method, path in tried:
+        answer = anonymous.request(method, path.replace("{", "").replace("}", ""))
+        assert answer.status_code == 401, (method, path)
+
+
+def test_open_doors(anonymous):
+    assert anonymous.get("/healthz").json() == {"status": "ok"}
+    ready = anonymous.get("/readyz")
+    assert (ready.status_code, ready.json()["checks"]) == (503, {"database": "ok", "redis": "failing"})
+    assert "letta-gateway" in anonymous.get("/").text
+    base = "/registry/schemagroups/com.letta/schemas/agent.step.completed"
+    version = anonymous.get(base + "/versions/1")
+    assert version.json()["$id"] == "http://127.0.0.1:8080" + base + "/versions/1"
+    assert "immutable" in version.headers["cache-control"]
+    unchanged = anonymous.get(base + "/versions/1", headers={"if-none-match": version.headers["etag"]})
+    assert unchanged.status_code == 304
+    assert anonymous.get(base).json()["$id"].endswith("/versions/1")
+    assert anonymous.get(base + "/versions/2").status_code == 404
+    assert anonymous.get(base + "x").status_code == 404
+    assert anonymous.get("/nowhere").headers["content-type"] == "application/problem+json"
+
+
+def test_a_foreign_host_name_is_refused_in_development(anonymous):
+    answer = anonymous.get("/healthz", headers={"host": "evil.example"})
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("delivery_id", ["x", "dlv_" + "a" * 36, "dlv_", "%00"])
+def test_no_such_delivery(client, delivery_id):
+    assert client.get(f"/v1/deliveries/{delivery_id}").status_code == 404
