@@ -12,6 +12,7 @@ from schemas.fields import TEXT_BYTES_MAX
 DEPTH_MAX: Final = 32
 # What a bracket, a number, a comma and the like take; near enough to bound the whole.
 _SMALL: Final = 8
+_INTEGER_BITS_MAX: Final = 1024
 
 
 class Cutter:
@@ -52,6 +53,15 @@ class Cutter:
             self._cut.append(member)
 
 
+def _number(value: object) -> object:
+    """The number, or text where JSON has none like it: infinities, NaN, and integers of hundreds of digits."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, int) and value.bit_length() > _INTEGER_BITS_MAX:
+        return hex(value)
+    return value
+
+
 class _Budget:
     """What is left for one member."""
 
@@ -61,16 +71,16 @@ class _Budget:
 
     def keep(self, value: object, depth: int) -> object:
         self._left -= _SMALL
-        if value is None or isinstance(value, bool | int):
-            return value
-        if isinstance(value, float):
-            # JSON has no infinities and no NaN.
-            return value if math.isfinite(value) else str(value)
-        if depth == 0 or not isinstance(value, Mapping | list | tuple):
-            return self._text(value if isinstance(value, str) else str(value))
-        if isinstance(value, Mapping):
-            return self._mapping(value, depth)
-        return self._list(value, depth)
+        if value is None or isinstance(value, bool | int | float):
+            return _number(value)
+        if isinstance(value, str):
+            return self._text(value)
+        if not isinstance(value, Mapping | list | tuple):
+            return self._text(str(value))
+        if depth == 0:
+            self.was_cut = True
+            return None
+        return self._mapping(value, depth) if isinstance(value, Mapping) else self._list(value, depth)
 
     def _mapping(self, value: Mapping[object, object], depth: int) -> dict[str, object]:
         kept: dict[str, object] = {}
@@ -90,7 +100,7 @@ class _Budget:
 
     def _text(self, value: str) -> str:
         short, was_cut = cut_text(value, max(self._left, 0))
-        self._left -= len(short)
+        self._left -= len(short) if short.isascii() else len(short.encode())
         self.was_cut = self.was_cut or was_cut
         return short
 
