@@ -74,7 +74,7 @@ format: _venv
     {{ bin }}/ruff check --fix .
 
 _venv:
-    @{{ python }} tests/packaging/venv.py .venv
+    @{{ python }} tests/packaging/make_environment.py .venv
 
 _venv-letta:
     @{{ bin }}/python tests/letta/environment.py
