@@ -132,10 +132,12 @@ class Door:
 
 def _owner(envelope: Envelope, data: object) -> tuple[str | None, str | None]:
     """Organization and agent of an event. For Letta's types, source and data must name the same one (S1c)."""
-    if not envelope.type.startswith(TYPE_PREFIX) or envelope.type.startswith(_EMITTER_TYPES):
+    if not envelope.type.startswith(TYPE_PREFIX):
         return None, None
     named = parse_source(envelope.source)
     if named is None:
+        if envelope.type.startswith(_EMITTER_TYPES):
+            return None, None  # a gap whose events nobody can name any more is the administrator's
         detail = "its path must end in /organizations/{organization} or /organizations/{organization}/agents/{agent}"
         raise Refused(Reason.ORGANIZATION, "The source names no organization.", [Problem("/source", detail)])
     organization, agent = named
