@@ -67,7 +67,8 @@ class StreamIngest:
             if item.event is None:
                 problem = Problem(
                     "",
-                    "no field of this entry holds an event; send a structured CloudEvent, by FastStream or in one field",
+                    "no field of this entry holds an event; "
+                    "send a structured CloudEvent, by FastStream or in one field",
                 )
                 raise Refused(Reason.MALFORMED, "Not an event.", [problem])  # noqa: TRY301 - one way out below
             return self._door.admit(parse_structured(item.event))
