@@ -5,6 +5,7 @@ import contextlib
 import os
 import secrets
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -22,31 +23,30 @@ def secret_keys_path(data_dir: Path) -> Path:
     return data_dir / "secret_keys"
 
 
-def ensure_development_secrets(data_dir: Path) -> tuple[SecretStr, SecretStr]:
-    """Read the token and sealing keys of a data directory, making both at its first use (file mode 0600).
-
-    Returns:
-        The administrator token and the value for `secret_keys`.
+def ensure_token(data_dir: Path) -> SecretStr:
+    """The administrator token of a data directory, made at its first use (file mode 0600).
 
     Raises:
-        SettingsError: A file is there and what is in it is not usable.
-        OSError: The directory or a file cannot be read or written.
+        SettingsError: There is a file, and what is in it is not usable.
+        OSError: The directory or the file cannot be read or written.
     """
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    token = _kept(token_path(data_dir), "lgw_" + secrets.token_urlsafe(32))
-    keys = _kept(secret_keys_path(data_dir), base64.b64encode(secrets.token_bytes(SECRET_KEY_BYTES)).decode())
-    faults: list[Fault] = []
-    for path, value, check in (
-        (token_path(data_dir), token, check_token),
-        (secret_keys_path(data_dir), keys, decode_secret_keys),
-    ):
-        try:
-            check(value.get_secret_value())
-        except ValueError as error:
-            faults.append(Fault(str(path), f"{error}; restore it from a backup"))
-    if faults:
-        raise SettingsError(faults)
-    return token, keys
+    return _checked(token_path(data_dir), "lgw_" + secrets.token_urlsafe(32), check_token)
+
+
+def ensure_secret_keys(data_dir: Path) -> SecretStr:
+    """The sealing keys of a data directory, made and refused like its token."""
+    fresh = base64.b64encode(secrets.token_bytes(SECRET_KEY_BYTES)).decode()
+    return _checked(secret_keys_path(data_dir), fresh, decode_secret_keys)
+
+
+def _checked(path: Path, fresh: str, check: Callable[[str], object]) -> SecretStr:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    value = _kept(path, fresh)
+    try:
+        check(value.get_secret_value())
+    except ValueError as error:
+        raise SettingsError([Fault(str(path), f"{error}; restore it from a backup")]) from None
+    return value
 
 
 def _kept(path: Path, fresh: str) -> SecretStr:
@@ -71,8 +71,10 @@ def _kept(path: Path, fresh: str) -> SecretStr:
 
 def with_development_secrets(settings: Settings, data_dir: Path) -> Settings:
     """The same settings with token and keys given: in development from the data directory, where not set."""
-    if settings.production or (settings.api_token is not None and settings.secret_keys is not None):
+    if settings.production:
         return settings
-    token, keys = ensure_development_secrets(data_dir)
-    given = {"api_token": settings.api_token or token, "secret_keys": settings.secret_keys or keys}
+    given = {
+        "api_token": settings.api_token or ensure_token(data_dir),
+        "secret_keys": settings.secret_keys or ensure_secret_keys(data_dir),
+    }
     return settings.model_copy(update=given)

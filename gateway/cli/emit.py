@@ -71,10 +71,13 @@ def emit(
     data_dir: Annotated[
         Path | None, typer.Option("--data-dir", help="Publish to the gateway that runs on this directory.")
     ] = None,
+    timeout: Annotated[
+        float,
+        typer.Option("--timeout", min=0, help="Seconds to wait for Redis; then the event waits on disk."),
+    ] = 10,
     as_json: AsJson = False,
 ) -> None:
     """Publish one event through the emitter: into its spool, from there to Redis, then say so."""
-    environ = emitter_environ(os.environ, redis_url=redis_url, stream=stream, data_dir=data_dir)
     if traceparent is not None and parse_traceparent(traceparent) is None:
         raise UsageError(f"--traceparent: {traceparent!r} is not one of W3C Trace Context.")
     short = event_type.removeprefix(TYPE_PREFIX)
@@ -98,11 +101,9 @@ def emit(
                 traceparent=traceparent,
             )
         )
-        receipt = emit_once(
-            EmitterSettings.from_env(environ),
-            event,
-            trace=parse_traceparent(traceparent) if traceparent else None,
-        )
+        environ = emitter_environ(os.environ, redis_url=redis_url, stream=stream, data_dir=data_dir)
+        settings = EmitterSettings.from_env(environ)
+        receipt = emit_once(settings, event, timeout_s=timeout, trace=parse_traceparent(traceparent or ""))
     except EnvelopeError as error:
         fields = [FieldError(problem.pointer, problem.detail) for problem in error.problems]
         raise UsageError("The event is not valid.", fields=fields) from None

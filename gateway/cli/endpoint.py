@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gateway.adapters.development import token_path
 from gateway.errors import DataDirUnusable, NoServer, UsageError
 
 DEFAULT_DATA_DIR = Path(".gateway")
@@ -107,13 +106,11 @@ def resolve(data_dir: Path | None, environ: Mapping[str, str] | None = None) -> 
         raise NoServer(f"No gateway runs on the data directory {folder}.")
     if token:
         return Connection(endpoint.url, token, f"{folder} and GATEWAY_API_TOKEN")
-    path = Path(endpoint.token_file) if endpoint.token_file else token_path(folder)
+    if endpoint.token_file is None:
+        raise UsageError(f"The token of the gateway on {folder} was given to it; set GATEWAY_API_TOKEN.")
+    path = Path(endpoint.token_file)
     try:
         return Connection(endpoint.url, path.read_text(encoding="ascii").strip(), str(path))
-    except FileNotFoundError:
-        raise UsageError(
-            f"The token of the gateway on {folder} is not in its data directory; set GATEWAY_API_TOKEN."
-        ) from None
     except OSError as error:
         raise DataDirUnusable(f"{path}: {error.strerror}.") from error
 

@@ -1,27 +1,41 @@
-"""Fixtures for the commands: they are run as users run them, as processes, against a gateway that is one too."""
+"""Fixtures for the commands: the real ones, against a gateway that runs as users run it, as a process."""
 
+import contextlib
+import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
+from unittest import mock
 
 import pytest
+
+from gateway.cli import main
 
 TIMEOUT_S = 60
 
 
+class Result(NamedTuple):
+    """How a command ended and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 class Command(Protocol):
-    """Runs `letta-gateway` with these arguments and waits for its end."""
+    """Runs `letta-gateway` with these arguments to its end."""
 
     def __call__(
         self, *arguments: str, env: dict[str, str] | None = None, cwd: Path | None = None
-    ) -> subprocess.CompletedProcess[str]: ...
+    ) -> Result: ...
 
 
 def clean_environment(extra: dict[str, str] | None = None) -> dict[str, str]:
@@ -33,23 +47,29 @@ def clean_environment(extra: dict[str, str] | None = None) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def command(tmp_path_factory: pytest.TempPathFactory) -> Command:
+    """Commands that end by themselves run in this process, which spares each its own interpreter."""
     elsewhere = tmp_path_factory.mktemp("cwd")
 
-    def run(
-        *arguments: str, env: dict[str, str] | None = None, cwd: Path | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "gateway", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
-            check=False,
-            env=clean_environment(env),
-            cwd=cwd or elsewhere,
-            stdin=subprocess.DEVNULL,
-        )
+    def run(*arguments: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> Result:
+        stdout, stderr = io.StringIO(), io.StringIO()
+        with (
+            mock.patch.dict(os.environ, clean_environment(env), clear=True),
+            contextlib.chdir(cwd or elsewhere),
+            contextlib.redirect_stdout(stdout),
+            contextlib.redirect_stderr(stderr),
+        ):
+            code = main.run(arguments)
+        return Result(code, stdout.getvalue(), stderr.getvalue())
 
     return run
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.adapters.development import ensure_development_secrets, with_development_secrets
+from gateway.adapters.development import ensure_secret_keys, ensure_token, with_development_secrets
 from gateway.settings import (
     LOOPBACK,
     Settings,
@@ -174,24 +174,24 @@ def test_development_makes_token_and_keys_once_readable_by_the_owner_alone(tmp_p
 
 
 def test_a_token_from_the_environment_goes_before_the_file(tmp_path: Path) -> None:
-    ensure_development_secrets(tmp_path)
+    ensure_token(tmp_path)
     settings = with_development_secrets(load_settings({"GATEWAY_API_TOKEN": "mine"}), tmp_path)
     assert settings.api_token is not None
     assert settings.api_token.get_secret_value() == "mine"
 
 
 def test_a_file_opened_to_others_is_closed_again(tmp_path: Path) -> None:
-    ensure_development_secrets(tmp_path)
+    ensure_token(tmp_path)
     (tmp_path / "token").chmod(0o644)
-    ensure_development_secrets(tmp_path)
+    ensure_token(tmp_path)
     assert (tmp_path / "token").stat().st_mode & 0o777 == 0o600
 
 
 def test_damaged_keys_are_told_and_never_replaced(tmp_path: Path) -> None:
-    ensure_development_secrets(tmp_path)
+    ensure_secret_keys(tmp_path)
     (tmp_path / "secret_keys").write_text("damaged")
     with pytest.raises(SettingsError, match="secret_keys"):
-        ensure_development_secrets(tmp_path)
+        ensure_secret_keys(tmp_path)
     assert (tmp_path / "secret_keys").read_text() == "damaged"
 
 
