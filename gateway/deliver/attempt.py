@@ -5,13 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-import anyio
-
 from gateway.deliver.directory import Current, Directory
 from gateway.deliver.envelopes import EnvelopeCache, Event
 from gateway.deliver.journal import Journal
 from gateway.deliver.lanes import Lanes
 from gateway.deliver.masking import mask
+from gateway.deliver.patience import patiently
 from gateway.deliver.request import AttemptContext, build_request, origin_trace
 from gateway.deliver.timers import Timers
 from gateway.deliver.world import World
@@ -21,14 +20,13 @@ from gateway.domain.lane import Lane, PendingDelivery
 from gateway.domain.retry import DEFAULT_SCHEDULE_S, Answered, Failed, NotSent, Outcome, Settlement, decide
 from gateway.domain.retry_after import parse_retry_after
 from gateway.domain.sending import Answer, SendError
-from gateway.errors import GatewayError, Unavailable
+from gateway.errors import GatewayError
 from gateway.ports import AttemptRecord, SubscriptionState
 from otel.traceparent import TraceParent, derive, span_id_from
 from schemas import Envelope
 
 _LOGGER = logging.getLogger(__name__)
 _SECOND_US = 1_000_000
-_STORAGE_WAIT_S = 0.2
 _SPAN_BYTES = 8
 _BODY_BYTES_MAX = 1_024
 _HEADERS_MAX = 32
@@ -81,42 +79,41 @@ class Attempts:
     async def run(self, lane: Lane, delivery: PendingDelivery) -> None:
         """Make one attempt from start to settlement. It ends unsettled only where the process or the stream ends."""
         try:
+            event = await patiently(lambda: self._cache.get(delivery.position), "the log cannot be read")
             if delivery.position <= self.write_ahead_until:
                 # It may have been what the process before this one died of: count this start first (S3c).
                 await self._journal.written()
+            # Between here and the POST nothing is waited for, so this is how the subscription is now (S3d).
             current = self._directory.get(delivery.number)
             if current is None:
                 return
-            if not current.active:
-                # Stopped between start and here: nothing was sent, so it waits as if it had not been started.
-                lane.settle(delivery.position, again=True)
-                waits = replace(delivery, next_at_us=self._now())
-                self._journal.postpone(waits)
-                lane.due(waits)
-                return
-            await self._attempt(lane, delivery, current)
+            if not current.active or self._now() < lane.waits_until_us:
+                self._postpone(lane, delivery, current)
+            else:
+                await self._attempt(lane, delivery, current, event)
         finally:
             self._lanes.finished(lane)
 
-    async def _attempt(self, lane: Lane, delivery: PendingDelivery, current: Current) -> None:
-        event = await self._read(delivery.position)
+    def _postpone(self, lane: Lane, delivery: PendingDelivery, current: Current) -> None:
+        """Stopped between start and POST: nothing was sent, so it waits as if it had not been started."""
+        lane.settle(delivery.position, again=True)
+        waits = replace(delivery, next_at_us=max(self._now(), lane.waits_until_us))
+        self._journal.postpone(waits)
+        if not current.active:
+            self._lanes.halt(lane)
+        self._timers.add(waits)
+
+    async def _attempt(
+        self, lane: Lane, delivery: PendingDelivery, current: Current, event: Event | None
+    ) -> None:
         if event is None or event.envelope is None:
             trace = derive("erased", str(delivery.position))
             now_us = self._now()
             ended = _Ended(NotSent(Decision.ERASED), trace, now_us, now_us)
         else:
             ended = await self._send(event, event.envelope, current, delivery)
-        if self._directory.get(delivery.number) is None:
-            return
+        # Of a subscription that was deleted meanwhile the attempt is kept, and nothing else (S3h).
         self._settle(lane, delivery, current, event, ended)
-
-    async def _read(self, position: int) -> Event | None:
-        while True:
-            try:
-                return await self._cache.get(position)
-            except Unavailable as error:
-                _LOGGER.warning("the log cannot be read, waiting: %s", error)
-                await anyio.sleep(_STORAGE_WAIT_S)
 
     async def _send(
         self, event: Event, envelope: Envelope, current: Current, delivery: PendingDelivery
@@ -163,6 +160,7 @@ class Attempts:
                 attempts=delivery.attempts + 1,
                 failures=delivery.failures + int(settlement.counts),
                 next_at_us=attempt.next_at_us,
+                crashes=0,
                 last_span_id=ended.trace.span_id,
             )
         lane.settle(delivery.position, again=again is not None)
@@ -214,24 +212,22 @@ class Attempts:
         present = self._directory.get(lane.number)
         if present is None or present.record.revision != attempt.revision:
             return
-        lane.halted = True
+        if not (disable or present.active):
+            return  # it stands already, and disabled must not become paused
+        self._lanes.halt(lane)
         state = SubscriptionState.DISABLED if disable else SubscriptionState.PAUSED
         cause = f"the sink answered {attempt.status}"
         self.spawn(self._write_state, current.record.number, state, cause, attempt.revision)
 
     async def _write_state(self, number: int, state: SubscriptionState, cause: str, revision: int) -> None:
-        while True:
-            try:
-                await self._subscriptions.set_state(number, state, cause=cause, revision=revision)
-            except Unavailable as error:
-                _LOGGER.warning("subscription %d cannot be stopped yet: %s", number, error)
-                await anyio.sleep(_STORAGE_WAIT_S)
-            except GatewayError as error:
-                # It was changed or deleted meanwhile: that change has the last word.
-                _LOGGER.info("subscription %d was not stopped: %s", number, error)
-                break
-            else:
-                break
+        try:
+            await patiently(
+                lambda: self._subscriptions.set_state(number, state, cause=cause, revision=revision),
+                f"subscription {number} cannot be stopped",
+            )
+        except GatewayError as error:
+            # It was changed or deleted meanwhile: that change has the last word.
+            _LOGGER.info("subscription %d was not stopped: %s", number, error)
         self._changed(number)
 
 

@@ -5,11 +5,13 @@ shared by lanes that are near each other, and every lane gets its turn.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from gateway.deliver.directory import Directory
 from gateway.deliver.envelopes import EnvelopeCache, Event, event_of
 from gateway.deliver.journal import Journal
 from gateway.deliver.lanes import Lanes
+from gateway.deliver.patience import patiently
 from gateway.deliver.signal import Signal
 from gateway.deliver.world import DEFAULT_LIMITS, Limits
 from gateway.domain.lane import Lane
@@ -49,7 +51,10 @@ class CatchUp:
             if lane is None:
                 await self.wake.wait(_POLL_S)
                 continue
-            entries = await self._log.read(lane.seen, self._limits.batch)
+            after = lane.seen
+            entries = await patiently(
+                partial(self._log.read, after, self._limits.batch), "the log cannot be read"
+            )
             routed = self._lanes.routed
             events = [event_of(entry) for entry in entries if entry.position <= routed]
             if events:

@@ -5,13 +5,16 @@ What a subscription *is* (sink, secrets, limits, paused or not) is read here bef
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 from gateway.deliver.envelopes import Event
+from gateway.deliver.patience import patiently
 from gateway.domain.routing import RoutingIndex
 from gateway.domain.signing import Signer
 from gateway.ports import Kind, SubscriptionRecord, Subscriptions, SubscriptionState
 
 _PAGE = 500
+_HELD_UP = "subscriptions cannot be read"
 
 
 class Current:
@@ -35,6 +38,8 @@ class Directory:
     def __init__(self, subscriptions: Subscriptions) -> None:
         self._subscriptions = subscriptions
         self._by_number: dict[int, Current] = {}
+        self._numbers: dict[str, int] = {}
+        self._gone: set[int] = set()
         self._audits: set[str] = set()
         self.index = RoutingIndex()
 
@@ -59,7 +64,9 @@ class Directory:
         """Read them all, and index the selections in force where the router goes on."""
         after = 0
         while True:
-            page = await self._subscriptions.page(organization=None, after=after, limit=_PAGE)
+            page = await patiently(
+                partial(self._subscriptions.page, organization=None, after=after, limit=_PAGE), _HELD_UP
+            )
             for record in page:
                 self._keep(record)
                 self._index(record, routed)
@@ -69,30 +76,43 @@ class Directory:
 
     async def refresh(self, number: int) -> Current | None:
         """Read one again after a command; its place in the index is left to the router."""
-        record = await self._subscriptions.by_number(number)
+        record = await patiently(lambda: self._subscriptions.by_number(number), _HELD_UP)
         if record is None:
-            self._by_number.pop(number, None)
+            self._forget(number)
             return None
-        known = self._by_number.get(number)
-        # A read that began earlier may end later: never go back.
+        return self._keep_newer(record)
+
+    async def passed(self, subscription_id: str, position: int) -> int | None:
+        """The router has passed a fact about this subscription: bring the index up to that position.
+
+        Returns the subscription's number; None for one that is gone and was not known here.
+        """
+        record = await patiently(lambda: self._subscriptions.get(subscription_id), _HELD_UP)
+        if record is None:
+            return self._numbers.get(subscription_id)
+        if self._keep_newer(record) is not None:
+            self._index(record, position)
+        return record.number
+
+    def _keep_newer(self, record: SubscriptionRecord) -> Current | None:
+        """A read that began earlier may end later: never go back, and never bring back what was deleted."""
+        if record.number in self._gone:
+            return None
+        known = self._by_number.get(record.number)
         if known is None or record.updated_at_us >= known.record.updated_at_us:
             self._keep(record)
-        return self._by_number[number]
+        return self._by_number[record.number]
 
-    async def passed(self, subscription_id: str, position: int) -> Current | None:
-        """The router has passed a fact about this subscription: bring the index up to that position."""
-        record = await self._subscriptions.get(subscription_id)
-        if record is None:
-            for current in self:
-                if current.record.id == subscription_id:
-                    self._by_number.pop(current.record.number, None)
-                    self.index.discard(current.record.number)
-            return None
-        self._index(record, position)
-        return await self.refresh(record.number)
+    def _forget(self, number: int) -> None:
+        self._gone.add(number)
+        known = self._by_number.pop(number, None)
+        if known is not None:
+            del self._numbers[known.record.id]
+        self.index.discard(number)
 
     def _keep(self, record: SubscriptionRecord) -> None:
         self._by_number[record.number] = Current(record)
+        self._numbers[record.id] = record.number
         if any(revision.selector.gateway_types for revision in record.revisions):
             self._audits.add(record.id)
 

@@ -9,6 +9,7 @@ from gateway.deliver.directory import Directory
 from gateway.deliver.envelopes import EnvelopeCache
 from gateway.deliver.journal import Journal
 from gateway.deliver.lanes import Lanes, concurrency_of
+from gateway.deliver.patience import patiently
 from gateway.deliver.recovery import take_up
 from gateway.deliver.router import Router
 from gateway.deliver.signal import Signal
@@ -18,6 +19,7 @@ from gateway.domain.lane import Lane, PendingDelivery
 from gateway.errors import CursorAhead
 
 _STOP_S = 20.0
+_LAST_WRITE_S = 5.0
 _FINISH_POLL_S = 0.01
 
 
@@ -35,7 +37,15 @@ class Dispatcher:
         self.cache = EnvelopeCache(world.log)
         self.journal = Journal(world.deliveries, self.lanes.checkpoint, limits)
         self.timers = Timers(world.deliveries, self.lanes, self.journal, world.now, limits)
-        self.router = Router(world.log, self.directory, self.lanes, self.cache, self.journal, limits=limits)
+        self.router = Router(
+            world.log,
+            self.directory,
+            self.lanes,
+            self.cache,
+            self.journal,
+            changed=self.changed,
+            limits=limits,
+        )
         self.catch_up = CatchUp(
             world.log,
             self.directory,
@@ -82,8 +92,11 @@ class Dispatcher:
                 await self._stopping.wait()
                 self.running = False
                 await self._finish()
+                self.journal.give_up_after(_LAST_WRITE_S)
                 loops.cancel_scope.cancel()
             await self.journal.commit()
+            # What is left waits for a storage that is away; it was not sent, or it will be sent again.
+            attempts.cancel_scope.cancel()
 
     def stop(self) -> None:
         """Ask ``run`` to end in good order."""
@@ -108,6 +121,7 @@ class Dispatcher:
                 await anyio.sleep(_FINISH_POLL_S)
 
     async def _journal(self) -> None:
+        await self.timers.look_ahead()
         while True:
             await self.journal.wait(LOOK_S)
             await self.journal.commit()
@@ -138,15 +152,15 @@ class Dispatcher:
         if lane is None:
             lane = self.lanes.open(current)
         elif current.active and lane.halted:
-            # From the cursor, or, where the resume said so, from now (S3h).
-            lane.skip_to(current.record.cursor)
             lane.halted = False
+            self.timers.resumed(number)
         elif not current.active and not lane.halted:
-            lane.halted = True
-            self.lanes.demote(lane)
+            self.lanes.halt(lane)
+        if current.record.cursor > lane.cursor:
+            # What is stored comes from here, so it can be ahead only by a resume from now (S3h).
+            lane.skip_to(current.record.cursor)
         lane.concurrency = concurrency_of(current)
         self.lanes.moved(lane)
-        self.timers.look()
         self.journal.touch()
         self.catch_up.wake.set()
         self.router.wake.set()
@@ -155,10 +169,11 @@ class Dispatcher:
     async def _recover(self) -> None:
         """Go on where the process before this one stopped (S2c, S2d)."""
         world, lanes = self._world, self.lanes
-        head = await world.log.head()
-        lanes.routed = await world.deliveries.routed()
+        lanes.routed = await patiently(world.deliveries.routed, "the cursors cannot be read")
         repeated = await take_up(world, lanes.routed)
         await self.directory.load(lanes.routed)
+        # After the subscriptions: what is commanded meanwhile makes the log longer, too.
+        head = await patiently(world.log.head, "the log cannot be read")
         furthest = max([lanes.routed, *(current.record.cursor for current in self.directory)])
         if furthest > head.position:
             raise CursorAhead(f"The log ends at position {head.position}; deliveries had come to {furthest}.")

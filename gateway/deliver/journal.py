@@ -49,6 +49,7 @@ class Journal:
         self._committing: frozenset[tuple[int, int]] = frozenset()
         self._stored: set[tuple[int, int]] = set()
         self._routed = -1
+        self._gives_up_at: float | None = None
         self._dirty = anyio.Event()
         self._full = anyio.Event()
         self._next = anyio.Event()
@@ -58,6 +59,11 @@ class Journal:
     def full(self) -> bool:
         """Whether so much is unwritten that nothing more may be started."""
         return len(self._attempts) >= self._unwritten_max
+
+    @property
+    def waiting(self) -> list[PendingDelivery]:
+        """Deliveries that wait for an attempt, and of which the database does not know that yet."""
+        return list(self._waiting.values())
 
     def unwritten(self, key: tuple[int, int]) -> bool:
         """Whether the database still shows this delivery as it was before its latest outcome."""
@@ -103,6 +109,10 @@ class Journal:
         self._full.set()
         await done.wait()
 
+    def give_up_after(self, seconds: float) -> None:
+        """The process ends: storage that is away is waited for no longer than this (S2d then holds)."""
+        self._gives_up_at = anyio.current_time() + seconds
+
     async def commit(self) -> None:
         """Write everything noted so far and a checkpoint; returns when it is durable. Nothing to say: no write."""
         async with self._lock:
@@ -144,6 +154,9 @@ class Journal:
             try:
                 await self._deliveries.commit(batch)
             except Unavailable as error:
+                if self._gives_up_at is not None and anyio.current_time() >= self._gives_up_at:
+                    _LOGGER.warning("the journal was not written; what is not in it will be repeated")
+                    return
                 _LOGGER.error("the journal cannot be written, trying again in %.1f s: %s", wait_s, error)  # noqa: TRY400
                 await anyio.sleep(wait_s)
                 wait_s = min(wait_s * 2, _RETRY_MAX_S)

@@ -67,8 +67,10 @@ class Lanes:
             self.open(current, waiting=record.pending)
 
     def drop(self, number: int) -> None:
-        """Forget the lane of a deleted subscription; what is in flight ends by itself."""
-        self._lanes.pop(number, None)
+        """Forget the lane of a deleted subscription; what is in flight ends by itself, and starts nothing more."""
+        lane = self._lanes.pop(number, None)
+        if lane is not None:
+            lane.halt(self.routed)
         self._joined.discard(number)
         self._moved.discard(number)
 
@@ -77,8 +79,9 @@ class Lanes:
         lane = self._lanes.get(number)
         if lane is None:
             current = self._directory.get(number)
-            if current is None or not current.active:
+            if current is None:
                 return None
+            # One that was stopped just now as well: its lane keeps where it stood while the router goes on.
             lane = self.open(current)
         return lane if lane.live and not lane.halted else None
 
@@ -88,7 +91,13 @@ class Lanes:
 
     def demote(self, lane: Lane) -> None:
         """Let a lane that cannot keep up go on by scanning, so that it holds nobody back (S2b)."""
-        lane.demote()
+        lane.demote(self.routed)
+        self._mark(lane)
+        self.moved(lane)
+
+    def halt(self, lane: Lane) -> None:
+        """Let a lane stand still where it is (S3f, S3h)."""
+        lane.halt(self.routed)
         self._mark(lane)
         self.moved(lane)
 
@@ -128,7 +137,12 @@ class Lanes:
     def finished(self, lane: Lane) -> None:
         """An attempt has ended: go on with this lane, and with those that the process had no room for."""
         self._in_flight -= 1
-        self.pump(lane)
+        if not self._stalled:
+            self.pump(lane)
+            return
+        # Others wait for this room: it is their turn before it is this lane's again.
+        if lane.number not in self._stalled and self._lanes.get(lane.number) is lane:
+            self._stalled.append(lane.number)
         self.go_on()
 
     def go_on(self) -> None:

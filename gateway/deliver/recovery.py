@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from gateway.deliver.patience import patiently
 from gateway.deliver.world import World
 from gateway.domain.delivery import Decision
 from gateway.domain.ids import HASH_BYTES, RANDOM_BYTES, attempt_id
@@ -18,19 +19,24 @@ async def take_up(world: World, routed: int) -> list[PendingDelivery]:
     Returns what is to be repeated. A delivery that three processes ended on is settled ``exhausted``: kept,
     listed, and to be retried by hand once somebody has looked at it.
     """
-    found = [replace(item, crashes=item.crashes + 1) for item in await world.deliveries.in_flight()]
-    if not found:
+    in_flight = await patiently(world.deliveries.in_flight, "what was in flight cannot be read")
+    if not in_flight:
         return []
+    # Due, and not in flight: a delivery that waits for its turn, or on a stopped stream, takes no blame for
+    # the next crash. Its start is written ahead (``Attempts.write_ahead_until``).
+    now_us = world.now()
+    found = [replace(item, crashes=item.crashes + 1, next_at_us=now_us) for item in in_flight]
     repeated = [item for item in found if item.crashes < CRASHES_MAX]
     parked = [item for item in found if item.crashes >= CRASHES_MAX]
     attempts = [await _parked(world, item) for item in parked]
     settled = [(item.number, item.position) for item in parked]
-    await world.deliveries.commit(JournalBatch(attempts, repeated, settled, (), routed))
+    batch = JournalBatch(attempts, repeated, settled, (), routed)
+    await patiently(lambda: world.deliveries.commit(batch), "what was in flight cannot be taken up")
     return repeated
 
 
 async def _parked(world: World, delivery: PendingDelivery) -> AttemptRecord:
-    entry = await world.log.get(delivery.position)
+    entry = await patiently(lambda: world.log.get(delivery.position), "the log cannot be read")
     trace = derive("parked", str(delivery.number), str(delivery.position))
     now_us = world.now()
     return AttemptRecord(

@@ -1,5 +1,7 @@
 """The router: one pass over new rows of the log for all subscriptions (S2)."""
 
+from collections.abc import Callable
+
 import anyio
 import anyio.lowlevel
 
@@ -7,6 +9,7 @@ from gateway.deliver.directory import Directory
 from gateway.deliver.envelopes import EnvelopeCache, Event, event_of
 from gateway.deliver.journal import Journal
 from gateway.deliver.lanes import Lanes
+from gateway.deliver.patience import patiently
 from gateway.deliver.signal import Signal
 from gateway.deliver.world import DEFAULT_LIMITS, Limits
 from gateway.domain.facts import ABOUT_SUBSCRIPTIONS
@@ -27,6 +30,7 @@ class Router:
         cache: EnvelopeCache,
         journal: Journal,
         *,
+        changed: Callable[[int], None],
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._log = log
@@ -34,6 +38,7 @@ class Router:
         self._lanes = lanes
         self._cache = cache
         self._journal = journal
+        self._changed = changed
         self._limits = limits
         self._heads: dict[int, int] = {}
         self.wake = Signal()
@@ -42,7 +47,11 @@ class Router:
     async def run(self) -> None:
         """Route until cancelled: at once when told of an append, else by looking once a second."""
         while True:
-            entries = await self._log.read(self._lanes.routed, self._limits.batch)
+            entries = await patiently(
+                lambda: self._log.read(self._lanes.routed, self._limits.batch), "the log cannot be routed"
+            )
+            # Before the batch as well: under a steady flow a scan never finds the router at its end.
+            self._lanes.join()
             for entry in entries:
                 await self._route(entry)
             self._lanes.join()
@@ -67,7 +76,9 @@ class Router:
 
     async def _route(self, entry: Entry) -> None:
         if entry.kind is Kind.FACT and entry.type.startswith(ABOUT_SUBSCRIPTIONS):
-            await self._directory.passed(self._subject_of(entry), entry.position)
+            number = await self._directory.passed(self._subject_of(entry), entry.position)
+            if number is not None:
+                self._changed(number)
         event = event_of(entry)
         if event.envelope is not None and self._directory.routable(event):
             self._cache.put(event)

@@ -5,10 +5,12 @@ import itertools
 
 from gateway.deliver.journal import Journal
 from gateway.deliver.lanes import Lanes
+from gateway.deliver.patience import patiently
 from gateway.deliver.signal import Signal
 from gateway.deliver.world import DEFAULT_LIMITS, Limits
-from gateway.domain.lane import PendingDelivery
-from gateway.ports import Deliveries, Now
+from gateway.domain.ids import NUMBER_MAX
+from gateway.domain.lane import Lane, PendingDelivery
+from gateway.ports import Deliveries, DueKey, Now
 
 NEAR_US = 30_000_000
 LOOK_S = 10.0
@@ -16,7 +18,12 @@ _SECOND_US = 1_000_000
 
 
 class Timers:
-    """Hands deliveries that are due back to their lanes."""
+    """Hands deliveries that are due back to their lanes.
+
+    Time is read window by window: what was due in a window that has been read is in memory, or its lane stood
+    still then and reads its own again when it goes on. So a delivery is read once, and any number of them that
+    wait for a slow or stopped sink never stand in the way of another's.
+    """
 
     def __init__(
         self,
@@ -35,7 +42,9 @@ class Timers:
         self._held: set[tuple[int, int]] = set()
         self._order = itertools.count()
         self._pauses: dict[int, int] = {}
+        self._resumed: dict[int, DueKey | None] = {}
         self._wake = Signal()
+        self._read_to = DueKey(0, 0, 0)
         self._look_at_us = 0
 
     def add(self, delivery: PendingDelivery) -> None:
@@ -43,19 +52,17 @@ class Timers:
         due_us = delivery.next_at_us
         if due_us is None or due_us - self._now() > NEAR_US:
             return
-        self._held.add((delivery.number, delivery.position))
-        heapq.heappush(self._heap, (due_us, next(self._order), delivery))
-        self._wake.set()
+        self._hold(delivery, due_us)
 
     def lane_waits(self, number: int, until_us: int) -> None:
         """A whole lane waits (429): look at it again then."""
-        self._pauses[number] = until_us
+        self._pauses[number] = max(until_us, self._pauses.get(number, 0))
         self._wake.set()
 
-    def look(self) -> None:
-        """Look into the database soon: a resume made deliveries due."""
+    def resumed(self, number: int) -> None:
+        """A lane goes on: what came due while it stood still is to be read."""
+        self._resumed[number] = None
         self._look_at_us = 0
-        self._wake.set()
 
     @property
     def wants_look(self) -> bool:
@@ -65,16 +72,22 @@ class Timers:
     async def look_ahead(self) -> None:
         """Read what becomes due before the next look. Called between two commits of the journal, never beside one."""
         now_us = self._now()
-        rows = await self._deliveries.due(now_us + NEAR_US, self._rows_max)
-        for delivery in rows:
-            key = (delivery.number, delivery.position)
-            lane = self._lanes.get(delivery.number)
-            if lane is None or key in self._held or lane.holds(delivery.position):
-                continue
-            if not self._journal.unwritten(key):
-                self.add(delivery)
-        # A full page means that more is due already.
-        self._look_at_us = 0 if len(rows) == self._rows_max else now_us + int(LOOK_S * _SECOND_US)
+        until_us = now_us + NEAR_US
+        more = False
+        for number in list(self._resumed):
+            last = await self._read(until_us, after=self._resumed[number], number=number)
+            more |= last is not None
+            if last is None:
+                del self._resumed[number]
+            else:
+                self._resumed[number] = last
+        last = await self._read(until_us, after=self._read_to)
+        self._read_to = last or DueKey(until_us, NUMBER_MAX, NUMBER_MAX)
+        # What the window covers and the journal has not written yet is not in the database to be read.
+        for delivery in self._journal.waiting:
+            if delivery.next_at_us is not None and delivery.next_at_us <= until_us:
+                self._take_in(delivery)
+        self._look_at_us = 0 if more or last is not None else now_us + int(LOOK_S * _SECOND_US)
 
     async def run(self) -> None:
         """Wake lanes until cancelled."""
@@ -94,6 +107,34 @@ class Timers:
                     if lane is not None:
                         self._lanes.pump(lane)
             await self._wake.wait(self._sleep_s(now_us))
+
+    async def _read(self, until_us: int, *, after: DueKey | None, number: int | None = None) -> DueKey | None:
+        """Take in one page. Returns where it ended if it was full, so that more may follow; else None."""
+        rows = await patiently(
+            lambda: self._deliveries.due(until_us, self._rows_max, after=after, number=number),
+            "deliveries that are due cannot be read",
+        )
+        for delivery in rows:
+            if not self._journal.unwritten((delivery.number, delivery.position)):
+                self._take_in(delivery)
+        if len(rows) < self._rows_max:
+            return None
+        return DueKey(rows[-1].next_at_us or 0, rows[-1].number, rows[-1].position)
+
+    def _take_in(self, delivery: PendingDelivery) -> None:
+        lane = self._lanes.get(delivery.number)
+        if lane is None or lane.halted or delivery.next_at_us is None:
+            return
+        if not self._here(lane, delivery):
+            self._hold(delivery, delivery.next_at_us)
+
+    def _here(self, lane: Lane, delivery: PendingDelivery) -> bool:
+        return (delivery.number, delivery.position) in self._held or lane.holds(delivery.position)
+
+    def _hold(self, delivery: PendingDelivery, due_us: int) -> None:
+        self._held.add((delivery.number, delivery.position))
+        heapq.heappush(self._heap, (due_us, next(self._order), delivery))
+        self._wake.set()
 
     def _sleep_s(self, now_us: int) -> float:
         moments = [self._heap[0][0]] if self._heap else []

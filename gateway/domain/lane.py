@@ -57,6 +57,7 @@ class Lane:
         "_in_flight",
         "_queue",
         "_ready",
+        "_retried_last",
         "_retrying",
         "_waiting",
         "concurrency",
@@ -92,6 +93,7 @@ class Lane:
         self._ready: dict[int, PendingDelivery] = {}
         self._in_flight: dict[int, PendingDelivery] = {}
         self._retrying: set[int] = set()
+        self._retried_last = False
         self._waiting = waiting
 
     @property
@@ -151,11 +153,23 @@ class Lane:
         """Note that nothing else up to this position matches."""
         self.seen = max(self.seen, position)
 
-    def demote(self) -> None:
-        """Stop listening to the router: forget what is queued, and go on from the cursor by scanning (S2b)."""
-        self.seen = self.cursor
+    def demote(self, routed: int) -> None:
+        """Stop listening to the router: forget what is queued, and go on from the cursor by scanning (S2b).
+
+        A live lane has been offered everything that matches up to ``routed``; where none of that is queued, the
+        scan need not begin any earlier.
+        """
+        if self._queue:
+            self.seen = self._queue[0] - 1
+        elif self.live:
+            self.seen = max(self.seen, routed)
         self._queue.clear()
         self.live = False
+
+    def halt(self, routed: int) -> None:
+        """Start nothing more (paused, disabled). It stops listening as well, or it would miss what comes."""
+        self.demote(routed)
+        self.halted = True
 
     def join(self, routed: int) -> bool:
         """Become live, if everything up to the router's position is dispatched (S2f)."""
@@ -164,8 +178,9 @@ class Lane:
         return self.live
 
     def skip_to(self, position: int) -> None:
-        """Leave out what lies between: a resume from now (S3h)."""
-        self._queue.clear()
+        """Leave out what lies before: a resume from now (S3h). What came behind it stays."""
+        while self._queue and self._queue[0] <= position:
+            self._queue.popleft()
         self.seen = max(self.seen, position)
 
     def wait(self, until_us: int) -> None:
@@ -184,17 +199,19 @@ class Lane:
         """What may be started now, marked as in flight; None while there is nothing or no room.
 
         Due retries go first, but never take more than half of the lane (S2g), so that a stream with many
-        failures still moves; while too much is pending, only retries go on (S2e).
+        failures still moves; a lane of one takes turns. While too much is pending, only retries go on (S2e).
         """
         if self.halted or now_us < self.waits_until_us or len(self._in_flight) >= self.concurrency:
             return None
-        if self._ready and (not self._may_queue() or len(self._retrying) < max(1, self.concurrency // 2)):
+        if self._ready and (not self._may_queue() or self._may_retry()):
             position = next(iter(self._ready))
             delivery = replace(self._ready.pop(position), next_at_us=None)
             self._retrying.add(position)
+            self._retried_last = True
         elif self._may_queue():
             position = self._queue.popleft()
             delivery = PendingDelivery(self.number, position, first_at_us=now_us)
+            self._retried_last = False
         else:
             return None
         self._in_flight[position] = delivery
@@ -209,6 +226,11 @@ class Lane:
         if again:
             self._waiting += 1
         return delivery
+
+    def _may_retry(self) -> bool:
+        if self.concurrency == 1:
+            return not self._retried_last
+        return len(self._retrying) < self.concurrency // 2
 
     def _may_queue(self) -> bool:
         return bool(self._queue) and not self.backlogged
