@@ -10,6 +10,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tomllib
 import venv
 from pathlib import Path
 
@@ -51,16 +52,9 @@ def _pip(interpreter: Path, *arguments: str) -> None:
 
 def _wanted() -> str:
     """What the environment was made from."""
-    parts = (
-        CONSTRAINTS.read_bytes(),
-        (TOP / "pyproject.toml").read_bytes(),
-        sys.version.encode(),
-        LETTA.encode(),
-    )
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(hashlib.sha256(part).digest())
-    return digest.hexdigest()
+    project = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
+    parts = (CONSTRAINTS.read_text(), project["dependencies"], project["scripts"], sys.version, LETTA)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 if __name__ == "__main__":
