@@ -1,29 +1,16 @@
 """`deliveries` and `quarantine`: what became of events."""
 
-from enum import StrEnum
 from typing import Annotated
 from urllib.parse import quote
 
 import typer
 
 from gateway.cli.client import Json, connect
-from gateway.cli.options import AsJson, DataDir, Limit, Since, Until
+from gateway.cli.options import AsJson, DataDir, Limit
 from gateway.cli.output import print_details, print_record, print_table
 from gateway.errors import UsageError
 
 quarantine = typer.Typer(no_args_is_help=True, help="What could not be taken into the log, with the reason.")
-
-
-class DeliveryState(StrEnum):
-    """The states of a delivery."""
-
-    PENDING = "pending"
-    DELIVERED = "delivered"
-    EXHAUSTED = "exhausted"
-    EXPIRED = "expired"
-    REFUSED = "refused"
-    ERASED = "erased"
-    CANCELLED = "cancelled"
 
 
 def deliveries(
@@ -31,52 +18,48 @@ def deliveries(
     delivery_id: Annotated[
         str | None, typer.Argument(metavar="ID", help="Show this delivery with its attempts.")
     ] = None,
-    subscription: Annotated[
-        str | None, typer.Option("--subscription", metavar="ID", help="List those of this subscription.")
-    ] = None,
     event: Annotated[
         int | None,
         typer.Option("--event", metavar="POSITION", min=1, help="List those of the event at this position."),
     ] = None,
-    state: Annotated[DeliveryState | None, typer.Option("--state", help="Only in this state.")] = None,
-    status_code: Annotated[
-        int | None, typer.Option("--status-code", min=100, max=599, help="Only with this last answer.")
-    ] = None,
-    since: Since = None,
-    until: Until = None,
     limit: Limit = 50,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """List deliveries of a subscription or of an event, or show one with its attempts."""
-    if sum(given is not None for given in (delivery_id, subscription, event)) != 1:
-        raise UsageError("Name one of: a delivery's ID, --subscription ID, --event POSITION.")
-    filters = {"state": state and state.value, "status_code": status_code, "since": since, "until": until}
-    if subscription is None and any(value is not None for value in filters.values()):
-        raise UsageError("--state, --status-code, --since and --until go with --subscription.")
+    """List the deliveries of an event, or show one with its attempts."""
+    if (delivery_id is None) == (event is None):
+        raise UsageError("Name either a delivery's ID or --event POSITION.")
     with connect(data_dir) as client:
         if delivery_id is not None:
             found = client.request("GET", f"/v1/deliveries/{quote(delivery_id, safe='')}")
-            print_record(found) if as_json else print_details(list(found.items()))
+            print_record(found) if as_json else _print(found)
             return
-        path = (
-            f"/v1/events/{event}/deliveries"
-            if subscription is None
-            else f"/v1/subscriptions/{quote(subscription, safe='')}/deliveries"
-        )
-        items = client.items(path, params=filters, limit=limit)
+        items = client.items(f"/v1/events/{event}/deliveries", limit=limit)
         if as_json:
             for item in items:
                 print_record(item)
         else:
-            print_table(("ID", "STATE", "POSITION", "SUBSCRIPTION", "ATTEMPTS"), map(_row, items))
+            print_table(("ID", "STATE", "SUBSCRIPTION", "ATTEMPTS", "LAST ANSWER"), map(_row, items))
 
 
 def _row(delivery: Json) -> tuple[object, ...]:
-    attempts = delivery.get("attempts")
-    number = len(attempts) if isinstance(attempts, list) else attempts
-    named = (delivery.get(name) for name in ("id", "state", "position", "subscription"))
-    return (*named, number)
+    attempts = delivery["attempts"]
+    last = _answer(attempts[-1]) if attempts else ""
+    return (delivery["id"], delivery["state"], delivery["subscription"], len(attempts), last)
+
+
+def _print(delivery: Json) -> None:
+    print_details([(name, value) for name, value in delivery.items() if name != "attempts"])
+    rows = [
+        (a["number"], a["started_at"], f"{a['duration_ms']:.1f}", _answer(a), a["decision"], a["trace_id"])
+        for a in delivery["attempts"]
+    ]
+    print_table(("ATTEMPT", "STARTED AT", "MS", "ANSWER", "DECISION", "TRACE"), rows)
+
+
+def _answer(attempt: Json) -> str:
+    said = (attempt["status"], attempt["error_class"], attempt["detail"])
+    return " ".join(str(part) for part in said if part)
 
 
 @quarantine.command("list")

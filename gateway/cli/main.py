@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli import contracts, deliveries, demo, emit, events, listen, operations, serving, subscriptions
-from gateway.cli.failures import explain
+from gateway.cli.failures import FAILED, WRONG_USAGE, explain
 from gateway.cli.output import say
 
 app = typer.Typer(
@@ -56,7 +56,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         app(args=arguments, prog_name="letta-gateway")
     except SystemExit as done:
-        return done.code if isinstance(done.code, int) else 1
+        # Typer's own code for Ctrl-C is 130; a command ends with 0, 1 or 2 and nothing else.
+        return WRONG_USAGE if done.code == WRONG_USAGE else FAILED if done.code else 0
     except BaseException as error:
         failure = explain(error)
         if failure is None:

@@ -6,15 +6,24 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from redis import Redis
 
 Records = list[dict[str, Any]]
 ORGANIZATION = "org-00000000-0000-4000-8000-000000000000"
+
+
+def until(condition: Callable[[], bool], *, within_s: float = 20) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.02)
 
 
 def records(result: Any) -> Records:
@@ -137,6 +146,8 @@ def test_the_way_of_an_event_from_emit_to_listen(
     (delivery,) = records(ask("deliveries", "--event", str(item["position"]), "--json"))
     assert delivery["id"] == got["delivery_id"]
     assert delivery["id"] in ask("deliveries", "--event", str(item["position"])).stdout
+    assert records(ask("deliveries", delivery["id"], "--json"))[0]["state"] == "delivered"
+    assert "200" in ask("deliveries", delivery["id"]).stdout
 
 
 def test_tail_begins_where_it_is_told_and_follows(
@@ -147,10 +158,9 @@ def test_tail_begins_where_it_is_told_and_follows(
         return str(emit("com.example.counted", "--source", "https://example/c", "--data", data)["id"])
 
     first, second = publish(1), publish(2)
-    positions = {
-        item["event"]["id"]: item["position"]
-        for item in records(ask("events", "--type", "com.example.counted", "--json", "--oldest-first"))
-    }
+    listing = ("events", "--type", "com.example.counted", "--json", "--oldest-first")
+    until(lambda: len(records(ask(*listing))) == 2)
+    positions = {item["event"]["id"]: item["position"] for item in records(ask(*listing))}
     assert positions[first] < positions[second]
     where = ("--data-dir", str(dev.data_dir), "--type", "com.example.counted", "--json")
     tail = start("tail", "--from", str(positions[second]), *where)
@@ -165,10 +175,24 @@ def test_tail_from_the_beginning_has_everything_once(
     dev: Any, start: Callable[..., Any], ask: Callable[..., Any], emit: Callable[..., dict[str, Any]]
 ) -> None:
     emit("com.example.first", "--source", "https://example/c", "--data", "1")
+    until(lambda: len(records(ask("events", "--type", "com.example.first", "--json"))) == 1)
     everything = [item["position"] for item in records(ask("events", "--json", "--oldest-first"))]
     tail = start("tail", "--from", "0", "--data-dir", str(dev.data_dir), "--json")
     assert [json.loads(tail.line())["position"] for _ in everything] == everything
     assert tail.end(signal.SIGINT) == 0
+
+
+def test_what_is_no_event_is_found_in_quarantine_with_its_reason(ask: Callable[..., Any], dev: Any) -> None:
+    with Redis.from_url(dev.said["redis_url"]) as redis:
+        entry = redis.xadd(dev.said["stream"], {"event": b'{"specversion": "1.0"}'}).decode()
+    until(lambda: entry in ask("quarantine", "list", "--json").stdout)
+    (found,) = [r for r in records(ask("quarantine", "list", "--json")) if r["entry_id"] == entry]
+    assert {error["pointer"] for error in found["errors"]} >= {"/id", "/source", "/type"}
+    assert found["id"] in ask("quarantine", "list").stdout
+    shown = records(ask("quarantine", "show", found["id"], "--json"))[0]
+    assert '{"specversion": "1.0"}' in shown["payload"]
+    assert "/source" in ask("quarantine", "show", found["id"]).stdout
+    assert ask("quarantine", "show", "nonsense").returncode == 1
 
 
 def test_the_same_event_id_is_taken_once(
@@ -177,7 +201,7 @@ def test_the_same_event_id_is_taken_once(
     for _ in range(2):
         emit("com.example.same", "--source", "https://example/c", "--data", "{}", "--event-id", "evt_same")
     emit("com.example.after", "--source", "https://example/c", "--data", "{}")
-    assert len(records(ask("events", "--type", "com.example.after", "--json"))) == 1
+    until(lambda: len(records(ask("events", "--type", "com.example.after", "--json"))) == 1)
     assert len(records(ask("events", "--type", "com.example.same", "--json"))) == 1
 
 
@@ -303,6 +327,21 @@ def test_redis_that_is_not_there_is_told_and_the_event_kept(
     assert "Traceback" not in result.stderr
 
 
+def test_ctrl_c_while_a_command_waits_is_no_traceback(
+    start: Callable[..., Any], tmp_path: Path, free_port: int
+) -> None:
+    spool = tmp_path / "spool"
+    arguments = ("emit", "com.example.x", "--source", "s", "--data", "1", "--timeout", "60")
+    process = start(
+        *arguments,
+        *("--redis-url", f"redis://127.0.0.1:{free_port}/0"),
+        env={"LETTA_EMITTER_SPOOL_DIR": str(spool)},
+    )
+    until(spool.exists)
+    assert process.end(signal.SIGINT) == 1
+    assert "Traceback" not in process.stderr.read_text()
+
+
 def test_an_unusable_emitter_setting_is_told(command: Any) -> None:
     result = command("emit", "com.example.x", "--source", "s", "--data", "1", "--redis-url", "http://x")
     assert result.returncode == 1
@@ -329,7 +368,7 @@ def test_what_comes_over_the_wire_never_drives_the_terminal(
     ask: Callable[..., Any], emit: Callable[..., dict[str, Any]]
 ) -> None:
     emit("com.example.evil", "--source", "https://e/x", "--data", "1", "--subject", "[red]x[/red]")
-    assert "[red]x[/red]" in ask("events", "--type", "com.example.evil").stdout
+    until(lambda: "[red]x[/red]" in ask("events", "--type", "com.example.evil").stdout)
 
 
 def test_listen_refuses_a_taken_port(command: Any, dev: Any) -> None:
