@@ -1,4 +1,3 @@
-# ruff: noqa: N818 - the name of each class is the condition, read as a sentence: `raise DatabaseInUse(...)`
 """Every error that a user or a caller can cause: a class, a problem type, a sentence that says what to do.
 
 One tree serves both faces. The API answers an error as `application/problem+json` (RFC 9457) from `slug`,

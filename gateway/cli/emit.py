@@ -24,7 +24,12 @@ from schemas import (
     parse_event,
     random_event_id,
 )
+from schemas.names import JOB_COMPLETED
 
+# Letta's own default organization, and an agent of its pattern: enough to try a subscription out.
+_ORGANIZATION = "org-00000000-0000-4000-8000-000000000000"
+_AGENT = "agent-00000000-0000-4000-8000-000000000000"
+_SOURCE = "urn:letta-gateway:emit"
 _URL, _STREAM, _SPOOL = (f"LETTA_EMITTER_{name}" for name in ("REDIS_URL", "STREAM", "SPOOL_DIR"))
 
 
@@ -42,17 +47,20 @@ def emit(
         ),
     ],
     organization_id: Annotated[
-        str | None, typer.Option("--organization-id", help="The organization; every Letta event has one.")
+        str | None,
+        typer.Option("--organization-id", help="The organization; without it Letta's own default."),
     ] = None,
     agent_id: Annotated[
-        str | None, typer.Option("--agent-id", help="The agent; only a job has none.")
+        str | None,
+        typer.Option("--agent-id", help="The agent; without it a made-up one, and for a job none."),
     ] = None,
     run_id: Annotated[str | None, typer.Option("--run-id", help="The run, put into the data.")] = None,
     event_id: Annotated[
         str | None, typer.Option("--event-id", help="An id of your own; the same id is taken once.")
     ] = None,
     source: Annotated[
-        str | None, typer.Option("--source", help="The source; only for a type that is not Letta's.")
+        str | None,
+        typer.Option("--source", help=f"The source of a type that is not Letta's; without it {_SOURCE}."),
     ] = None,
     subject: Annotated[
         str | None, typer.Option("--subject", help="The subject; only for a type that is not Letta's.")
@@ -152,19 +160,22 @@ def _letta_event(
     run_id: str | None,
     event_id: str | None,
 ) -> LettaEvent:
-    if organization_id is None:
-        raise UsageError(f"--organization-id must be given for {short}.")
-    content = data if run_id is None else {"run_id": run_id, **data}
-    return parse_event(
-        {
-            "event_id": event_id or random_event_id(),
-            "event_type": short,
-            "timestamp": datetime.now(UTC),
-            "agent_id": agent_id,
-            "organization_id": organization_id,
-            "data": content,
-        }
-    )
+    """The event of these data, or of a whole payload as a subscriber gets it; options have the last word."""
+    whole = data if isinstance(data.get("data"), dict) and "event_type" in data else {"data": data}
+    if whole.get("event_type", short) != short:
+        raise UsageError(
+            f"--data is a payload of {whole['event_type']!r}, and the type asked for is {short}."
+        )
+    content = whole["data"] if run_id is None else {**whole["data"], "run_id": run_id}
+    given = {"event_id": event_id, "agent_id": agent_id, "organization_id": organization_id}
+    defaults = {
+        "event_id": random_event_id(),
+        "timestamp": datetime.now(UTC),
+        "agent_id": None if short == JOB_COMPLETED else _AGENT,
+        "organization_id": _ORGANIZATION,
+    }
+    named = {name: value for name, value in given.items() if value is not None}
+    return parse_event({**defaults, **whole, **named, "event_type": short, "data": content})
 
 
 def _other_event(
@@ -176,14 +187,9 @@ def _other_event(
     event_id: str | None,
     traceparent: str | None,
 ) -> Envelope:
-    if source is None:
-        raise UsageError(
-            f"{event_type!r} is not one of Letta's types ({', '.join(SHORT_NAMES)}); "
-            "for a type of your own, --source must be given."
-        )
     attributes = {
         "id": event_id or random_event_id(),
-        "source": source,
+        "source": source or _SOURCE,
         "type": event_type,
         "subject": subject,
         "time": datetime.now(UTC),
