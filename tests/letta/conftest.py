@@ -104,10 +104,9 @@ def watched(site: Site, make_pipe: Callable[[str], Pipe]) -> Watched:
     """A server that was started, and talked with, while its emitter's Redis was down; now that is up."""
     pipe = make_pipe("watched")
     pipe.redis.stop()
-    server = site.server(
-        "watched",
-        emitter=pipe.emitter(site.folder / "watched-spool"),
-    )
+    # With spans of its own, as where tracing is set up; nobody listens at the other end.
+    spans = {"LETTA_DISABLE_TRACING": "false", "LETTA_OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    server = site.server("watched", emitter=pipe.emitter(site.folder / "watched-spool"), environment=spans)
     server.start()
     letta = Letta(server.url)
     talk = dialogue(letta)

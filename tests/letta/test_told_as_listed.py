@@ -190,6 +190,15 @@ def test_errors_have_one_shape(visit: Visit) -> None:
         assert all(isinstance(value, str) and value for value in error.values())
 
 
+def test_the_emitter_adds_nothing_to_what_a_tool_prints(visit: Visit) -> None:
+    """A tool runs in a process of its own that inherits the emitter's settings."""
+    sums = [
+        event for event in visit.history.of("tool.execution.completed") if event.data["status"] == "success"
+    ]
+    assert sums
+    assert not [event.data for event in sums if "stdout" in event.data or "stderr" in event.data]
+
+
 def test_long_text_is_cut_and_marked(visit: Visit) -> None:
     cut = [event for event in visit.history.of("agent.message.sent") if event.data.get("truncated")]
     assert [event.data["truncated"] for event in cut] == [["text"]]
