@@ -33,6 +33,7 @@ UP_S = (0.3, 2.0)
 QUIET_S = 60.0
 # A journal transaction follows the first outcome by 50 ms; the rest is for a machine that is busy.
 JOURNAL_S = 1.5
+HANDLED_S = 0.5
 TOKEN = "chaos_token_of_sixteen"
 
 
@@ -266,7 +267,8 @@ def check_repeats(receipts: list[Receipt], kills: list[float]) -> None:
         assert len({receipt.webhook_id for receipt in found}) == 1, event_id
         for first, second in itertools.pairwise(found):
             repeats += 1
-            near = [at for at in kills if first.at - JOURNAL_S <= at <= second.at]
-            assert near, f"{event_id} came twice without a kill between"
-            assert near[-1] - first.at < JOURNAL_S, f"{event_id} was repeated long after its delivery"
+            # The sink may have noted a POST only a moment after its sender was gone.
+            between = [at for at in kills if first.at - HANDLED_S <= at <= second.at]
+            assert between, f"{event_id} came twice without a kill between"
+            assert between[0] - first.at < JOURNAL_S, f"{event_id} was repeated long after its delivery"
     print(f"{len(by_event)} events, {len(kills)} kills, {repeats} repeats")
