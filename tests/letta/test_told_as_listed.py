@@ -1,9 +1,9 @@
 """What arrives at a receiver is what Letta's own API lists: each thing once, and nothing else."""
 
 import json
+import re
 from collections import Counter, defaultdict
 
-import pytest
 from harness.visit import Visit
 
 import contracts
@@ -216,11 +216,7 @@ def test_letta_goes_on_with_its_own_webhooks(visit: Visit) -> None:
     assert len(visit.callbacks.posts("/run")) == 1
 
 
-@pytest.mark.parametrize("name", ["emitter", "hook point"])
-def test_the_server_has_nothing_to_say_of_us(visit: Visit, name: str) -> None:
-    complaints = [
-        line
-        for line in visit.server.log.read_text().splitlines()
-        if name in line and ("ERROR" in line or "WARNING" in line)
-    ]
-    assert not complaints
+def test_the_emitter_has_nothing_to_complain_of(visit: Visit) -> None:
+    """Neither a hook point nor the way to Redis: whatever goes wrong on our side is in Letta's log."""
+    lines = visit.server.log.read_text().splitlines()
+    assert not [line for line in lines if re.match(r"letta[-_]emitter\S*( - (ERROR|WARNING)|:)", line)]
