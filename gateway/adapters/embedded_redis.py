@@ -9,14 +9,13 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from gateway.adapters.lockfile import try_lock
 from gateway.adapters.redis_place import (
@@ -39,6 +38,8 @@ START_S_MAX = 60.0
 STOP_S_MAX = 5.0
 RESTART_BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _POLL_S = 0.02
+_ANSWER_S_MAX = 1.0
+_PROCESS_ID = re.compile(rb"^process_id:(\d+)\r$", re.MULTILINE)
 _FRESH_PORTS_TRIED = 5
 
 
@@ -146,7 +147,7 @@ class _Server:
         with anyio.move_on_after(START_S_MAX):
             while self._process.returncode is None:
                 # The process id proves that the port is this server's and not a stranger's.
-                ids = [await _process_id(url) for url in (f"unix://{self._place.socket}", _tcp(port))]
+                ids = [await _process_id(path, port) for path in (self._place.socket, None)]
                 if ids == [self._process.pid] * 2:
                     return
                 await anyio.sleep(_POLL_S)
@@ -228,16 +229,24 @@ def _binary() -> Path:
         raise EmbeddedRedisFailed(f"There is no embedded Redis for this platform ({error}).") from error
 
 
-async def _process_id(url: str) -> int | None:
-    client = Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
-    try:
-        await client.ping()  # an error while it loads its file
-        return int((await client.info("server"))["process_id"])
-    except (RedisError, OSError, KeyError):
-        return None
-    finally:
-        await client.aclose()
+async def _process_id(socket_path: Path | None, port: int) -> int | None:
+    """The process id of the Redis that serves there, by the socket or else by the port; None until it does.
 
-
-def _tcp(port: int) -> str:
-    return f"redis://127.0.0.1:{port}/0"
+    It speaks the protocol itself: a client library may swallow a cancellation that comes while it connects.
+    """
+    with contextlib.suppress(OSError, ValueError, TimeoutError, asyncio.IncompleteReadError):
+        with anyio.fail_after(_ANSWER_S_MAX):
+            if socket_path is not None:
+                reader, writer = await asyncio.open_unix_connection(socket_path)
+            else:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                writer.write(b"PING\r\nINFO server\r\n")
+                if await reader.readline() != b"+PONG\r\n":  # an error while it loads its file
+                    return None
+                said = await reader.readexactly(int((await reader.readline()).removeprefix(b"$")))
+            finally:
+                writer.close()
+        found = _PROCESS_ID.search(said)
+        return int(found[1]) if found else None
+    return None

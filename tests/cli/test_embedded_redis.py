@@ -15,6 +15,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from gateway.adapters.embedded_redis import embedded_redis
+from gateway.adapters.lockfile import try_lock
 from gateway.errors import DataDirInUse, DataDirUnusable, EmbeddedRedisFailed
 
 HOLDER = """
@@ -110,6 +111,36 @@ def test_a_killed_server_comes_back_on_the_same_port_with_its_data(tmp_path: Pat
             await asyncio.to_thread(until, back)
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("moment", ["ended", "listening", "answering"])
+def test_leaving_while_it_is_started_again_leaves_nothing_running(tmp_path: Path, moment: str) -> None:
+    pids: list[int] = []
+
+    def reached(url: str, old: int) -> bool:
+        if moment == "ended":
+            return gone(old)
+        port = int(url.rsplit(":", 1)[1].split("/")[0])
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+                connection.sendall(b"PING\r\n")
+                return moment == "listening" or connection.recv(5) == b"+PONG"
+        except OSError:
+            return False
+
+    async def run() -> None:
+        async with embedded_redis(tmp_path) as redis:
+            with Redis.from_url(redis.url) as client:
+                pids.append(client.info("server")["process_id"])
+            os.kill(pids[0], signal.SIGKILL)
+            await asyncio.to_thread(until, lambda: reached(redis.url, pids[0]))
+
+    for _ in range(3):
+        pids.clear()
+        asyncio.run(asyncio.wait_for(run(), timeout=30))
+        lock = try_lock(tmp_path / "redis" / "lock")
+        assert lock is not None, "a server still holds the lock that it inherited"
+        os.close(lock)
 
 
 def test_a_data_directory_with_a_long_path_gets_a_short_private_socket_folder(tmp_path: Path) -> None:
