@@ -120,7 +120,7 @@ def test_leaving_while_it_is_started_again_leaves_nothing_running(tmp_path: Path
     def reached(url: str, old: int) -> bool:
         if moment == "ended":
             return gone(old)
-        port = int(url.rsplit(":", 1)[1].split("/")[0])
+        port = int(url.rsplit(":", 1)[1].split("/", maxsplit=1)[0])
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
                 connection.sendall(b"PING\r\n")
