@@ -35,7 +35,11 @@ def verify_log(
             select(_LOG).where(_LOG.c.position > position).order_by(_LOG.c.position).limit(_PAGE)
         ).all()
         for row in rows:
-            reason = _fault(row, position + 1, previous)
+            try:
+                reason = _fault(row, position + 1, previous)
+            except (TypeError, ValueError, OverflowError, AttributeError):
+                # SQLite keeps whatever somebody writes into a column, of whatever type.
+                reason = "its fields are not of the types that were appended"
             if reason:
                 return VerifyResult(ok=False, checked=position, first_bad=position + 1, reason=reason)
             position, previous = row.position, bytes(row.row_hash)
