@@ -19,7 +19,7 @@ from gateway.domain.ids import HASH_BYTES, RANDOM_BYTES, attempt_id
 from gateway.domain.lane import Lane, PendingDelivery
 from gateway.domain.retry import DEFAULT_SCHEDULE_S, Answered, Failed, NotSent, Outcome, Settlement, decide
 from gateway.domain.retry_after import parse_retry_after
-from gateway.domain.sending import Answer, SendError
+from gateway.domain.sending import Answer, SendError, SendErrorKind
 from gateway.errors import GatewayError
 from gateway.ports import AttemptRecord, SubscriptionState
 from otel.traceparent import TraceParent, derive, span_id_from
@@ -123,18 +123,23 @@ class Attempts:
         if _expired(envelope, started_at_us):
             return _Ended(NotSent(Decision.EXPIRED), trace, started_at_us, started_at_us)
         context = AttemptContext(trace, started_at_us // _SECOND_US, replay=delivery.round > 0)
-        request = build_request(
-            event,
-            envelope,
-            current,
-            context,
-            dataschema=self._policy.dataschema_of(envelope.type),
-            timeout_s=self._policy.timeout_s,
-        )
         try:
+            request = build_request(
+                event,
+                envelope,
+                current,
+                context,
+                dataschema=self._policy.dataschema_of(envelope.type),
+                timeout_s=self._policy.timeout_s,
+            )
             answer = await self._sender.send(request)
         except SendError as error:
             return _Ended(Failed(error.kind), trace, started_at_us, self._now(), detail=error.detail)
+        except Exception as error:
+            # One delivery that cannot even be made must not take all others down with it.
+            _LOGGER.exception("an attempt of position %d failed inside the gateway", delivery.position)
+            detail = f"inside the gateway: {type(error).__name__}"
+            return _Ended(Failed(SendErrorKind.PROTOCOL), trace, started_at_us, self._now(), detail=detail)
         ended_at_us = self._now()
         after = next((value for name, value in answer.headers if name.lower() == "retry-after"), None)
         wait_s = None if after is None else parse_retry_after(after, ended_at_us / _SECOND_US)

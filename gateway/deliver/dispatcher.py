@@ -121,13 +121,14 @@ class Dispatcher:
                 await anyio.sleep(_FINISH_POLL_S)
 
     async def _journal(self) -> None:
-        await self.timers.look_ahead()
         while True:
+            if self.timers.wants_look:
+                await self.timers.look_ahead()
+            if self.timers.wants_look:
+                self.journal.touch()  # one page was not all: the next one after the next commit
             await self.journal.wait(LOOK_S)
             await self.journal.commit()
             self.lanes.go_on()
-            if self.timers.wants_look:
-                await self.timers.look_ahead()
 
     async def _follow_router(self) -> None:
         """A router that moved on gives the scanning lanes more to read."""

@@ -26,7 +26,7 @@ class AttemptContext:
 
 def origin_trace(envelope: Envelope) -> TraceParent:
     """The trace of the event's creation; for an event without a valid one, a trace derived from ``(source, id)``."""
-    given = parse_traceparent(str(envelope.attributes.get("traceparent", "")))
+    given = _given_trace(envelope)
     return derive(envelope.source, envelope.id) if given is None else given
 
 
@@ -55,9 +55,13 @@ def build_request(
         url=record.spec.sink,
         headers=tuple(headers),
         body=body,
-        timeout_s=min(timeout_s, record.spec.config.timeout_s or timeout_s),
+        timeout_s=record.spec.config.timeout_s or timeout_s,
         privileged=record.privileged,
     )
+
+
+def _given_trace(envelope: Envelope) -> TraceParent | None:
+    return parse_traceparent(str(envelope.attributes.get("traceparent", "")))
 
 
 def _own_headers(envelope: Envelope, webhook_id: str, context: AttemptContext) -> list[tuple[str, str]]:
@@ -68,7 +72,8 @@ def _own_headers(envelope: Envelope, webhook_id: str, context: AttemptContext) -
         ("traceparent", context.trace.render()),
     ]
     state = envelope.attributes.get("tracestate")
-    if isinstance(state, str) and valid_tracestate(state) and "traceparent" in envelope.attributes:
+    # The state goes with the trace it belongs to: one behind an invalid traceparent belongs to none.
+    if isinstance(state, str) and valid_tracestate(state) and _given_trace(envelope) is not None:
         headers.append(("tracestate", state))
     if context.replay:
         headers.append(("X-Letta-Replay", "1"))

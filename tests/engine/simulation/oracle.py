@@ -1,0 +1,225 @@
+"""What must hold, worked out from the stores and the sinks alone, without the code under test.
+
+``owed`` says for one subscription which positions it must get; the checks compare that with what is journaled
+(after every commit) and with what was posted (at every POST).
+"""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+
+from gateway.adapters.memory import MemoryStore
+from gateway.domain.delivery import Decision, fold
+from gateway.domain.ids import delivery_id
+from gateway.ports import AttemptRecord, Entry, JournalBatch, Kind, SubscriptionState
+from simulation.sinks import Post, Sinks
+
+_SLACK_US = 1_500_000
+_AFTER_OUTAGE_US = 3_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a subscription selects, in the simulation's own words. Empty: any."""
+
+    types: frozenset[str] = frozenset()
+    agents: frozenset[str] = frozenset()
+    prefix: str = ""
+
+    def wants(self, entry: Entry, agent: str) -> bool:
+        if entry.kind is Kind.FACT:
+            return entry.type in self.types
+        return (
+            (not self.types or entry.type in self.types)
+            and (not self.agents or agent in self.agents)
+            and entry.id.startswith(self.prefix)
+        )
+
+
+@dataclass(slots=True)
+class Told:
+    """What was commanded for one subscription: wishes by the position of their fact, what a skip excused."""
+
+    organization: str
+    wishes: list[tuple[int, Wish]]
+    audits: bool
+    concurrency: int
+    excused: set[int] = field(default_factory=set)
+    stopped_us: int | None = None
+    resumed_us: int = 0
+    deleted: bool = False
+
+    def wish_at(self, position: int) -> Wish:
+        earlier = [wish for at, wish in self.wishes if at < position]
+        return earlier[-1] if earlier else self.wishes[0][1]
+
+
+class Oracle:
+    """The judge of one run."""
+
+    def __init__(self, store: MemoryStore, sinks: Sinks, pending_max: int) -> None:
+        self.store, self.sinks, self.pending_max = store, sinks, pending_max
+        self.told: dict[int, Told] = {}
+        self.agents: dict[int, str] = {}
+        self.last_outage_us = 0
+        self._checked: dict[int, int] = {}
+        self._terminal: set[tuple[int, int]] = set()
+        self._open: set[tuple[int, int]] = set()
+        self._delivered: set[tuple[int, int]] = set()
+        self._process = 0
+        self._crashes: Counter[tuple[int, int]] = Counter()
+
+    def process_started(self, process: int) -> None:
+        """What the one before had in flight, and what it knew, is gone."""
+        self._process = process
+        for item in self.store.pending.values():
+            if item.next_at_us is None:
+                self._crashes[item.number, item.position] += 1
+        self._open.clear()
+        self._delivered.clear()
+        self.sinks.waits_until_us.clear()
+
+    def owed(self, number: int, first: int, last: int) -> list[int]:
+        """The positions in ``first..last`` that this subscription must get."""
+        told, store = self.told[number], self.store
+        found = []
+        for entry in (row.entry for row in store.rows[first - 1 : last]):
+            at = entry.position
+            foreign = told.organization not in {"*", entry.organization}
+            if foreign or at in told.excused or self._feeds_itself(entry):
+                continue
+            if told.wish_at(at).wants(entry, self.agents.get(at, "")):
+                found.append(at)
+        return found
+
+    def _feeds_itself(self, entry: Entry) -> bool:
+        """A fact about a subscription that asks for facts is not routed (S1e)."""
+        if entry.kind is not Kind.FACT:
+            return False
+        subject = json.loads(entry.envelope or b"{}").get("subject")
+        return any(
+            told.audits and self.store.names[number][0] == subject for number, told in self.told.items()
+        )
+
+    # What is journaled.
+
+    def committed(self, batch: JournalBatch) -> None:
+        """After a commit: attempts fold, and no cursor has passed what is neither settled nor pending."""
+        for attempt in batch.attempts:
+            key = (attempt.number, attempt.position)
+            if attempt.error_class != "crash":
+                self._crashes[key] = 0
+            state = fold(self.store.attempts[key])
+            if state.state.terminal:
+                self._terminal.add(key)
+        for number, count in Counter(number for number, _ in self.store.pending).items():
+            assert count <= self.pending_max, f"{count} deliveries of {number} are pending"
+        for number, position in self.store.pending:
+            assert position <= self.passed(number), f"pending {position} of {number} is ahead of its cursor"
+        for number, told in self.told.items():
+            if not told.deleted:
+                self._check_passed(number, self._checked.get(number, self.start_of(number)))
+                self._checked[number] = max(self._checked.get(number, 0), self.passed(number))
+
+    def check_all(self) -> None:
+        """The same for everything from the start: as a process that starts now would find it."""
+        for number, told in self.told.items():
+            if not told.deleted:
+                self._check_passed(number, self.start_of(number))
+
+    def _check_passed(self, number: int, after: int) -> None:
+        for position in self.owed(number, after + 1, self.passed(number)):
+            key = (number, position)
+            assert key in self._terminal or key in self.store.pending, (
+                f"the cursor of {number} passed {position}, which is neither settled nor pending"
+            )
+
+    def passed(self, number: int) -> int:
+        """How far the stream counts as dispatched for whoever starts now."""
+        cursor, record = self.store.cursors[number], self.store.subscriptions[number]
+        assert record is not None
+        follows = cursor.live and record.state is SubscriptionState.ACTIVE
+        return max(cursor.position, self.store.routed) if follows else cursor.position
+
+    def start_of(self, number: int) -> int:
+        record = self.store.subscriptions[number]
+        assert record is not None
+        return record.start_position
+
+    # What is posted.
+
+    def arrived(self, post: Post) -> None:
+        """At every POST: it is owed, it is this delivery's turn, and nothing forbids it now."""
+        key, told = (post.number, post.position), self.told[post.number]
+        row_hash = self.store.rows[post.position - 1].entry.row_hash
+        assert post.webhook_id == delivery_id(post.number, post.position, row_hash)
+        assert key not in self._open, f"{key} is posted twice at a time"
+        assert key not in self._terminal, f"{key} is posted after it was journaled as ended"
+        assert key not in self._delivered, f"{key} is posted after this process delivered it"
+        wants = told.wish_at(post.position).wants(
+            self.store.rows[post.position - 1].entry, self.agents.get(post.position, "")
+        )
+        assert wants, f"{key} is posted and was not asked for"
+        self._check_time(post, told)
+        in_flight = sum(1 for number, _ in self._open if number == post.number)
+        assert in_flight < told.concurrency, f"{post.number} has more in flight than it allows"
+        self._open.add(key)
+
+    def ended(self, post: Post) -> None:
+        if post.process == self._process:
+            self._open.discard((post.number, post.position))
+            if 200 <= post.status < 300:
+                self._delivered.add((post.number, post.position))
+
+    def _check_time(self, post: Post, told: Told) -> None:
+        attempts = self.store.attempts.get((post.number, post.position), ())
+        if attempts and attempts[-1].next_at_us is not None:
+            assert post.started_us >= attempts[-1].next_at_us - 1, "a retry came before its time"
+        if self.last_outage_us + _AFTER_OUTAGE_US > post.started_us:
+            return
+        if told.stopped_us is not None:
+            assert post.started_us < told.stopped_us + _SLACK_US, (
+                f"{post.number} is stopped, and was posted to"
+            )
+        wait_us = self.sinks.waits_until_us.get(post.number, 0)
+        assert post.started_us >= wait_us - 2_000, f"{post.number} asked for a pause, and was posted to"
+
+    # At the end.
+
+    def missing(self) -> list[tuple[int, int]]:
+        """What is owed and has not ended yet."""
+        return [
+            (number, position)
+            for number, told in self.told.items()
+            if not told.deleted
+            for position in self.owed(number, self.start_of(number) + 1, self.store.head)
+            if (number, position) not in self._terminal
+        ]
+
+    def check_end(self) -> None:
+        assert not self.missing()
+        assert not self.store.pending, "something is pending after everything has ended"
+        for number, told in self.told.items():
+            if told.deleted:
+                assert number not in self.store.cursors
+                assert self.store.subscriptions[number] is None
+                assert not any(owner == number for owner, _ in self.store.pending)
+        for key, attempts in self.store.attempts.items():
+            fold(attempts)
+            assert len({attempt.id for attempt in attempts}) == len(attempts)
+            self._check_repeats(key, attempts)
+
+    def _check_repeats(self, key: tuple[int, int], attempts: list[AttemptRecord]) -> None:
+        """A POST without an attempt row is one that a crash cut off or whose outcome it took.
+
+        While storage is away outcomes are not journaled, so that a crash then may take several of one delivery.
+        """
+        posts = [post for post in self.sinks.posts if (post.number, post.position) == key]
+        sent = sum(attempt.error_class != "crash" for attempt in attempts)
+        per_process = Counter(post.process for post in posts)
+        if not self.last_outage_us:
+            assert len(posts) - sent <= len(per_process), f"{key} was posted more often than crashes explain"
+        parked = [attempt for attempt in attempts if attempt.error_class == "crash"]
+        if parked:
+            assert parked[0].decision is Decision.EXHAUSTED
+            assert self._crashes[key] >= 3, f"{key} was parked after {self._crashes[key]} crashes"
