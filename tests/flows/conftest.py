@@ -195,6 +195,7 @@ class Gateway:
         self.env = env
         self.log = data_dir.parent / f"{data_dir.name}.log"
         self.port = 0
+        self.made: list[str] = []
         self.said: dict[str, Any] = {}
         self.process: subprocess.Popen[str] | None = None
         self._client: httpx.Client | None = None
@@ -273,6 +274,7 @@ class Gateway:
         answer = self.client.post("/v1/subscriptions", json={"sink": url, "config": config} | members)
         assert answer.status_code == 201, answer.text
         made: dict[str, Any] = answer.json()
+        self.made.append(made["id"])
         return made
 
     def publish(self, *events: dict[str, Any]) -> list[int]:
@@ -330,7 +332,7 @@ class Gateway:
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def shared_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """One gateway with its embedded Redis for all tests that neither stop nor starve it."""
     gateway = Gateway(
         tmp_path_factory.mktemp("shared") / "data", {"GATEWAY_EVENT_BYTES_MAX": "65536"}
@@ -339,6 +341,14 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     code = gateway.stop()
     assert code == 0, gateway.said_on_stderr()[-4000:]
     assert "Traceback" not in gateway.said_on_stderr(), gateway.said_on_stderr()[-8000:]
+
+
+@pytest.fixture
+def shared(shared_process: Gateway) -> Iterator[Gateway]:
+    """The gateway that tests share; the subscriptions that a test made go with it."""
+    yield shared_process
+    while shared_process.made:
+        shared_process.client.delete(f"/v1/subscriptions/{shared_process.made.pop()}")
 
 
 @pytest.fixture
