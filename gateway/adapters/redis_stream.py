@@ -33,6 +33,8 @@ _POLL_MS = 500
 _CHECK_S = 1.0
 _RETRY_S = 0.5
 _STOP_S = 5.0
+_ANSWER_S = 10.0
+_NO_GROUP = "NOGROUP"
 _DATA_FIELD = b"__data__"
 _EVENT_FIELDS = (b"event", b"cloudevent", b"data")
 
@@ -88,12 +90,7 @@ class RedisStreamReader:
         self._stream = stream
         self._take = take
         self._lock = anyio.Lock()
-        self._client: Redis = Redis.from_url(
-            url,
-            retry=Retry(ExponentialWithJitterBackoff(cap=1.0, base=0.05), 3),
-            retry_on_error=[RedisConnectionError, RedisTimeoutError],
-            health_check_interval=10,
-        )
+        self._client: Redis = Redis.from_url(url, health_check_interval=10, **_connection())
         self._healthy = False
 
     @property
@@ -121,8 +118,7 @@ class RedisStreamReader:
             await self._drain_own(until=None)
         broker = RedisBroker(
             self._url,
-            retry=Retry(ExponentialWithJitterBackoff(cap=1.0, base=0.05), 3),
-            retry_on_error=[RedisConnectionError, RedisTimeoutError],
+            **_connection(),
             logger=_LOGGER,
             log_level=logging.DEBUG,
             graceful_timeout=None,
@@ -164,9 +160,9 @@ class RedisStreamReader:
             for entry_id, fields in zip(raw["message_ids"], raw["data"], strict=True)
         ]
         async with self._lock:
-            await self._repeat(lambda: self._drain_own(until=entries[0].id))
+            drained = await self._repeat(lambda: self._drain_own(until=entries[0].id))
             await self._take(entries)
-            await self._repeat(lambda: self._done(entries))
+            await self._repeat(lambda: self._done(entries, trim=drained))
 
     async def _look_after(self) -> None:
         """Between batches: take what a lost connection left behind; fail where stream or group is gone."""
@@ -185,39 +181,45 @@ class RedisStreamReader:
                 entries = [entry for entry in entries if _order(entry.id) < _order(until)]
             if not entries:
                 return
-            # An entry that was deleted from the stream comes back without fields: nothing is left to take.
-            fieldless = {entry_id.decode() for entry_id, fields in items if fields is None}
+            # An entry that was deleted from the stream comes back without fields: nothing is left to take. The
+            # client makes an empty mapping of that, which no entry has that was added.
+            fieldless = {entry_id.decode() for entry_id, fields in items if not fields}
             kept = [entry for entry in entries if entry.id not in fieldless]
             if kept:
                 await self._take(kept)
-            await self._done(entries)
+            await self._done(entries, trim=True)
 
-    async def _done(self, entries: Sequence[RawEntry]) -> None:
-        """Acknowledge what is appended, and trim the stream behind it, never by length."""
+    async def _done(self, entries: Sequence[RawEntry], *, trim: bool) -> None:
+        """Acknowledge what is appended, and trim the stream behind it, never by length.
+
+        Not where older ones may still wait to be appended: trimming would take them with it.
+        """
         async with self._client.pipeline(transaction=False) as pipe:
             pipe.xack(self._stream, _GROUP, *[entry.id for entry in entries])
-            pipe.xtrim(self._stream, minid=_after(entries[-1].id), approximate=True)
+            if trim:
+                pipe.xtrim(self._stream, minid=_after(entries[-1].id), approximate=True)
             await pipe.execute()
 
-    async def _repeat(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def _repeat(self, work: Callable[[], Awaitable[None]]) -> bool:
         """Do it again until Redis has it: a handler that raises would leave its batch pending for ever.
 
-        A group that is gone needs no acknowledgement: it is made again from the stream's first entry, and
-        what was appended already is recognised by source and id.
+        False where the group is gone. It needs no acknowledgement: it is made again from the stream's first
+        entry, and what was appended already is recognised by source and id.
         """
         while True:
             try:
                 await work()
-            except ResponseError as error:
-                _LOGGER.warning("the stream's group is gone: %s", error)
-                return
             except (RedisError, OSError) as error:
+                if isinstance(error, ResponseError) and _NO_GROUP in str(error):
+                    _LOGGER.warning("the stream's group is gone: %s", error)
+                    return False
+                # Away, full, read-only after a failover: all of it passes, and the batch waits for that.
                 self._healthy = False
-                _LOGGER.warning("Redis is away, the batch waits: %s", error)
+                _LOGGER.warning("Redis cannot be used now, the batch waits: %s", error)
                 await anyio.sleep(_RETRY_S)
             else:
                 self._healthy = True
-                return
+                return True
 
     async def _ensure_group(self) -> None:
         try:
@@ -225,6 +227,16 @@ class RedisStreamReader:
         except ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise
+
+
+def _connection() -> dict[str, Any]:
+    """How both connections behave: three tries, and a Redis that says nothing for ten seconds is away."""
+    return {
+        "retry": Retry(ExponentialWithJitterBackoff(cap=1.0, base=0.05), 3),
+        "retry_on_error": [RedisConnectionError, RedisTimeoutError],
+        "socket_timeout": _ANSWER_S,
+        "socket_connect_timeout": _ANSWER_S,
+    }
 
 
 def _items(found: Any) -> list[tuple[bytes, Mapping[bytes, bytes] | None]]:  # noqa: ANN401 - two protocol versions

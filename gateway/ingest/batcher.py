@@ -73,7 +73,7 @@ class Batcher:
         try:
             results = await self._log.append(entries, quarantine)
         except Exception as error:  # noqa: BLE001 - every caller gets the error that its append met
-            if len(requests) > 1:
+            if len(requests) > 1 and not isinstance(error, Unavailable):
                 # One caller's data may be at fault; the others must not fail with it.
                 for request in requests:
                     await self._write([request])

@@ -25,6 +25,8 @@ class Reason(StrEnum):
     ORGANIZATION = "organization-mismatch"
     CONTRACT = "contract-broken"
     UNKNOWN_TYPE = "unknown-type"
+    NOT_STORED = "not-stored"
+    """The log refused this one entry's data; only where a stream is read, HTTP answers with the error itself."""
 
 
 class Refused(Exception):

@@ -18,6 +18,7 @@ from schemas import EnvelopeError, Problem, parse_structured
 _LOGGER = logging.getLogger(__name__)
 _WAIT_FIRST_S = 0.05
 _WAIT_MAX_S = 2.0
+_DETAIL_CHARS_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +50,32 @@ class StreamIngest:
 
     async def take(self, batch: Sequence[StreamEntry]) -> None:
         """Make a batch durable. Returns only when it is; a storage that fails is waited for."""
-        entries: list[NewEntry] = []
-        quarantine: list[NewQuarantine] = []
-        for item in batch:
-            verdict = self._judge(item)
-            if isinstance(verdict, NewEntry):
-                entries.append(verdict)
-            else:
-                quarantine.append(verdict)
-                _LOGGER.warning(
-                    "stream entry %s went to quarantine: %s: %s", item.id, verdict.reason, verdict.problems
-                )
-        await self._append(entries, quarantine)
+        verdicts = [self._judge(item) for item in batch]
+        entries = [verdict for verdict in verdicts if isinstance(verdict, NewEntry)]
+        quarantine = [verdict for verdict in verdicts if isinstance(verdict, NewQuarantine)]
+        try:
+            await self._append(entries, quarantine)
+        except Exception as error:
+            if not entries:
+                raise
+            _LOGGER.exception("%d stream entries from %s on were not stored", len(batch), batch[0].id)
+            await self._isolate(batch, error)
+            return
+        for record in quarantine:
+            _LOGGER.warning(
+                "stream entry %s went to quarantine: %s: %s", record.entry_id, record.reason, record.problems
+            )
+
+    async def _isolate(self, batch: Sequence[StreamEntry], error: Exception) -> None:
+        """Something in a batch cannot be stored: one by one, in order, and what fails alone is put aside (S7b)."""
+        if len(batch) > 1:
+            for item in batch:
+                await self.take([item])
+            return
+        problem = Problem(
+            "", f"the log does not take it: {type(error).__name__}: {error}"[:_DETAIL_CHARS_MAX]
+        )
+        await self._append([], [self._quarantined(batch[0], Reason.NOT_STORED, [problem])])
 
     def _judge(self, item: StreamEntry) -> NewEntry | NewQuarantine:
         try:
@@ -78,6 +93,11 @@ class StreamIngest:
             return self._quarantined(
                 item, error.reason, error.problems or (Problem("", error.detail),), error.organization
             )
+        except Exception as error:
+            # Whatever it is that this one makes fail here, it must not stand in the way of the next good event.
+            _LOGGER.exception("stream entry %s could not be judged", item.id)
+            problem = Problem("", f"the gateway could not read it: {type(error).__name__}")
+            return self._quarantined(item, Reason.MALFORMED, [problem])
 
     def _quarantined(
         self, item: StreamEntry, reason: Reason, problems: Sequence[Problem], organization: str | None = None
