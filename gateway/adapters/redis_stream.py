@@ -9,7 +9,8 @@ to what is appended.
 import contextlib
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -33,6 +34,7 @@ _POLL_MS = 500
 _CHECK_S = 1.0
 _RETRY_S = 0.5
 _STOP_S = 5.0
+_SILENCE_S = 3.0
 _ANSWER_S = 10.0
 _NO_GROUP = "NOGROUP"
 _DATA_FIELD = b"__data__"
@@ -92,11 +94,26 @@ class RedisStreamReader:
         self._lock = anyio.Lock()
         self._client: Redis = Redis.from_url(url, health_check_interval=10, **_connection())
         self._healthy = False
+        self._asked_at: float | None = None
 
     @property
     def healthy(self) -> bool:
-        """Whether Redis answered lately and the stream is being read."""
-        return self._healthy
+        """Whether the stream is being read, and Redis owes no answer for longer than 3 s.
+
+        A Redis that is frozen keeps its connections: until a command has failed, with all its repetitions, only
+        its silence tells.
+        """
+        silent = self._asked_at is not None and time.monotonic() - self._asked_at > _SILENCE_S
+        return self._healthy and not silent
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Around a command that Redis answers at once; one at a time, under the lock."""
+        self._asked_at = time.monotonic()
+        try:
+            yield
+        finally:
+            self._asked_at = None
 
     async def run(self) -> None:
         """Read until cancelled. Redis may go, come back, or come back empty."""
@@ -174,7 +191,10 @@ class RedisStreamReader:
     async def _drain_own(self, until: str | None) -> None:
         """Take this consumer's own pending entries that are older than ``until``, oldest first (S7a)."""
         while True:
-            found: Any = await self._client.xreadgroup(_GROUP, _CONSUMER, {self._stream: "0"}, count=_BATCH)
+            with self._asking():
+                found: Any = await self._client.xreadgroup(
+                    _GROUP, _CONSUMER, {self._stream: "0"}, count=_BATCH
+                )
             items = _items(found)
             entries = [_raw_entry(entry_id, fields) for entry_id, fields in items]
             if until is not None:
@@ -198,7 +218,8 @@ class RedisStreamReader:
             pipe.xack(self._stream, _GROUP, *[entry.id for entry in entries])
             if trim:
                 pipe.xtrim(self._stream, minid=_after(entries[-1].id), approximate=True)
-            await pipe.execute()
+            with self._asking():
+                await pipe.execute()
 
     async def _repeat(self, work: Callable[[], Awaitable[None]]) -> bool:
         """Do it again until Redis has it: a handler that raises would leave its batch pending for ever.

@@ -321,6 +321,11 @@ class Gateway:
             assert time.monotonic() < deadline, f"not {state}: {json.dumps(items)[:2000]}"
             time.sleep(0.03)
 
+    def forget(self) -> None:
+        """Delete the subscriptions made so far."""
+        while self.made:
+            self.client.delete(f"/v1/subscriptions/{self.made.pop()}")
+
     def quarantine(self) -> dict[str, dict[str, Any]]:
         """What is in quarantine, by the id of the stream's entry."""
         answer = self.client.get("/v1/quarantine", params={"limit": 500})
@@ -347,8 +352,28 @@ def shared_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway
 def shared(shared_process: Gateway) -> Iterator[Gateway]:
     """The gateway that tests share; the subscriptions that a test made go with it."""
     yield shared_process
-    while shared_process.made:
-        shared_process.client.delete(f"/v1/subscriptions/{shared_process.made.pop()}")
+    shared_process.forget()
+
+
+@pytest.fixture(scope="session")
+def restartable_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """Another one, which tests may end and start again."""
+    gateway = Gateway(tmp_path_factory.mktemp("restartable") / "data", {}).start()
+    yield gateway
+    gateway.end()
+    verified = gateway.verify_log()
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert "Traceback" not in gateway.said_on_stderr(), gateway.said_on_stderr()[-8000:]
+
+
+@pytest.fixture
+def restartable(restartable_process: Gateway) -> Iterator[Gateway]:
+    """That one, running, and running again after the test."""
+    yield restartable_process
+    assert restartable_process.process is not None
+    if restartable_process.process.poll() is not None:
+        restartable_process.start()
+    restartable_process.forget()
 
 
 @pytest.fixture

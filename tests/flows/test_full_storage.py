@@ -74,6 +74,7 @@ def test_full_and_then_not(make_gateway, valkey, sink, make_event, until):
     wanted = {event["id"] for event in [first, *accepted, *refused, waiting]}
     until(lambda: set(logged(gateway)) == wanted)
     until(lambda: set(sink.ids) == wanted)
+    assert len(sink.ids) == len(wanted)
     assert gateway.stop() == 0
     verified = gateway.verify_log()
     assert verified.returncode == 0, verified.stdout + verified.stderr

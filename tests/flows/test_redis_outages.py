@@ -1,7 +1,7 @@
 """Redis away, killed, emptied or robbed of its group: the gateway goes on, in stream order, losing nothing."""
 
 import json
-import time
+import signal
 
 import pytest
 import redis
@@ -72,6 +72,25 @@ def test_killed_in_mid_stream(gateway, valkey, stream, sink, make_event, until):
     until(lambda: stream.xpending(STREAM, GROUP)["pending"] == 0)
 
 
+def test_frozen(gateway, valkey, stream, sink, make_event, until):
+    """A Redis that takes connections and answers nothing: the gateway notices, serves on, and goes on after it."""
+    gateway.subscribe(sink, config={"max_concurrency": 1})
+    events = [make_event() for _ in range(3)]
+    put(stream, events[0])
+    sink.wait(1)
+    valkey._process.send_signal(signal.SIGSTOP)
+    try:
+        until(lambda: not ready(gateway), within_s=30)
+        gateway.publish(events[1])
+        sink.wait(2)
+    finally:
+        valkey._process.send_signal(signal.SIGCONT)
+    put(stream, events[2])
+    sink.wait(3)
+    assert sink.ids == ids(events)
+    until(lambda: ready(gateway))
+
+
 def test_wiped(gateway, valkey, stream, sink, make_event):
     """An empty Redis comes back in its place, with smaller entry ids even."""
     gateway.subscribe(sink, config={"max_concurrency": 1})
@@ -87,28 +106,34 @@ def test_wiped(gateway, valkey, stream, sink, make_event):
     assert sink.ids == ids(before + after)
 
 
-@pytest.mark.parametrize("what", ["stream deleted", "group destroyed", "flushed", "another type of key"])
-def test_its_place_is_taken_away(gateway, stream, sink, make_event, what, until):
+def test_its_place_is_taken_away(gateway, stream, sink, make_event, until):
+    """Whatever somebody does to the stream, the reader makes its place again; what is added after that comes."""
     gateway.subscribe(sink, config={"max_concurrency": 1})
-    before, after = [make_event() for _ in range(3)], [make_event() for _ in range(3)]
-    put(stream, *before)
-    sink.wait(3)
-    if what == "stream deleted":
-        stream.delete(STREAM)
-    elif what == "group destroyed":
-        stream.xgroup_destroy(STREAM, GROUP)
-    elif what == "flushed":
-        stream.flushall()
-    else:
-        stream.delete(STREAM)
-        stream.set(STREAM, "no stream")
-        until(lambda: not ready(gateway))
-        stream.delete(STREAM)
-    put(stream, *after)
-    sink.wait(6)
-    assert sink.ids == ids(before + after)
-    until(lambda: ready(gateway))
-    until(lambda: stream.xpending(STREAM, GROUP)["pending"] == 0)
+    expected = []
+
+    def goes_on():
+        events = [make_event() for _ in range(3)]
+        put(stream, *events)
+        expected.extend(ids(events))
+        sink.wait(len(expected))
+        assert sink.ids == expected
+        until(lambda: ready(gateway))
+        until(lambda: stream.xpending(STREAM, GROUP)["pending"] == 0)
+
+    goes_on()
+    stream.delete(STREAM)
+    goes_on()
+    stream.xgroup_destroy(STREAM, GROUP)
+    goes_on()
+    stream.xgroup_delconsumer(STREAM, GROUP, CONSUMER)
+    goes_on()
+    stream.flushall()
+    goes_on()
+    stream.delete(STREAM)
+    stream.set(STREAM, "no stream")
+    until(lambda: not ready(gateway))
+    stream.delete(STREAM)
+    goes_on()
 
 
 def test_what_a_dead_consumer_left_comes_first_and_in_order(
@@ -147,30 +172,20 @@ def test_what_a_dead_consumer_left_comes_first_and_in_order(
 
 def test_the_stream_is_trimmed_behind_what_is_appended(gateway, stream, sink, make_event, until):
     """Never past it: what is not in the log yet stays, however long the stream gets."""
-    gateway.subscribe(sink)
+    gateway.subscribe(sink, config={"max_concurrency": 1})
     events = [make_event() for _ in range(1_000)]
-    for start in range(0, 1_000, 250):
-        with stream.pipeline(transaction=False) as pipe:
-            for event in events[start : start + 250]:
-                pipe.xadd(STREAM, {"event": json.dumps(event)})
-            pipe.execute()
+    with stream.pipeline(transaction=False) as pipe:
+        for event in events[:700]:
+            pipe.xadd(STREAM, {"event": json.dumps(event)})
+        pipe.execute()
     # Trimming is approximate: whole nodes go, 100 entries each unless set otherwise.
     until(lambda: stream.xlen(STREAM) < 200)
-    sink.wait(1_000)
-    assert sorted(sink.ids) == sorted(ids(events))
-
-
-def test_nothing_is_trimmed_while_the_gateway_is_down(make_gateway, valkey, stream, sink, make_event):
-    gateway = make_gateway(GATEWAY_REDIS_URL=valkey.url).start()
-    gateway.subscribe(sink, config={"max_concurrency": 1})
-    first, second = [make_event() for _ in range(5)], [make_event() for _ in range(300)]
-    put(stream, *first)
-    sink.wait(5)
+    sink.wait(700)
     gateway.kill()
-    put(stream, *second)
+    put(stream, *events[700:])
     assert stream.xlen(STREAM) >= 300
     gateway.start()
-    started = time.time()
-    sink.wait(305)
-    assert time.time() - started < 10
-    assert list(dict.fromkeys(sink.ids)) == ids(first + second)
+    until(lambda: len(set(sink.ids)) == 1_000)
+    # In order; a kill may repeat what was not journaled yet, and then the first arrival counts.
+    assert list(dict.fromkeys(sink.ids)) == ids(events)
+    until(lambda: stream.xlen(STREAM) < 200)
