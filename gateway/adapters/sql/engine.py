@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from gateway.errors import DatabaseInUse, Unavailable
@@ -29,7 +29,11 @@ _BUSY_TIMEOUT_S = 5.0
 
 
 class Database(Protocol):
-    """Runs functions in transactions. Errors of the storage itself surface as ``Unavailable``."""
+    """Runs functions in transactions.
+
+    Errors of the storage itself surface as ``Unavailable``; a value that no column can hold as ValueError, since
+    waiting would not help it.
+    """
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in the one serialised write transaction; commit, or roll back on any error."""
@@ -126,6 +130,8 @@ def _engine(path: Path, *, writer: bool) -> Engine:
 def _storage_errors() -> Iterator[None]:
     try:
         yield
+    except DataError as error:
+        raise ValueError(f"The database cannot hold this: {error.orig}.") from error
     except DBAPIError as error:
         raise Unavailable(f"The database cannot be used now: {error.orig}.") from error
 

@@ -7,10 +7,11 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from gateway.adapters.sql.append import ensure_head
 from gateway.adapters.sql.deliveries import ensure_shards
-from gateway.errors import SchemaOutdated
+from gateway.errors import DatabaseUnusable, SchemaOutdated
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 
@@ -18,8 +19,16 @@ _SCRIPTS = Path(__file__).parent / "migrations"
 def upgrade(engine: Engine) -> tuple[str | None, str]:
     """Run what is missing, in one transaction. Returns the revisions before and after.
 
-    Raises ``SchemaOutdated`` for a database that a newer gateway has written.
+    Raises ``SchemaOutdated`` for a database that a newer gateway has written, ``DatabaseUnusable`` for a file that
+    is no database or cannot be written.
     """
+    try:
+        return _upgrade(engine)
+    except DBAPIError as error:
+        raise DatabaseUnusable(f"{engine.url.database}: {error.orig}.") from error
+
+
+def _upgrade(engine: Engine) -> tuple[str | None, str]:
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS))
     scripts = ScriptDirectory.from_config(config)

@@ -28,7 +28,9 @@ def verify_log(
     connection: Connection, progress: Callable[[int], None] = lambda _checked: None
 ) -> VerifyResult:
     """Recompute every hash; memory stays that of one page."""
-    head = connection.execute(select(_HEAD)).one()
+    head = connection.execute(select(_HEAD)).one_or_none()
+    if head is None:
+        return VerifyResult(ok=False, checked=0, first_bad=1, reason="the log has no head")
     previous, position = GENESIS, 0
     while True:
         rows = connection.execute(
