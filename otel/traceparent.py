@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import Final, Self
 
+from schemas.trace_context import traceparent_fields
+
 TRACE_ID_BYTES: Final = 16
 SPAN_ID_BYTES: Final = 8
 TRACESTATE_MEMBERS_MAX: Final = 32
@@ -17,8 +19,6 @@ _ZERO_TRACE: Final = "0" * (2 * TRACE_ID_BYTES)
 _ZERO_SPAN: Final = "0" * (2 * SPAN_ID_BYTES)
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
 _SPAN_ID: Final = re.compile(r"[0-9a-f]{16}")
-_TRACEPARENT: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-[\x21-\x7e]*)?")
-_TRACEPARENT_CHARS_MAX: Final = 256
 _SAMPLED: Final = 0x01
 
 # Keys as in Level 2 of the standard, which also lets a simple key begin with a digit.
@@ -59,20 +59,11 @@ class TraceParent:
 def parse_traceparent(text: str) -> TraceParent | None:
     """Read a `traceparent` value, or None where the standard says to ignore it (section 3.2.2.4 and 4.3).
 
-    Version 00 is exactly 55 characters. A later version may carry more after a further dash, which is
-    dropped; version ff does not exist. Flags other than `sampled` are ignored.
+    The grammar is the schemas', so that an event never carries as valid what a trace does not follow. Flags
+    other than `sampled` are ignored.
     """
-    if len(text) > _TRACEPARENT_CHARS_MAX:
-        return None
-    match = _TRACEPARENT.fullmatch(text)
-    if match is None:
-        return None
-    version, trace_id, span_id, flags, rest = match.groups()
-    if version == "ff" or (version == "00" and rest is not None):
-        return None
-    if trace_id == _ZERO_TRACE or span_id == _ZERO_SPAN:
-        return None
-    return TraceParent(trace_id, span_id, bool(int(flags, 16) & _SAMPLED))
+    found = traceparent_fields(text)
+    return None if found is None else TraceParent(found.trace_id, found.span_id, bool(found.flags & _SAMPLED))
 
 
 def derive(*parts: str) -> TraceParent:

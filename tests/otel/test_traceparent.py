@@ -1,10 +1,12 @@
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+import schemas
 from otel.traceparent import TraceParent, derive, parse_traceparent, span_id_from, valid_tracestate
+from schemas.trace_context import TRACEPARENT_CHARS_MAX, is_traceparent
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"
@@ -64,6 +66,37 @@ def test_conformance_47_a_later_version_goes_out_as_ours(text: str) -> None:
     point = parse_traceparent(text)
     assert point is not None
     assert point.render() == GOOD
+
+
+almost = st.tuples(
+    st.sampled_from(["00", "01", "cc", "ff", "0g"]),
+    st.sampled_from([TRACE, "0" * 32, TRACE[:-1], TRACE.upper()]),
+    st.sampled_from([SPAN, "0" * 16, SPAN + "0"]),
+    st.sampled_from(["00", "01", "ff", "1"]),
+    st.one_of(
+        st.just(""),
+        st.text(max_size=5),
+        st.text(max_size=5).map("-{}".format),
+        st.integers(TRACEPARENT_CHARS_MAX - 58, TRACEPARENT_CHARS_MAX - 54).map(lambda n: "-" + "x" * n),
+    ),
+).map(lambda parts: "-".join(parts[:4]) + parts[4])
+
+
+@given(almost | st.text(max_size=80))
+@example(f"01-{TRACE}-{SPAN}-01-x y")
+@example(f"01-{TRACE}-{SPAN}-01-" + "x" * 200)
+@example(f"01-{TRACE}-{SPAN}-01-" + "x" * 201)
+@example(f"01-{TRACE}-{SPAN}-01-")
+@example(f"{GOOD}\n")
+def test_conformance_47_what_goes_out_as_valid_is_what_is_followed(text: str) -> None:
+    followed = parse_traceparent(text)
+    assert is_traceparent(text) is (followed is not None)
+    attributes = {"id": "1", "source": "/s", "type": "t", "traceparent": text}
+    try:
+        carried = schemas.build(attributes, {}).traceparent
+    except schemas.EnvelopeError:  # text that no attribute may hold at all
+        carried = None
+    assert carried == (text if followed is not None else None)
 
 
 @pytest.mark.parametrize(
