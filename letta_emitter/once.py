@@ -38,8 +38,8 @@ def emit_once(
     Raises:
         EnvelopeError: the event cannot be written as a CloudEvent.
         SpoolError: the spool did not take it.
-        NotDeliveredError: it is in the spool, but did not reach Redis within the time; a later run
-        publishes it.
+        NotDeliveredError: it is in the spool, but did not reach Redis within the time; it goes out with the
+        next `emit_once` or emitter on that spool.
     """
     envelope = (
         event
@@ -60,9 +60,10 @@ def emit_once(
         while Progress.load(folder).published.sequence < appended.sequence:
             if time.monotonic() >= deadline:
                 why = emitter.stats.last_error or "the process that holds the drain has not published it"
+                # Said without a promise: once this process ends, nobody may be draining the spool.
                 raise NotDeliveredError(
-                    f"after {timeout_s:g} s the event is in the spool at {settings.spool_dir} but not in Redis at "
-                    f"{shown_url(settings.redis_url)} ({why}); it will be published when that is back"
+                    f"after {timeout_s:g} s the event is not in Redis at {shown_url(settings.redis_url)} ({why}); "
+                    f"it waits in the spool at {settings.spool_dir} and goes out with the next emit or emitter on it"
                 )
             time.sleep(_LOOK_EVERY_S)
     finally:

@@ -70,8 +70,9 @@ def test_emit_once_uses_the_drain_of_a_running_server(
 def test_emit_once_says_what_is_wrong_and_keeps_the_event(make_valkey, spool_dir, event, look):
     server = make_valkey()
     settings = EmitterSettings(redis_url=server.url, spool_dir=spool_dir)
-    with pytest.raises(NotDeliveredError, match=r"in the spool .*but not in Redis"):
+    with pytest.raises(NotDeliveredError, match=r"is not in Redis at .*; it waits in the spool at ") as told:
         emit_once(settings, event(1), timeout_s=1.5)
+    assert str(told.value).endswith(f" {spool_dir} and goes out with the next emit or emitter on it")
     server.start()
     emit_once(settings, event(2))
     assert look(server.url).numbers() == [1, 2]
