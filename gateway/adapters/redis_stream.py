@@ -3,7 +3,7 @@
 What FastStream leaves open and is closed here (docs/decisions/0003-redis-stream.md): the group begins at the
 first entry; entries that an earlier process, or a lost connection, left pending are taken before anything
 newer, so log order is stream order; a stream or group that was deleted is made again; trimming goes only up
-to what is appended.
+to what is appended; a Redis that is full is drained first, for it refuses what FastStream starts with.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 _LOGGER = logging.getLogger(__name__)
@@ -116,18 +116,57 @@ class RedisStreamReader:
             self._asked_at = None
 
     async def run(self) -> None:
-        """Read until cancelled. Redis may go, come back, or come back empty."""
+        """Read until cancelled. Redis may go, come back, come back empty, or be full."""
+        full = False
         try:
             while True:
                 try:
+                    if full:
+                        await self._make_room()
+                        full = False
                     await self._read_until_broken()
                 except (RedisError, OSError) as error:
                     self._healthy = False
+                    full = isinstance(error, OutOfMemoryError)
                     _LOGGER.warning("Redis is not readable, trying again: %s", error)
                 await anyio.sleep(_RETRY_S)
         finally:
             self._healthy = False
             await self._client.aclose()
+
+    async def _make_room(self) -> None:
+        """Take all that waits, oldest first, with commands that a full Redis does not refuse.
+
+        It refuses XGROUP CREATE even for a group that exists, which FastStream sends whenever it starts: without
+        this nothing would ever be read, so nothing trimmed, and it would stay full.
+        """
+        async with self._lock:
+            try:
+                full_batch = True
+                while full_batch:
+                    with self._asking():
+                        found = await self._client.xreadgroup(
+                            _GROUP, _CONSUMER, {self._stream: ">"}, count=_BATCH
+                        )
+                    full_batch = len(_items(found)) == _BATCH
+                    # What was read is pending now, behind what was pending before, and behind a batch whose
+                    # answer was lost on its way here.
+                    await self._drain_own(until=None)
+            except ResponseError as error:
+                if _NO_GROUP not in str(error):
+                    raise
+                await self._make_room_without_group()
+
+    async def _make_room_without_group(self) -> None:
+        """The same where no group keeps a place: from the first entry, each batch deleted once appended."""
+        while True:
+            with self._asking():
+                items: Any = await self._client.xrange(self._stream, count=_BATCH)
+            if not items:
+                return
+            await self._take([_raw_entry(entry_id, fields) for entry_id, fields in items])
+            with self._asking():
+                await self._client.xtrim(self._stream, minid=_after(items[-1][0].decode()), approximate=False)
 
     async def _read_until_broken(self) -> None:
         await self._ensure_group()
