@@ -55,6 +55,8 @@ check-docs: _venv
 generate: _venv
     {{ bin }}/letta-gateway contracts export
     {{ bin }}/python -m gateway.cli.docs docs
+    {{ bin }}/python -m contracts.docs docs
+    {{ bin }}/python -m gateway.domain.state_machine > docs/state-machine.md
 
 # build the wheel, install it alone, and run the demo from it
 wheel: _venv

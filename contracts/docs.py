@@ -1,6 +1,7 @@
 """The page of event types, `docs/events.md`, written from the contracts so that it cannot be out of date."""
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -96,3 +97,7 @@ def _type(member: Mapping[str, Any]) -> str:
     if kinds == ["array"]:
         return f"list of {_type(member['items'])}"
     return " or ".join(kinds)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{write_events_page(Path(sys.argv[1] if len(sys.argv) > 1 else 'docs'))}\n")

@@ -11,7 +11,7 @@ import os
 import random
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -39,15 +39,18 @@ from gateway.adapters.sql.verify import verify_log as verify_chain
 from gateway.adapters.vault import Keyring
 from gateway.adapters.web_server import WebServer, listening_socket
 from gateway.api.application import create_api
-from gateway.api.services import Limits, Services
+from gateway.api.services import Limits, Readiness, Services
 from gateway.deliver.dispatcher import Dispatcher
 from gateway.deliver.world import DEFAULT_LIMITS, AttemptPolicy, World
+from gateway.errors import Unavailable
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
 from gateway.ingest.stream import StreamEntry, StreamIngest
+from gateway.ports import Head
 from gateway.settings import Settings
 from schemas import Problem
 
+_READY_S = 2.0
 _FACT_SOURCE = "/gateway"
 _LOOPBACK_ADDRESS = "127.0.0.1"
 _INGESTING = frozenset({"all", "ingest"})
@@ -94,9 +97,11 @@ async def run(
         upgrade(database.engine)
         listening = stack.enter_context(listening_socket(host, port))
         redis_url = await stack.enter_async_context(_redis(settings, data_dir))
-        bound_port: int = listening.getsockname()[1]
+        address, bound_port = listening.getsockname()[:2]
         url = f"http://{_in_url(host)}:{bound_port}"
-        gateway = _Gateway(settings, place, database, redis_url=redis_url, url=url, port=bound_port)
+        gateway = _Gateway(
+            settings, place, database, redis_url=redis_url, url=url, listens=(address, bound_port)
+        )
         stack.push_async_callback(gateway.sender.aclose)
         stopping = anyio.Event()
         async with anyio.create_task_group() as group:
@@ -132,7 +137,7 @@ class _Gateway:
         *,
         redis_url: str,
         url: str,
-        port: int,
+        listens: tuple[str, int],
     ) -> None:
         self.place = place
         self.running = Running(url=url, redis_url=redis_url, stream=settings.stream)
@@ -152,7 +157,7 @@ class _Gateway:
         policy = EgressPolicy(
             allow=settings.allowed_networks,
             https_only=settings.production,
-            own=frozenset({(_address(place.host), port), *_redis_listens(redis_url)}),
+            own=frozenset({listens, *_redis_listens(redis_url)}),
         )
         self.sender = EgressSender(
             EgressTransport(
@@ -213,14 +218,18 @@ class _Gateway:
         self.dispatcher.changed(number)
         self.dispatcher.appended()
 
-    def _readiness(self) -> Mapping[str, bool]:
+    async def _readiness(self) -> Readiness:
         role = self.place.role
-        checks = {"database": True}
+        head: Head | None = None
+        with contextlib.suppress(Unavailable), anyio.move_on_after(_READY_S):
+            head = await self.log.head()
+        checks = {"database": head is not None}
         if role in _INGESTING:
             checks["redis"] = self.reader.healthy
         if role in _DELIVERING:
             checks["delivery"] = self.dispatcher.running
-        return checks
+        lag = None if head is None else max(0, head.position - self.dispatcher.lanes.routed)
+        return Readiness(checks, lag if self.dispatcher.running else None)
 
 
 async def _serve(
@@ -338,8 +347,3 @@ def _redis_listens(redis_url: str) -> set[tuple[str, int]]:
 
 def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _address(host: str) -> str:
-    """The address of a listening host, as the egress guard wants it."""
-    return _LOOPBACK_ADDRESS if host == "localhost" else host.strip("[]")

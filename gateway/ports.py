@@ -104,7 +104,7 @@ class EventQuery:
 
 @dataclass(frozen=True, slots=True)
 class QuarantineRecord:
-    """An entry of the quarantine."""
+    """An entry of the quarantine. ``payload`` is None in a page, which may have many large ones."""
 
     id: str
     received_at_us: int
@@ -113,7 +113,8 @@ class QuarantineRecord:
     organization: str | None
     reason: str
     problems: Sequence[Mapping[str, str]]
-    payload: bytes
+    payload: bytes | None
+    size_bytes: int
     state: str
     position: int | None
 

@@ -23,6 +23,7 @@ PREFIX = "GATEWAY_"
 #: Read by the commands that speak to a running gateway, not by a gateway process.
 CLIENT_NAMES = frozenset({"GATEWAY_URL"})
 SECRET_KEY_BYTES = 32
+SECRET_KEYS_MAX = 16
 PRODUCTION_TOKEN_CHARS_MIN = 16
 LOOPBACK: tuple[IPv4Network | IPv6Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 _DNS_NAME = re.compile(r"(?=.{1,253}\Z)(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
@@ -72,8 +73,8 @@ def decode_secret_keys(text: str) -> tuple[bytes, ...]:
         keys = tuple(base64.b64decode(part.strip(), validate=True) for part in text.split(","))
     except binascii.Error:
         raise ValueError("not base64") from None
-    if any(len(key) != SECRET_KEY_BYTES for key in keys):
-        raise ValueError("a key that is not 32 bytes")
+    if any(len(key) != SECRET_KEY_BYTES for key in keys) or len(keys) > SECRET_KEYS_MAX:
+        raise ValueError("a key that is not 32 bytes, or too many keys")
     return keys
 
 
@@ -129,7 +130,7 @@ class Settings(BaseSettings):
     database_url: Annotated[SecretStr, _url_of(("sqlite", "postgresql+asyncpg"))] | None = _field(
         None,
         "The database of the log.",
-        "`sqlite:///FILE` or `postgresql+asyncpg://…`",
+        "`sqlite:///FILE`; `postgresql+asyncpg://…` is not available yet",
         "a SQLite file in the data directory",
     )
     redis_url: Annotated[SecretStr, _url_of(("redis", "rediss", "unix"))] | None = _field(
@@ -151,7 +152,7 @@ class Settings(BaseSettings):
     secret_keys: Annotated[SecretStr, AfterValidator(_secret_keys)] | None = _field(
         None,
         "The keys that seal stored secrets: the first encrypts, all decrypt.",
-        "base64 of 32 bytes each, comma-separated",
+        "base64 of 32 bytes each, comma-separated, at most 16",
         "development: made at first start, in `secret_keys` in the data directory; production: must be given",
     )
     public_url: Annotated[str, AfterValidator(_public_url)] | None = _field(
@@ -161,7 +162,10 @@ class Settings(BaseSettings):
         "`http://HOST:PORT` as served; production: must be given",
     )
     webhook_origin: Annotated[str, AfterValidator(_dns_name)] | None = _field(
-        None, "Sent as `WebHook-Request-Origin`.", "a DNS name", "the DNS name in the public URL"
+        None,
+        "Sent as `WebHook-Request-Origin` once the handshake is built; not used yet.",
+        "a DNS name",
+        "the DNS name in the public URL",
     )
     allow_networks: (
         Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)] | None

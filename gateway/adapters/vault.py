@@ -19,6 +19,8 @@ from typing import Final, Self
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from gateway.errors import OperationError
+
 KEY_BYTES: Final = 32
 KEYS_MAX: Final = 16
 KEY_ID_BYTES: Final = 8
@@ -30,8 +32,11 @@ _HEAD_BYTES: Final = len(_VERSION) + KEY_ID_BYTES
 _OVERHEAD_BYTES: Final = _HEAD_BYTES + NONCE_BYTES + _TAG_BYTES
 
 
-class VaultError(Exception):
+class VaultError(OperationError):
     """A sealed value cannot be had. The text never holds a key or a part of the value."""
+
+    slug = "vault-unreadable"
+    title = "A stored secret cannot be read"
 
 
 class KeyMissing(VaultError):
@@ -44,7 +49,7 @@ class KeyMissing(VaultError):
     def __init__(self, key_id: str) -> None:
         self.key_id = key_id
         super().__init__(
-            f"a stored secret is sealed under key {key_id}, which is not among GATEWAY_SECRET_KEYS. "
+            f"A stored secret is sealed under key {key_id}, which is not among GATEWAY_SECRET_KEYS. "
             "Add that key behind the first one; until then nothing that it sealed can be used."
         )
 

@@ -1,7 +1,7 @@
 """``/v1/events``: CloudEvents in, and the log out."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -11,7 +11,7 @@ from gateway.api.auth import Caller, Principal
 from gateway.api.body import read_body
 from gateway.api.services import Services, services
 from gateway.domain.filters import full_types
-from gateway.domain.ids import decode_cursor, encode_cursor
+from gateway.domain.ids import NUMBER_MAX, decode_cursor, encode_cursor
 from gateway.errors import (
     ContractBroken,
     FieldError,
@@ -35,8 +35,10 @@ router = APIRouter(prefix="/v1/events", tags=["events"])
 
 LIMIT = 50
 LIMIT_MAX = 500
-_POSITION_MAX = 2**63 - 1
+_DELIVERIES = "event-deliveries"
+_DIGITS_MAX = 19
 _JSON = "application/json"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BATCH_TYPE = "application/cloudevents-batch"
 _REFUSALS: dict[Reason, type[RequestError]] = {
     Reason.MALFORMED: MalformedEvent,
@@ -113,20 +115,31 @@ async def get_event(request: Request, caller: Caller, position: str) -> Response
 
 
 @router.get("/{position}/deliveries", summary="Where an event went")
-async def get_deliveries(request: Request, caller: Caller, position: str) -> JSONResponse:
-    """Each subscription that the event was dispatched to, with state and attempts."""
+async def get_deliveries(
+    request: Request,
+    caller: Caller,
+    position: str,
+    *,
+    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT_MAX,
+    cursor: str | None = None,
+) -> JSONResponse:
+    """Each subscription that the event was dispatched to, with state and attempts, in order of creation."""
+    after = _after_number(cursor)
     service = services(request)
     entry = await _entry(service, caller, position)
     attempts = await service.deliveries.attempts_at(entry.position)
     pending = await service.deliveries.pending_at(entry.position)
-    numbers = sorted({item.number for item in attempts} | {item.number for item in pending})
+    touched = {item.number for item in attempts} | {item.number for item in pending}
+    numbers = sorted(number for number in touched if number > after)
     known = await service.subscriptions.ids(numbers)
     mine = {
         number: subscription_id
         for number, (subscription_id, organization) in known.items()
         if caller.admin or organization == caller.organization
     }
-    return JSONResponse({"items": deliveries_of(entry, attempts, pending, mine), "next": None})
+    page = dict(sorted(mine.items())[:limit])
+    following = encode_cursor(_DELIVERIES, max(page)) if len(mine) > limit else None
+    return JSONResponse({"items": deliveries_of(entry, attempts, pending, page), "next": following})
 
 
 async def _read(request: Request, service: Services) -> list[Envelope]:
@@ -164,7 +177,12 @@ def _admit(envelopes: Sequence[Envelope], service: Services, caller: Principal) 
 
 
 async def _entry(service: Services, caller: Principal, position: str) -> Entry:
-    if position.isascii() and position.isdigit() and int(position) <= _POSITION_MAX:
+    if (
+        position.isascii()
+        and position.isdigit()
+        and len(position) <= _DIGITS_MAX
+        and int(position) <= NUMBER_MAX
+    ):
         entry = await service.log.get(int(position))
         if entry is not None and (caller.admin or entry.organization == caller.organization):
             return entry
@@ -181,13 +199,23 @@ def _after(order: str, cursor: str | None) -> int | None:
             raise InvalidCursor("This cursor was not given out for this list.")
 
 
+def _after_number(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    match decode_cursor(_DELIVERIES, cursor):
+        case (int(number),):
+            return number
+        case _:
+            raise InvalidCursor("This cursor was not given out for this list.")
+
+
 def _micros(name: str, moment: datetime | None) -> int | None:
     if moment is None:
         return None
     if moment.tzinfo is None:
         field = FieldError(name, "an RFC 3339 time with its offset, such as 2026-01-01T12:00:00Z")
         raise InvalidRequest("A time has no offset.", fields=[field])
-    return int(moment.timestamp() * 1_000_000)
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def _fields(problems: Sequence[Problem]) -> list[FieldError]:

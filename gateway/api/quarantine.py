@@ -32,9 +32,7 @@ async def list_quarantine(
     )
     page, more = found[:limit], len(found) > limit
     following = encode_cursor(_LIST, page[-1].received_at_us, page[-1].id) if more else None
-    return JSONResponse(
-        {"items": [quarantine_json(record, whole=False) for record in page], "next": following}
-    )
+    return JSONResponse({"items": [quarantine_json(record) for record in page], "next": following})
 
 
 @router.get("/{quarantine_id}", summary="One record, with what came in")
@@ -43,7 +41,7 @@ async def read(request: Request, caller: Caller, quarantine_id: str) -> JSONResp
     record = await services(request).quarantine.get(quarantine_id)
     if record is None or not (caller.admin or record.organization == caller.organization):
         raise NotFound("There is nothing in quarantine with this id.")
-    return JSONResponse(quarantine_json(record, whole=True))
+    return JSONResponse(quarantine_json(record))
 
 
 def _before(cursor: str | None) -> tuple[int, str] | None:

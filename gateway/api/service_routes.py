@@ -24,12 +24,13 @@ async def healthz() -> JSONResponse:
 
 @router.get("/readyz", summary="Whether it can do its work")
 async def readyz(request: Request) -> JSONResponse:
-    """Readiness: each thing the gateway needs, and whether it is there."""
-    checks = services(request).readiness()
-    ready = all(checks.values())
+    """Readiness: each thing the gateway needs, whether it is there, and how far routing is behind the log."""
+    readiness = await services(request).readiness()
+    ready = all(readiness.checks.values())
     body = {
         "status": "ready" if ready else "not ready",
-        "checks": {name: "ok" if fine else "failing" for name, fine in checks.items()},
+        "checks": {name: "ok" if fine else "failing" for name, fine in readiness.checks.items()},
+        "lag_events": readiness.lag_events,
     }
     return JSONResponse(body, status_code=200 if ready else 503)
 
@@ -45,7 +46,7 @@ async def latest_contract(request: Request, name: str) -> Response:
 async def contract(request: Request, name: str, version: str) -> Response:
     """A version never changes; its ``$id`` is the URL it is read from (CONFORMANCE 43)."""
     versions = _versions(request, name)
-    if not version.isdigit() or int(version) not in versions:
+    if version not in {str(known) for known in versions}:
         raise NotFound(f"The contract of {name} has no version {version[:32]}.")
     return _contract(request, name, int(version), immutable=True)
 

@@ -37,6 +37,14 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Readiness:
+    """Each thing the gateway needs, and whether it is there; ``lag_events``: appended and not routed yet."""
+
+    checks: Mapping[str, bool]
+    lag_events: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """Everything behind the routes.
 
@@ -62,7 +70,7 @@ class Services:
     random: Random
     admit_sink: Callable[[str, bool], Awaitable[None]]
     changed: Callable[[int], None]
-    readiness: Callable[[], Mapping[str, bool]]
+    readiness: Callable[[], Awaitable[Readiness]]
 
 
 def services(request: Request) -> Services:

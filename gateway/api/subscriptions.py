@@ -1,6 +1,7 @@
 """``/v1/subscriptions``: the CloudEvents Subscriptions API."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol
 
 from fastapi import APIRouter, Query, Request, Response
@@ -43,6 +44,16 @@ class Parse(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A change as it was asked for; ``merged``: it is made over the resource that was read."""
+
+    body: object
+    parse: Parse
+    merged: bool
+
+
+_PATCH_TRIES = 100
 _ALLOW = "GET, PUT, PATCH, DELETE, OPTIONS"
 
 
@@ -90,13 +101,22 @@ async def read(request: Request, caller: Caller, subscription_id: str) -> JSONRe
 @router.put("/{subscription_id}", summary="Replace a subscription")
 async def replace(request: Request, caller: Caller, subscription_id: str) -> JSONResponse:
     """Replace the whole resource; what is left out returns to its default."""
-    return await _revise(request, caller, subscription_id, parse_replacement)
+    change = _Change(await read_json(request), parse_replacement, merged=False)
+    return await _revise(request, caller, subscription_id, change)
 
 
 @router.patch("/{subscription_id}", summary="Change parts of a subscription")
 async def patch(request: Request, caller: Caller, subscription_id: str) -> JSONResponse:
     """Apply a JSON merge patch (RFC 7396)."""
-    return await _revise(request, caller, subscription_id, parse_patch)
+    change = _Change(await read_json(request), parse_patch, merged=True)
+    for _ in range(_PATCH_TRIES):
+        try:
+            return await _revise(request, caller, subscription_id, change)
+        except PreconditionFailed:
+            # A patch is over what was read; if somebody else was faster, it is over what they made of it.
+            if "if-match" in request.headers:
+                raise
+    raise PreconditionFailed("The subscription is being changed by others all the time.")
 
 
 @router.delete("/{subscription_id}", status_code=204, summary="Delete a subscription")
@@ -139,20 +159,17 @@ async def resume(request: Request, caller: Caller, subscription_id: str) -> JSON
     return _answer(record)
 
 
-async def _revise(
-    request: Request,
-    caller: Principal,
-    subscription_id: str,
-    parse: Parse,
-) -> JSONResponse:
+async def _revise(request: Request, caller: Principal, subscription_id: str, change: _Change) -> JSONResponse:
     service = services(request)
     record = await _own(service, caller, subscription_id)
     condition = _condition(request, record)
-    spec, problems = parse(await read_json(request), previous=record.spec, organization=record.organization)
+    spec, problems = change.parse(change.body, previous=record.spec, organization=record.organization)
     if spec is None:
         raise _invalid(problems)
-    await _check_sink(service, spec, privileged=record.privileged)
-    record = await service.subscriptions.update(record.number, spec, unchanged_since_us=condition)
+    if spec.sink != record.spec.sink:  # the one it has was judged, and is again at every connection
+        await _check_sink(service, spec, privileged=record.privileged)
+    unchanged_since_us = record.updated_at_us if change.merged else condition
+    record = await service.subscriptions.update(record.number, spec, unchanged_since_us=unchanged_since_us)
     service.changed(record.number)
     return _answer(record)
 
@@ -200,8 +217,11 @@ def _condition(request: Request, record: SubscriptionRecord) -> int | None:
 def _resume_from(body: object) -> Literal["cursor", "now"]:
     if body is None or body == {}:
         return "cursor"
-    if isinstance(body, dict) and set(body) == {"from"} and body["from"] in {"cursor", "now"}:
-        return "now" if body["from"] == "now" else "cursor"
+    match body:
+        case {"from": "cursor" | "now" as begin, **rest} if not rest:
+            return "now" if begin == "now" else "cursor"
+        case _:
+            pass
     fields = [FieldError("/from", "must be `cursor` (the default) or `now`, and nothing else beside it")]
     raise InvalidRequest("This is not a way to resume.", fields=fields)
 

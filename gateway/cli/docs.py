@@ -77,16 +77,19 @@ EMITTER_SETTINGS: Final = (
         "Bytes on disk above which new events are counted as lost.",
     ),
     ("LETTA_EMITTER_STREAM_MAX", "1000000", "Entries in the stream at which the spool holds events back."),
-    ("LETTA_EMITTER_GATEWAY_URL", "–", "The gateway's address, for webhook routes on Letta's own API."),  # noqa: RUF001 - a dash in a table
-    ("LETTA_EMITTER_GATEWAY_TOKEN", "–", "The token for it."),  # noqa: RUF001 - a dash in a table
+    (
+        "LETTA_EMITTER_GATEWAY_URL",
+        "–",  # noqa: RUF001 - a dash in a table
+        "The gateway's address, for webhook routes on Letta's own API; not used yet.",
+    ),
+    ("LETTA_EMITTER_GATEWAY_TOKEN", "–", "The token for it; not used yet."),  # noqa: RUF001 - a dash in a table
 )
 
 _OTEL: Final = """\
 ## Traces
 
-The variables of the OpenTelemetry SDK (`OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER` and
-the others) mean what OpenTelemetry says. Without the SDK, or without an exporter, events and webhooks carry their
-trace context all the same.
+Events and webhooks carry their trace context, and attempts keep trace and span id, without any setting. Spans are not
+exported yet: the variables of the OpenTelemetry SDK (`OTEL_*`) have no effect on the gateway.
 """
 
 

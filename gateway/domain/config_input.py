@@ -1,7 +1,7 @@
 """Reading the `config` of a subscription: how it is delivered, each member within its bounds."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from gateway.domain.ids import NUMBER_MAX
@@ -128,7 +128,7 @@ def _start(members: Members, previous: Config | None) -> Start:
         members.fault("start", "must be `now`, `beginning`, a position from 0, or an RFC 3339 time")
         return StartAt.NOW
     if previous is not None and start != previous.start:
-        members.fault("start", "is settled when a subscription is made; to get earlier events again, replay")
+        members.fault("start", "is settled when a subscription is made; make another one for another start")
     return start
 
 
@@ -146,6 +146,6 @@ def _moment(text: str) -> datetime | None:
     if not is_timestamp(text):
         return None
     try:
-        return datetime.fromisoformat(text.upper())
-    except ValueError:  # a leap second, which a log of microseconds since the epoch has no place for
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):  # a leap second, or a time that is out of every calendar
         return None

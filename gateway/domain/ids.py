@@ -123,7 +123,9 @@ def decode_cursor(kind: str, text: str) -> tuple[int | str, ...] | None:
     if not isinstance(value, list) or not value or value[0] != kind:
         return None
     # By exact type: `true` would pass for an int.
-    keys = tuple(key for key in value[1:] if type(key) is int or type(key) is str)
+    keys = tuple(
+        key for key in value[1:] if type(key) is str or (type(key) is int and abs(key) <= NUMBER_MAX)
+    )
     return keys if len(keys) == len(value) - 1 and _spells(text, kind, keys) else None
 
 

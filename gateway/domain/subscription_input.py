@@ -119,7 +119,7 @@ def _revised(
     if members.get("organization") not in (None, organization):
         members.fault("organization", "cannot be changed; make another subscription")
     if members.get("secret") is not None:
-        members.fault("secret", "cannot be set here; rotate it with POST …/rotate-secret")
+        members.fault("secret", "cannot be changed; make another subscription for another secret")
     return (None, problems) if problems else (spec, [])
 
 

@@ -3,6 +3,7 @@
 One judgement serves HTTP, where a refusal is an answer, and Redis, where it is a record in the quarantine.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +13,7 @@ from gateway.ports import NewEntry
 from otel.traceparent import parse_traceparent
 from schemas import GATEWAY_TYPE_PREFIX, TYPE_PREFIX, Content, Envelope, Problem, parse_source
 
+_LOGGER = logging.getLogger(__name__)
 _EMITTER_TYPES = TYPE_PREFIX + "emitter."
 
 
@@ -73,10 +75,7 @@ class Door:
 
     def admit(self, envelope: Envelope, *, organization: str | None = None) -> NewEntry:
         """Judge one event. ``organization`` is the token's; None: an administrator, or the Redis stream (S1c)."""
-        size = len(envelope.raw)
-        if size > self._policy.event_bytes_max:
-            detail = f"The event has {size} bytes; at most {self._policy.event_bytes_max} are taken."
-            raise Refused(Reason.TOO_LARGE, detail)
+        self.check_size(len(envelope.raw))
         self._check_reserved(envelope)
         data = envelope.data() if envelope.content is Content.JSON else None
         owner, agent = _owner(envelope, data)
@@ -99,6 +98,12 @@ class Door:
             trace_id=None if trace is None else trace.trace_id,
         )
 
+    def check_size(self, size_bytes: int) -> None:
+        """Refuse an event over the bound; to be asked before anything is parsed. Raises ``Refused``."""
+        if size_bytes > self._policy.event_bytes_max:
+            detail = f"The event has {size_bytes} bytes; at most {self._policy.event_bytes_max} are taken."
+            raise Refused(Reason.TOO_LARGE, detail)
+
     def _check_reserved(self, envelope: Envelope) -> None:
         problems = []
         if envelope.type.startswith(GATEWAY_TYPE_PREFIX):
@@ -106,7 +111,7 @@ class Door:
                 Problem("/type", f"types that begin with {GATEWAY_TYPE_PREFIX} are the gateway's own")
             )
         source = self._policy.fact_source
-        if envelope.source == source or envelope.source.startswith(source + "/"):
+        if envelope.source.startswith(source):
             problems.append(Problem("/source", f"sources that begin with {source} are the gateway's own"))
         if problems:
             raise Refused(Reason.RESERVED, "Only the gateway itself may say this.", problems)
@@ -118,8 +123,16 @@ class Door:
                 detail = "Events without a contract are refused by GATEWAY_UNKNOWN_TYPES."
                 raise Refused(Reason.UNKNOWN_TYPE, detail, [problem], owner)
             return
-        if self._policy.contract_policy == "warn":
-            return
+        try:
+            self._check_data(envelope, data, owner)
+        except Refused as broken:
+            if self._policy.contract_policy == "strict":
+                raise
+            _LOGGER.warning(
+                "taken although it breaks its contract: %s %s: %s", envelope.type, envelope.id, broken
+            )
+
+    def _check_data(self, envelope: Envelope, data: object, owner: str | None) -> None:
         if envelope.content is not Content.JSON:
             problem = Problem("/data", "the contract asks for JSON data, and there is none")
             raise Refused(

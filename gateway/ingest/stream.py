@@ -86,6 +86,7 @@ class StreamIngest:
                     "send a structured CloudEvent, by FastStream or in one field",
                 )
                 raise Refused(Reason.MALFORMED, "Not an event.", [problem])  # noqa: TRY301 - one way out below
+            self._door.check_size(len(item.event))
             return self._door.admit(parse_structured(item.event))
         except EnvelopeError as error:
             return self._quarantined(item, Reason.MALFORMED, error.problems)

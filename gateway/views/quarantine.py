@@ -7,8 +7,8 @@ from gateway.domain.facts import rfc3339
 from gateway.ports import QuarantineRecord
 
 
-def quarantine_json(record: QuarantineRecord, *, whole: bool) -> dict[str, Any]:
-    """A record; ``whole`` with what came in, as text where it is text."""
+def quarantine_json(record: QuarantineRecord) -> dict[str, Any]:
+    """A record, with what came in where it was read: as text where it is text."""
     shown: dict[str, Any] = {
         "id": record.id,
         "received_at": rfc3339(record.received_at_us),
@@ -17,11 +17,11 @@ def quarantine_json(record: QuarantineRecord, *, whole: bool) -> dict[str, Any]:
         "organization": record.organization,
         "reason": record.reason,
         "errors": list(record.problems),
-        "size_bytes": len(record.payload),
+        "size_bytes": record.size_bytes,
         "state": record.state,
         "position": record.position,
     }
-    if whole:
+    if record.payload is not None:
         try:
             shown["payload"] = record.payload.decode()
         except UnicodeDecodeError:

@@ -5,6 +5,8 @@ from typing import Any
 from gateway.domain.facts import rfc3339
 from gateway.ports import SubscriptionRecord
 
+_DIGITS_MAX = 19
+
 
 def subscription_json(record: SubscriptionRecord) -> dict[str, Any]:
     """The resource. Its secrets and credentials are never in it."""
@@ -28,5 +30,7 @@ def changed_at(record_number: int, validator: str) -> int | None:
     """The time of change that a validator of this subscription names; None for any other text."""
     number, _, moment = validator.strip().strip('"').partition(".")
     if number != str(record_number) or not (moment.isascii() and moment.isdigit()):
+        return None
+    if len(moment) > _DIGITS_MAX:
         return None
     return int(moment)

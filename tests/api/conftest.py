@@ -23,7 +23,7 @@ from gateway.adapters.sql.quarantine import SqlQuarantine
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
 from gateway.adapters.vault import Keyring
 from gateway.api.application import create_api
-from gateway.api.services import Limits, Services
+from gateway.api.services import Limits, Readiness, Services
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
 
@@ -73,6 +73,9 @@ def services(database) -> Services:
     async def admit_sink(url: str, privileged: bool) -> None:  # noqa: FBT001 - the port's shape
         await sender.admit(url, privileged=privileged)
 
+    async def readiness() -> Readiness:
+        return Readiness({"database": True, "redis": False}, lag_events=3)
+
     return Services(
         log=log,
         batcher=Batcher(log, lambda: None),
@@ -96,7 +99,7 @@ def services(database) -> Services:
         random=os.urandom,
         admit_sink=admit_sink,
         changed=lambda _number: None,
-        readiness=lambda: {"database": True, "redis": False},
+        readiness=readiness,
     )
 
 

@@ -1,8 +1,11 @@
 """`/v1/events`: what is taken, what is refused and why, and how the log is read back."""
 
+import base64
 import json
 
 import pytest
+
+from gateway.ingest.door import DoorPolicy
 
 STRUCTURED = {"content-type": "application/cloudevents+json"}
 BATCH = {"content-type": "application/cloudevents-batch+json"}
@@ -90,6 +93,7 @@ def test_what_is_stored_is_what_was_received(client):
         ([event(n) for n in range(11)], BATCH, 413, "too-large", None),
         (event(type="com.letta.gateway.subscription.created"), STRUCTURED, 403, "reserved-name", "/type"),
         (event(source="http://127.0.0.1:8080/gateway"), STRUCTURED, 403, "reserved-name", "/source"),
+        (event(source="http://127.0.0.1:8080/gateway?x"), STRUCTURED, 403, "reserved-name", "/source"),
         (step(source="/elsewhere"), STRUCTURED, 422, "invalid-request", "/source"),
         (
             step(source="https://letta/organizations/org-2/agents/agent-1"),
@@ -187,7 +191,27 @@ def test_facts_show_only_where_they_are_named(client):
     assert fact[0]["event"]["data"]["sink_origin"] == "http://127.0.0.1:9"
 
 
-@pytest.mark.parametrize("position", ["0", "99", "-1", "x", "9" * 40, "٣"])
+@pytest.mark.parametrize("position", ["0", "99", "-1", "x", "9" * 40, "9" * 5000, "٣", "²"])
 def test_no_such_position(client, position):
     problem(client.get(f"/v1/events/{position}"), 404, "not-found")
     problem(client.get(f"/v1/events/{position}/deliveries"), 404, "not-found")
+
+
+def test_a_forged_cursor_is_no_error_of_the_gateway(client):
+    forged = base64.urlsafe_b64encode(b'["events-desc",99999999999999999999999]').decode().rstrip("=")
+    problem(client.get(f"/v1/events?cursor={forged}"), 400, "invalid-cursor")
+
+
+def test_to_the_microsecond(client):
+    for number in range(1, 20):
+        post(client, event(number))
+    for number in range(1, 20):
+        at = client.get(f"/v1/events/{number}").json()["appended_at"]
+        first = client.get("/v1/events", params={"since": at, "order": "asc", "limit": 1}).json()["items"][0]
+        assert first["appended_at"] == at
+
+
+def test_warned_and_taken(services, client):
+    policy = DoorPolicy(fact_source="/x", event_bytes_max=65_536, contract_policy="warn")
+    services.door._policy = policy
+    assert post(client, step(data={**step()["data"], "data": {}})).status_code == 202

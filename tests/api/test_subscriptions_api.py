@@ -1,5 +1,7 @@
 """`/v1/subscriptions`: the resource, its versions and its end; and the doors around the API."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 SINK = "http://127.0.0.1:9/hook"
@@ -222,3 +224,59 @@ def test_a_foreign_host_name_is_refused_in_development(anonymous):
 @pytest.mark.parametrize("delivery_id", ["x", "dlv_" + "a" * 36, "dlv_", "%00"])
 def test_no_such_delivery(client, delivery_id):
     assert client.get(f"/v1/deliveries/{delivery_id}").status_code == 404
+
+
+def test_concurrent_patches_lose_nothing(client):
+    path = make(client).headers["location"]
+
+    def change(number: int) -> int:
+        member = {"name": f"n{number}"} if number % 2 else {"description": f"d{number}"}
+        return client.patch(path, json=member).status_code
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(change, range(24))) == {200}
+    last = client.get(path).json()
+    assert last["name"].startswith("n")
+    assert last["description"].startswith("d")
+
+
+def test_a_patch_that_changes_nothing_says_nothing(client):
+    made = make(client, name="same")
+    again = client.patch(made.headers["location"], json={"name": "same"})
+    assert (again.json()["revision"], again.headers["etag"]) == (1, made.headers["etag"])
+
+
+def test_resume_from_now_skips_of_an_active_stream_too(client, database):
+    made = make(client, config={"start": "beginning"})
+    client.post(made.headers["location"] + "/resume", json={"from": "now"})
+    cursor = database.read_now(
+        lambda connection: connection.exec_driver_sql("SELECT cursor FROM delivery_cursor").scalar()
+    )
+    assert cursor == 2
+
+
+@pytest.mark.parametrize("body", [{"from": []}, {"from": {}}, {"from": "now", "more": 1}, [], "now", 1])
+def test_no_way_to_resume(client, body):
+    path = make(client).headers["location"]
+    assert client.post(path + "/resume", json=body).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "start", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", 10**30, -1, True]
+)
+def test_a_start_out_of_every_calendar(client, start):
+    answer = client.post("/v1/subscriptions", json={"sink": SINK, "config": {"start": start}})
+    assert answer.status_code == 422
+
+
+def test_an_if_match_of_any_kind(client):
+    path = make(client).headers["location"]
+    for value in ('"1.' + "9" * 5000 + '"', '"²"', "x", '""'):
+        answer = client.patch(path, json={"name": "x"}, headers={"if-match": value.encode()})
+        assert answer.status_code == 412
+
+
+@pytest.mark.parametrize("version", ["²", "01", "0", "-1", "1" * 5000])
+def test_no_such_version_of_a_contract(anonymous, version):
+    path = f"/registry/schemagroups/com.letta/schemas/agent.step.completed/versions/{version}"
+    assert anonymous.get(path).status_code == 404

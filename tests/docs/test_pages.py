@@ -33,6 +33,30 @@ def shown_commands():
             yield pytest.param(match, id=f"{page.relative_to(ROOT)}: {match[:60]}")
 
 
+# Behind each block: whatever handlers it defines are called with a webhook that is really signed.
+CALLS = """
+import json as _json, time as _time
+from gateway.domain.signing import Signer as _Signer, new_secret as _new_secret
+
+_secret = _new_secret(bytes(range(32)))
+_body = _json.dumps({"event_id": "evt_1", "event_type": "agent.run.completed", "timestamp": "2026-01-01T12:00:00Z",
+    "agent_id": "agent-1", "organization_id": "org-1", "data": {"run_id": "run-1", "status": "completed"}}).encode()
+_headers = dict(_Signer([_secret]).sign("dlv_a", int(_time.time()), _body))
+if "handle" in globals():
+    assert handle(_secret, _body, _headers)[0] == "dlv_a"
+    print("called")
+if "on_post" in globals():
+    assert [on_post(_secret, _headers, _body) for _ in range(2)] == [200, 200]
+    assert verify_by_hand(_secret, _headers["X-Letta-Signature"], _body)
+    assert not verify_by_hand(_secret, _headers["X-Letta-Signature"], _body + b" ")
+    print("called")
+if "step_done" in globals():
+    from letta_emitter import WebhookManager as _Manager
+    step_done(_Manager(), "agent-1", "org-1", "step-1")
+    print("called")
+"""
+
+
 def anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 
@@ -52,9 +76,10 @@ def test_links_lead_somewhere(page):
 @pytest.mark.parametrize("text", list(blocks("python")))
 def test_python_runs(text, tmp_path):
     script = tmp_path / "block.py"
-    script.write_text(text)
+    script.write_text(text + CALLS)
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert "called" in done.stdout, "nothing of this block was called"
 
 
 @pytest.mark.parametrize("text", list(blocks("js")))

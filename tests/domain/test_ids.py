@@ -19,7 +19,7 @@ from gateway.domain.ids import (
 
 numbers = st.integers(0, NUMBER_MAX)
 hashes = st.binary(min_size=32, max_size=32)
-keys = st.lists(st.one_of(st.integers(-(2**63), 2**63), st.text(max_size=20)), max_size=4)
+keys = st.lists(st.one_of(st.integers(-NUMBER_MAX, NUMBER_MAX), st.text(max_size=20)), max_size=4)
 
 ONE = delivery_id(1, 2, bytes(range(32)))
 

@@ -1,6 +1,7 @@
 """The quarantine in memory."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gateway.adapters.memory.store import MemoryStore
 from gateway.ports import QuarantineRecord
@@ -23,7 +24,7 @@ class MemoryQuarantine:
             and (before is None or (record.received_at_us, record.id) < before)
         ]
         found.sort(key=lambda record: (record.received_at_us, record.id), reverse=True)
-        return found[:limit]
+        return [replace(record, payload=None) for record in found[:limit]]
 
     async def get(self, quarantine_id: str) -> QuarantineRecord | None:
         """See ``Quarantine.get``."""

@@ -101,6 +101,7 @@ class MemoryStore:
                     reason=record.reason,
                     problems=[dict(problem) for problem in record.problems],
                     payload=record.payload,
+                    size_bytes=len(record.payload),
                     state="open",
                     position=None,
                 )

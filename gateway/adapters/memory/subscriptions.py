@@ -63,6 +63,8 @@ class MemorySubscriptions:
     ) -> SubscriptionRecord:
         """See ``Subscriptions.update``."""
         record = self._present(number, unchanged_since_us)
+        if record.spec.to_json() == spec.to_json():
+            return self._now(number)  # nothing is said twice
         revision, now_us = record.revision + 1, self._after(record)
         data = _selection(spec, record.organization, number, revision)
         fact = facts.Fact(facts.SUBSCRIPTION_UPDATED, record.id, str(revision), data)
@@ -90,7 +92,7 @@ class MemorySubscriptions:
         record = self._present(number, None)
         if revision is not None and record.revision != revision:
             raise PreconditionFailed(f"The subscription is at revision {record.revision} now.")
-        if record.state is not state:
+        if record.state is not state or skip:
             now_us = self._after(record)
             data = {
                 "subscription_id": record.id,

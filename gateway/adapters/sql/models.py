@@ -28,6 +28,7 @@ class LogEntry(SQLModel, table=True):
         Index("ix_log_type", "type", "position"),
         Index("ix_log_organization", "organization", "position"),
         Index("ix_log_agent", "agent_id", "position"),
+        Index("ix_log_source", "source", "position"),
         Index("ix_log_subject", "subject"),
         Index("ix_log_run", "run_id"),
         Index("ix_log_trace", "trace_id"),
@@ -81,7 +82,10 @@ class QuarantineEntry(SQLModel, table=True):
     """What could not be taken into the log, whole, with the reason (S7b)."""
 
     __tablename__ = "quarantine"
-    __table_args__ = (Index("ix_quarantine_origin", "origin", "entry_id", unique=True),)
+    __table_args__ = (
+        Index("ix_quarantine_origin", "origin", "entry_id", unique=True),
+        Index("ix_quarantine_received", "received_at", "id"),
+    )
 
     id: str = Field(sa_column=Column(Text, primary_key=True))
     received_at: int = Field(sa_type=BigInteger)
@@ -170,7 +174,7 @@ class Pending(SQLModel, table=True):
     """A delivery that was dispatched and is not terminal (S2a): in flight, or waiting for ``next_at``."""
 
     __tablename__ = "pending"
-    __table_args__ = (Index("ix_pending_due", "next_at"),)
+    __table_args__ = (Index("ix_pending_due", "next_at"), Index("ix_pending_position", "position"))
 
     number: int = Field(sa_column=_position(primary_key=True))
     position: int = Field(sa_column=_position(primary_key=True))

@@ -24,7 +24,7 @@ class SqlQuarantine:
     ) -> Sequence[QuarantineRecord]:
         """See ``Quarantine.page``."""
         columns = _QUARANTINE.c
-        statement = select(_QUARANTINE)
+        statement = select(*(column for column in columns if column.name != "payload"))
         if organization is not None:
             statement = statement.where(columns.organization == organization)
         if before is not None:
@@ -54,7 +54,8 @@ def _record_of(row: Row[Any]) -> QuarantineRecord:
         organization=row.organization,
         reason=row.reason,
         problems=json.loads(row.problems),
-        payload=bytes(row.payload),
+        payload=None if "payload" not in row._fields else bytes(row.payload),
+        size_bytes=row.size_bytes,
         state=row.state,
         position=row.position,
     )

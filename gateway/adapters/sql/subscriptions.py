@@ -114,6 +114,8 @@ class SqlSubscriptions:
 
         def work(connection: Connection) -> SubscriptionRecord:
             row = _present(connection, number, unchanged_since_us)
+            if self._open(connection, _SPEC, row.id, row.revision) == json.loads(json.dumps(spec.to_json())):
+                return self._one(connection, _SUBSCRIPTION.c.number == number)  # nothing is said twice
             revision, now_us = row.revision + 1, max(self._now(), row.updated_at + 1)
             data = _selection_data(spec, row.organization, number, revision)
             position = self._fact(
@@ -145,7 +147,8 @@ class SqlSubscriptions:
             if revision is not None and row.revision != revision:
                 raise PreconditionFailed(f"The subscription is at revision {row.revision} now.")
             now_us = max(self._now(), row.updated_at + 1)
-            if row.state != state.value:
+            # A resume from now skips what lies behind, of an active stream too (S3h).
+            if row.state != state.value or skip:
                 data = {"subscription_id": row.id, "number": number, "revision": row.revision, "cause": cause}
                 fact = facts.Fact(_STATE_FACTS[state], row.id, f"{row.state}:{now_us}", data)
                 position = self._fact(connection, fact, row.organization, now_us)

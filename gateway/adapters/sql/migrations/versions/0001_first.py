@@ -122,6 +122,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_log_organization", "log_entry", ["organization", "position"], unique=False)
     op.create_index("ix_log_run", "log_entry", ["run_id"], unique=False)
+    op.create_index("ix_log_source", "log_entry", ["source", "position"], unique=False)
     op.create_index("ix_log_subject", "log_entry", ["subject"], unique=False)
     op.create_index("ix_log_trace", "log_entry", ["trace_id"], unique=False)
     op.create_index("ix_log_type", "log_entry", ["type", "position"], unique=False)
@@ -161,6 +162,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number", "position"),
     )
     op.create_index("ix_pending_due", "pending", ["next_at"], unique=False)
+    op.create_index("ix_pending_position", "pending", ["position"], unique=False)
     op.create_table(
         "quarantine",
         sa.Column("id", sa.Text(), nullable=False),
@@ -177,6 +179,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("ix_quarantine_origin", "quarantine", ["origin", "entry_id"], unique=True)
+    op.create_index("ix_quarantine_received", "quarantine", ["received_at", "id"], unique=False)
     op.create_table(
         "shard",
         sa.Column("shard", sa.Integer(), nullable=False),
