@@ -60,7 +60,8 @@ class Backlog:
         self._checkpoints = deque([_Checkpoint(now, now, self.progress.published)])
         self._highest = self.progress.published.sequence
         self._unsaved = False
-        self._saved_at = self._synced_at = now
+        self._saved_at = now
+        self._synced_at = now - _SYNC_EVERY_S  # what is there may have waited already: the first tick is due
         self._synced: dict[str, int] = {}
         self._damaged_before = 0
 

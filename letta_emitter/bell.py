@@ -1,6 +1,6 @@
 """How other threads wake the drain's thread, and tell it to end.
 
-The drain waits in a lock and not in its event loop: nothing else runs in that loop, and to release a lock
+The drain waits in a lock and not in its event loop: all that loop runs is the drain's own, and to release a lock
 costs the ringing thread half a microsecond, while to wake a loop is a system call in which it may lose the
 interpreter.
 """

@@ -108,13 +108,14 @@ class Drain:
             self.bell.pause(STANDBY_S)
 
     async def _hold(self) -> None:
-        # Imported here, in the thread: FastStream and redis take the better part of a second.
-        from letta_emitter.pump import Pump  # noqa: PLC0415
-
         backlog = Backlog(
             self._folder, self._settings.spool_bytes_max, time.monotonic(), retain_s=self._retain_s
         )
         try:
+            self._keep_house(backlog)
+            # Imported here, in the thread: FastStream and redis take the better part of a second.
+            from letta_emitter.pump import Pump  # noqa: PLC0415
+
             await Pump(self._settings, backlog, self._stats, self.bell, keep_house=self._keep_house).run()
         finally:
             backlog.close(time.monotonic())

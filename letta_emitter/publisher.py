@@ -192,5 +192,5 @@ def _parse_info(answer: bytes | str) -> dict[str, str]:
 
 
 def _breathe() -> None:
-    """Hand the interpreter to whoever waits for it; nothing else runs in the drain's loop."""
+    """Hand the interpreter to whoever waits for it; nothing of Letta's runs in the drain's loop."""
     time.sleep(BREATH_S)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable
@@ -20,6 +22,8 @@ POLL_S = 0.1
 """How often the holder looks for what other processes appended; its own process's appends ring for it."""
 LINGER_S = 0.005
 """How long the first record of a batch waits for others: fewer, larger batches take less from Letta's interpreter."""
+HOUSE_LOOK_S = 0.1
+"""How often it is looked whether house-keeping is due, whatever Redis does: S9b leaves a second from append to disk."""
 HOLD_S = 0.5
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 2.0
@@ -45,11 +49,37 @@ class Pump:
         self._bell = bell
         self._keep_house = keep_house
         self._connected = False
+        self._is_holder = True
 
     async def run(self) -> None:
         """Publish until told to stop, or until the lock is no longer ours."""
+        house = asyncio.create_task(self._tend_all_along())
+        try:
+            await self._publish_and_retry()
+        finally:
+            house.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await house
+
+    async def _tend_all_along(self) -> None:
+        """Keep house also while Redis is waited for: a connection and its answers may take many seconds."""
+        while self._tend():
+            await asyncio.sleep(HOUSE_LOOK_S)
+
+    def _tend(self) -> bool:
+        """Keep house if it is due; says whether the lock is still ours, and once it is not, never again."""
+        self._is_holder = self._is_holder and self._keep_house(self._backlog)
+        return self._is_holder
+
+    def _pause(self, timeout_s: float) -> None:
+        """Wait for the time, keeping house; ends early when told to stop, or when the lock is not ours."""
+        until = time.monotonic() + timeout_s
+        while (left := until - time.monotonic()) > 0 and self._tend() and not self._bell.is_stopping:
+            self._bell.pause(min(left, HOUSE_LOOK_S))
+
+    async def _publish_and_retry(self) -> None:
         backoff = BACKOFF_FIRST_S
-        while self._keep_house(self._backlog):
+        while self._tend():
             publisher = Publisher(self._settings, self._backlog.progress.redis)
             try:
                 await self._publish_all(publisher)
@@ -64,7 +94,7 @@ class Pump:
             if self._connected:
                 backoff = BACKOFF_FIRST_S
                 self._connected = False
-            self._bell.pause(backoff * random.uniform(0.5, 1.0))  # noqa: S311 (jitter, no secret)
+            self._pause(backoff * random.uniform(0.5, 1.0))  # noqa: S311 (jitter, no secret)
             backoff = min(backoff * 2, BACKOFF_MAX_S)
 
     async def _publish_all(self, publisher: Publisher) -> None:
@@ -75,7 +105,7 @@ class Pump:
         """
         length = await self._connect(publisher)
         self._connected = True
-        while self._keep_house(self._backlog) and not self._bell.is_overdue:
+        while self._tend() and not self._bell.is_overdue:
             self._bell.listen()
             room = self._settings.stream_max - length
             batch = self._backlog.next(max(1, min(BATCH_RECORDS_MAX, room)))
@@ -120,7 +150,7 @@ class Pump:
             f"the stream {self._settings.stream} holds {length} entries and LETTA_EMITTER_STREAM_MAX is "
             f"{self._settings.stream_max}; events stay in the spool",
         )
-        self._bell.pause(HOLD_S)
+        self._pause(HOLD_S)
         return await publisher.length()
 
     def _report(self, error: Exception) -> None:

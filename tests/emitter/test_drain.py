@@ -4,12 +4,14 @@ import shutil
 import socket
 import threading
 import time
+from itertools import pairwise
 
 import pytest
 from faststream.redis import RedisBroker, RedisStreamMessage, StreamSub
 
 import schemas
-from letta_emitter import doctor
+from letta_emitter import backlog, doctor, pump
+from letta_emitter.bell import Bell
 from letta_emitter.folder import Folder
 from letta_emitter.progress import Progress
 from letta_emitter.publisher import CONTENT_TYPE
@@ -277,6 +279,49 @@ def test_a_redis_that_never_answers_costs_the_caller_nothing(make_emitter, event
             emitter.emit(event(number))
         assert time.monotonic() - start < 1
         assert emitter.stats.get("emitted") == 100
+
+
+@pytest.fixture(params=["hangs", "is down"])
+def no_redis(request, monkeypatch):
+    """The URL of a Redis that takes connections and never answers, or that is not there."""
+    monkeypatch.setattr(pump, "BACKOFF_FIRST_S", pump.BACKOFF_MAX_S)  # the longest pause comes first
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        if request.param == "is down":
+            listener.close()
+            yield "redis://127.0.0.1:1/0"
+        else:
+            yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+
+
+def test_s9b_what_is_emitted_is_on_disk_within_a_second_whatever_redis_does(
+    *, no_redis, make_emitter, event, eventually, monkeypatch, folder
+):
+    synced = []
+    sync_file = backlog._sync_file
+
+    def recorded(path):
+        sync_file(path)
+        if path == str(folder.segment(1)):
+            synced.append(time.monotonic())
+
+    monkeypatch.setattr(backlog, "_sync_file", recorded)
+    emitter = make_emitter(no_redis)
+    emitter.emit(event(0))
+    eventually(lambda: synced)  # from here on each of these emits finds the file it appends to synced before
+    eventually(lambda: (emitter.emit(event(1)), len(synced) >= 6)[1])
+    gaps = [later - earlier for earlier, later in pairwise(synced)]
+    assert max(gaps[1:]) < 1, "the first one has the import of the pump in it"
+
+
+def test_a_lock_that_is_seen_lost_while_redis_is_waited_for_ends_the_holding(make_emitter, folder):
+    emitter = make_emitter("redis://127.0.0.1:1/0")
+    answers = iter([True, False])  # the house-keeping says it once, as it does not look at every call
+    held = backlog.Backlog(folder, 1024, time.monotonic())
+    holder = pump.Pump(
+        emitter.settings, held, emitter.stats, Bell(), keep_house=lambda _: next(answers, True)
+    )
+    asyncio.run(asyncio.wait_for(holder.run(), 10))
+    held.close(time.monotonic())
 
 
 def test_emit_raises_nothing_whatever_it_is_given(valkey, make_emitter, caplog):
