@@ -89,7 +89,11 @@ class Directory:
         """
         record = await patiently(lambda: self._subscriptions.get(subscription_id), _HELD_UP)
         if record is None:
-            return self._numbers.get(subscription_id)
+            number = self._numbers.get(subscription_id)
+            if number is not None:
+                # At once: the selection that stands in the index is not the one in force here.
+                self._forget(number)
+            return number
         if self._keep_newer(record) is not None:
             self._index(record, position)
         return record.number

@@ -86,6 +86,7 @@ class Dispatcher:
                 loops.start_soon(self._follow_router)
                 loops.start_soon(self.catch_up.run)
                 loops.start_soon(self.timers.run)
+                loops.start_soon(self.timers.suspects.run)
                 loops.start_soon(self._journal)
                 loops.start_soon(self._watch_changes)
                 self.running = True
@@ -181,7 +182,5 @@ class Dispatcher:
         for current in self.directory:
             lanes.follow(current)
         for delivery in repeated:
-            lane = lanes.get(delivery.number)
-            if lane is not None:
-                lane.due(delivery)
+            self.timers.add(delivery)
         self.attempts.write_ahead_until = head.position

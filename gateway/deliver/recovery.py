@@ -3,14 +3,13 @@
 from dataclasses import replace
 
 from gateway.deliver.patience import patiently
+from gateway.deliver.suspects import CRASHES_MAX
 from gateway.deliver.world import World
 from gateway.domain.delivery import Decision
 from gateway.domain.ids import HASH_BYTES, RANDOM_BYTES, attempt_id
 from gateway.domain.lane import PendingDelivery
 from gateway.ports import AttemptRecord, JournalBatch
 from otel.traceparent import derive
-
-CRASHES_MAX = 3
 
 
 async def take_up(world: World, routed: int) -> list[PendingDelivery]:
@@ -22,8 +21,8 @@ async def take_up(world: World, routed: int) -> list[PendingDelivery]:
     in_flight = await patiently(world.deliveries.in_flight, "what was in flight cannot be read")
     if not in_flight:
         return []
-    # Due, and not in flight: a delivery that waits for its turn, or on a stopped stream, takes no blame for
-    # the next crash. Its start is written ahead (``Attempts.write_ahead_until``).
+    # Due, and not in flight: a delivery that waits for its turn (``Suspects``), or on a stopped stream, takes no
+    # blame for the next crash. Its start is written ahead (``Attempts.write_ahead_until``).
     now_us = world.now()
     found = [replace(item, crashes=item.crashes + 1, next_at_us=now_us) for item in in_flight]
     repeated = [item for item in found if item.crashes < CRASHES_MAX]

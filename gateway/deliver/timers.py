@@ -7,6 +7,7 @@ from gateway.deliver.journal import Journal
 from gateway.deliver.lanes import Lanes
 from gateway.deliver.patience import patiently
 from gateway.deliver.signal import Signal
+from gateway.deliver.suspects import Suspects, is_suspect
 from gateway.deliver.world import DEFAULT_LIMITS, Limits
 from gateway.domain.ids import NUMBER_MAX
 from gateway.domain.lane import Lane, PendingDelivery
@@ -43,6 +44,7 @@ class Timers:
         self._order = itertools.count()
         self._pauses: dict[int, int] = {}
         self._resumed: dict[int, DueKey | None] = {}
+        self.suspects = Suspects(lanes, self._hand_over)
         self._wake = Signal()
         self._read_to = DueKey(0, 0, 0)
         self._look_at_us = 0
@@ -95,11 +97,10 @@ class Timers:
             now_us = self._now()
             while self._heap and self._heap[0][0] <= now_us:
                 _, _, delivery = heapq.heappop(self._heap)
-                self._held.discard((delivery.number, delivery.position))
-                lane = self._lanes.get(delivery.number)
-                if lane is not None:
-                    lane.due(delivery)
-                    self._lanes.pump(lane)
+                if is_suspect(delivery):
+                    self.suspects.add(delivery)
+                else:
+                    self._hand_over(delivery)
             for number, until_us in list(self._pauses.items()):
                 if until_us <= now_us:
                     del self._pauses[number]
@@ -107,6 +108,13 @@ class Timers:
                     if lane is not None:
                         self._lanes.pump(lane)
             await self._wake.wait(self._sleep_s(now_us))
+
+    def _hand_over(self, delivery: PendingDelivery) -> None:
+        self._held.discard((delivery.number, delivery.position))
+        lane = self._lanes.get(delivery.number)
+        if lane is not None:
+            lane.due(delivery)
+            self._lanes.pump(lane)
 
     async def _read(self, until_us: int, *, after: DueKey | None, number: int | None = None) -> DueKey | None:
         """Take in one page. Returns where it ended if it was full, so that more may follow; else None."""

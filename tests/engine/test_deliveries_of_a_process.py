@@ -31,61 +31,6 @@ def test_s3a_cursors_ahead_of_the_log_stop_the_gateway(virtually: Virtually) -> 
     virtually(main())
 
 
-def test_s3c_a_delivery_that_three_processes_died_on_is_parked(virtually: Virtually) -> None:
-    async def hangs(_number: int, _position: int) -> int:
-        await asyncio.sleep(1000)
-        return 204
-
-    async def main() -> None:
-        engine = Engine(hangs)
-        async with engine.killed_at_end():
-            await engine.subscribe()
-            (position,) = await engine.publish()
-            await engine.until(lambda: bool(engine.store.pending))
-        for died in (1, 2):
-            async with engine.killed_at_end():
-                await engine.until(lambda died=died: len(engine.posts) == died + 1)  # type: ignore[misc]
-                # The start was durable before the POST was made.
-                pending = engine.store.pending[1, position]
-                assert (pending.next_at_us, pending.crashes) == (None, died)
-        async with engine.running():
-            assert engine.decisions(1, position) == ["exhausted"]
-            assert engine.store.attempts[1, position][0].error_class == "crash"
-            assert not engine.store.pending
-        assert len(engine.posts) == 3
-
-    virtually(main())
-
-
-def test_s3c_only_starts_are_blamed_for_a_crash(virtually: Virtually) -> None:
-    """What stands on a paused stream is taken up by every process and started by none."""
-
-    async def main() -> None:
-        hang = True
-
-        async def script(_number: int, _position: int) -> int:
-            await asyncio.sleep(1000 if hang else 0)
-            return 204
-
-        engine = Engine(script)
-        async with engine.killed_at_end():
-            await engine.subscribe()
-            (position,) = await engine.publish()
-            await engine.until(lambda: bool(engine.store.pending))
-            await engine.subscriptions.set_state(1, SubscriptionState.PAUSED, cause="a test")
-        for _ in range(4):
-            async with engine.killed_at_end():
-                await asyncio.sleep(1)
-            assert engine.store.pending[1, position].crashes == 1
-        hang = False
-        async with engine.running():
-            await engine.subscriptions.set_state(1, SubscriptionState.ACTIVE, cause="a test")
-            engine.tell(1)
-            await engine.until(lambda: engine.decisions(1, position) == ["delivered"])
-
-    virtually(main())
-
-
 def test_s3d_the_sink_of_now_and_the_filter_of_then(virtually: Virtually) -> None:
     async def script(_number: int, _position: int) -> int:
         return 503 if len(engine.posts) == 1 else 204
