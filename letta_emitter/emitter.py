@@ -131,6 +131,11 @@ class Emitter:
             self.stats.count("emitted")
         self._wake()
 
+    def count_failed(self) -> None:
+        """Count an event that was lost before `emit`; the drain is started, since it writes the counters down."""
+        self.stats.count("failed")
+        self._wake()
+
     def append(self, envelope: schemas.Envelope, *, wait_s: float = LOCK_WAIT_S) -> Appended:
         """Put an envelope into the spool, for callers that want to know whether it worked.
 

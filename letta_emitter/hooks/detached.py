@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Final
 
-from letta_emitter.hooks.wrapping import Shield, logger
+from letta_emitter.hooks.wrapping import Shield, count_lost, logger
 
 TASKS_MAX: Final = 64
 TASK_TIMEOUT_S: Final = 10.0
@@ -18,6 +18,7 @@ _tasks: set[asyncio.Task[None]] = set()
 def start(what: str, work: Callable[[], Coroutine[object, object, None]]) -> None:
     """Run `work()` in a task of its own; beyond the bound it is left out, and the log says so."""
     if len(_tasks) >= TASKS_MAX:
+        count_lost()
         logger.warning("%s was left out: %d look-ups are under way already", what, len(_tasks))
         return
     task = asyncio.get_running_loop().create_task(_bounded(what, work), name=f"letta-emitter: {what}")

@@ -67,7 +67,7 @@ def _patcher(points: Iterable[HookPoint]) -> Callable[[ModuleType], None]:
     def patch_all(module: ModuleType) -> None:
         for point in points:
             # An error here would otherwise become an error of Letta's own import.
-            with Shield(f"watching {point.name}"):
+            with Shield(f"watching {point.name}", loses=False):
                 _patch(point, module)
 
     return patch_all

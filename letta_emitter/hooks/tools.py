@@ -135,7 +135,7 @@ class _Created:
 async def _read(seen: Seen, agent_id: str) -> dict[str, Tool] | None:
     """The tools that the agent has; None where that cannot be read in time, or there is no such agent."""
     manager: Any = seen.instance
-    with Shield("reading an agent's tools", loud=False):
+    with Shield("reading an agent's tools", loud=False, loses=False):
         async with asyncio.timeout(READ_TIMEOUT_S):
             found = await manager.list_attached_tools_async(
                 agent_id=agent_id, actor=seen.arguments.get("actor")
@@ -148,7 +148,7 @@ async def _named(seen: Seen, tool_ids: Iterable[str]) -> dict[str, Tool]:
     """Look up tools that the agent does not have yet; what is not found in time goes without a name."""
     manager: Any = seen.instance
     found: dict[str, Tool] = {}
-    with Shield("looking up the names of tools", loud=False):
+    with Shield("looking up the names of tools", loud=False, loses=False):
         async with asyncio.timeout(READ_TIMEOUT_S):
             for tool_id in sorted(tool_ids)[:NAMES_MAX]:
                 tool = await manager.tool_manager.get_tool_by_id_async(

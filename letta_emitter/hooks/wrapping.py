@@ -6,6 +6,7 @@ on our side is logged and forgotten: nothing of it reaches Letta.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import logging
 import time
@@ -66,12 +67,16 @@ class Surrounding(Protocol):
 
 
 class Shield:
-    """`with Shield("what"):` keeps an error of ours from Letta; each `what` is reported once, if `loud`."""
+    """`with Shield("what"):` keeps an error of ours from Letta; each `what` is reported once, if `loud`.
+
+    Where it `loses` an event, that is counted every time: `doctor` must not say that nothing was lost.
+    """
 
     _told: set[str] = set()  # noqa: RUF012 - shared by all on purpose: once per process, not once per use
 
-    def __init__(self, what: str, *, loud: bool = True) -> None:
+    def __init__(self, what: str, *, loud: bool = True, loses: bool = True) -> None:
         self._what = what
+        self._loses = loses
         self._loud = loud
 
     def __enter__(self) -> Self:
@@ -82,6 +87,8 @@ class Shield:
     ) -> bool:
         if not isinstance(error, Exception):
             return False
+        if self._loses:
+            count_lost()
         if not self._loud or self._what in self._told:
             logger.debug("%s failed: %r", self._what, error)
         else:
@@ -90,6 +97,14 @@ class Shield:
                 "%s failed; Letta is not affected, but events may be missing", self._what, exc_info=error
             )
         return True
+
+
+def count_lost() -> None:
+    """Count an event that was lost before it reached the emitter."""
+    with contextlib.suppress(Exception):
+        from letta_emitter.emitter import get_emitter  # noqa: PLC0415 (the start-up of Letta does without)
+
+        get_emitter().count_failed()
 
 
 def watched(observer: Observer, positional: tuple[str, ...], name: str) -> Wrapper:

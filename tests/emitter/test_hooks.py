@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import wrapt
 
+from letta_emitter.emitter import Emitter
 from letta_emitter.hooks import detached, patching, sending, steps, tools, work
 from letta_emitter.hooks.attachments import Attachments
 from letta_emitter.hooks.memory import Recent, Statuses
@@ -88,7 +89,27 @@ def method(observer: Any, function: Callable[..., object]) -> Callable[..., Any]
     return bound
 
 
+@pytest.fixture
+def emitter(monkeypatch: pytest.MonkeyPatch) -> Emitter:
+    """The process's emitter; it is off, but counts."""
+    mine = Emitter(None)
+    monkeypatch.setattr("letta_emitter.emitter._singleton", mine)
+    return mine
+
+
 class TestWrapping:
+    def test_what_a_hook_loses_is_counted_every_time(self, emitter: Emitter) -> None:
+        async def good(self: object, a: int, b: int) -> int:
+            return a + b
+
+        observer: Any = SimpleNamespace(returned=Angry().returned, raised=Angry().raised)
+        for _ in range(3):
+            asyncio.run(method(observer, good)(1, 2))
+        assert emitter.stats.get("failed") == 3
+        with Shield("a look-up that loses nothing", loses=False):
+            raise ValueError
+        assert emitter.stats.get("failed") == 3
+
     def test_arguments_and_result_pass_through(self) -> None:
         log, result = Log(), object()
 
@@ -234,7 +255,7 @@ LOG = SimpleNamespace(returned=lambda seen, result: None, raised=lambda seen, er
 
 
 class TestDetached:
-    def test_bounded_in_number(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_bounded_in_number(self, emitter: Emitter, caplog: pytest.LogCaptureFixture) -> None:
         async def main() -> int:
             done: list[int] = []
             gate = asyncio.Event()
@@ -252,6 +273,7 @@ class TestDetached:
 
         assert asyncio.run(main()) == detached.TASKS_MAX
         assert caplog.text.count("a look-up was left out") == 3
+        assert emitter.stats.get("failed") == 3
 
     def test_bounded_in_time(self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
         monkeypatch.setattr(detached, "TASK_TIMEOUT_S", 0.01)
