@@ -20,6 +20,10 @@ log = logging.getLogger("letta_emitter")
 
 REPORT_EVERY_S = 60.0
 GAP_KEYS_MAX = 64
+LOST = ("overflow", "unwritable", "busy", "oversize", "failed", "damaged")
+"""Counters of events that never reach Redis."""
+LAST_LOSS = "last_loss_at"
+"""Beside the counters of ended processes, and merged by the later one: unix seconds."""
 _TOOL_PROCESS = "LETTA_TOOL_ID"
 
 
@@ -42,6 +46,7 @@ class Snapshot(TypedDict):
     counters: dict[str, int]
     gaps: list[Gap]
     last_error: str | None
+    last_loss_at: int
     updated: float
 
 
@@ -53,6 +58,8 @@ class Stats:
     started: int = field(default_factory=time.time_ns)
     role: str = "idle"
     last_error: str | None = None
+    last_loss_at: int = 0
+    """Unix seconds; 0 for never."""
     _counters: dict[str, int] = field(default_factory=dict)
     _gaps: dict[tuple[str | None, str], Gap] = field(default_factory=dict)
     _quiet_until: dict[str, float] = field(default_factory=dict)
@@ -63,13 +70,18 @@ class Stats:
         if not by:
             return
         with self._lock:
-            self._counters[name] = self._counters.get(name, 0) + by
+            self._note(name, self._counters.get(name, 0) + by)
 
     def set(self, name: str, value: int) -> None:
         """Set a counter that is kept elsewhere."""
         if value:
             with self._lock:
-                self._counters[name] = value
+                self._note(name, value)
+
+    def _note(self, name: str, value: int) -> None:
+        if name in LOST and value > self._counters.get(name, 0):
+            self.last_loss_at = int(time.time())
+        self._counters[name] = value
 
     def get(self, name: str) -> int:
         """Return a counter, 0 if it was never counted."""
@@ -102,7 +114,7 @@ class Stats:
         """In a forked child: begin at nothing, since the parent goes on counting what it has counted."""
         self.pid, self.started, self.role, self.last_error = os.getpid(), time.time_ns(), "idle", None
         self._lock = threading.Lock()
-        self._counters, self._gaps = {}, {}
+        self._counters, self._gaps, self.last_loss_at = {}, {}, 0
 
     @property
     def has_gaps(self) -> bool:
@@ -135,6 +147,7 @@ class Stats:
                 counters=dict(self._counters),
                 gaps=list(self._gaps.values()),
                 last_error=self.last_error,
+                last_loss_at=self.last_loss_at,
                 updated=time.time(),
             )
 
@@ -201,6 +214,16 @@ def processes(folder: Folder) -> list[Process]:
 
 def retired_counters(folder: Folder) -> dict[str, int]:
     """Return what processes that have ended counted in all."""
+    return {name: value for name, value in _retired(folder).items() if name != LAST_LOSS}
+
+
+def last_loss_at(folder: Folder) -> int:
+    """Return when a process of this spool, living or dead, last lost an event: unix seconds, 0 for never."""
+    living = (process["stats"].get(LAST_LOSS, 0) for process in processes(folder))
+    return max(_retired(folder).get(LAST_LOSS, 0), *living, 0)
+
+
+def _retired(folder: Folder) -> dict[str, int]:
     try:
         stored = json.loads(folder.retired.read_bytes())
         return {str(name): int(value) for name, value in stored.items()}
@@ -220,9 +243,10 @@ def retire(folder: Folder) -> list[tuple[Snapshot, Gap]]:
             continue
         stored = _load(path)
         if stored is not None:
-            totals = retired_counters(folder)
+            totals = _retired(folder)
             for name, value in stored["counters"].items():
                 totals[name] = totals.get(name, 0) + value
+            totals[LAST_LOSS] = max(totals.get(LAST_LOSS, 0), stored.get(LAST_LOSS, 0))
             write_private(folder.retired, json.dumps(totals).encode())
             orphaned += [(stored, gap) for gap in stored["gaps"]]
         path.unlink(missing_ok=True)

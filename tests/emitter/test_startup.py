@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 
 import letta_emitter
+from letta_emitter import doctor
+from letta_emitter.folder import Folder
+from letta_emitter.stats import Stats, StatsFile, retire
 
 PACKAGE = Path(letta_emitter.__file__).parent
 ROOT = PACKAGE.parent
@@ -273,3 +276,27 @@ def test_doctor_with_a_full_stream_fails(valkey, spool_dir, look):
     start = time.monotonic()
     assert not checks(command("doctor", "--json", **env))["stream"]["ok"]
     assert time.monotonic() - start < 30
+
+
+def test_doctor_fails_on_a_loss_for_a_day_and_names_it_afterwards(spool_dir, monkeypatch):
+    folder = Folder(spool_dir)
+    ended = Stats()
+    ended.count("failed")
+    left = StatsFile(folder, ended)
+    left.write()
+    left.close()
+    monkeypatch.setenv("LETTA_EMITTER_REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("LETTA_EMITTER_SPOOL_DIR", str(spool_dir))
+    monkeypatch.setattr(doctor, "_hooks", list)
+    lost_at = ended.last_loss_at
+
+    def losses(age_s):
+        monkeypatch.setattr(time, "time", lambda: lost_at + age_s)
+        return next(check for check in doctor.examine().checks if check.name == "losses")
+
+    for _ in range(2):  # as the process left it, and folded into the retired counters
+        assert not losses(60).ok
+        assert losses(doctor.LOSS_FAILS_S + 1).ok
+        assert losses(doctor.LOSS_FAILS_S + 1).detail.startswith("failed: 1; the last one: 20")
+        retire(folder)
+    assert "last_loss_at" not in doctor.total_counters(folder)
