@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Final, TypedDict
 
 from letta_emitter.folder import FILE_MODE, Folder, write_private
 from letta_emitter.reader import exclusive
@@ -22,7 +22,7 @@ REPORT_EVERY_S = 60.0
 GAP_KEYS_MAX = 64
 LOST = ("overflow", "unwritable", "busy", "oversize", "failed", "damaged")
 """Counters of events that never reach Redis."""
-LAST_LOSS = "last_loss_at"
+LAST_LOSS: Final = "last_loss_at"
 """Beside the counters of ended processes, and merged by the later one: unix seconds."""
 _TOOL_PROCESS = "LETTA_TOOL_ID"
 
