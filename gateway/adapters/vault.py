@@ -40,22 +40,18 @@ class VaultError(OperationError):
 
 
 class KeyMissing(VaultError):
-    """It was sealed under a key that this process was not given.
+    """It was sealed under a key that this process was not given."""
 
-    Attributes:
-        key_id: The hexadecimal id of that key: the beginning of its SHA-256.
-    """
-
-    def __init__(self, key_id: str) -> None:
-        self.key_id = key_id
-        super().__init__(
-            f"A stored secret is sealed under key {key_id}, which is not among GATEWAY_SECRET_KEYS. "
-            "Add that key behind the first one; until then nothing that it sealed can be used."
-        )
+    slug = "vault-key-missing"
+    title = "A key is missing"
+    default_hint = "Add that key to GATEWAY_SECRET_KEYS, behind the first one."
 
 
 class Tampered(VaultError):
     """It is not what was sealed for this row: damaged, cut, changed, or moved from another row."""
+
+    slug = "vault-tampered"
+    title = "A stored secret was changed"
 
 
 class KeyringError(ValueError):
@@ -114,7 +110,10 @@ class Keyring:
         head, nonce, rest = _parts(sealed)
         cipher = self._ciphers.get(head[len(_VERSION) :])
         if cipher is None:
-            raise KeyMissing(head[len(_VERSION) :].hex())
+            key_id = head[len(_VERSION) :].hex()
+            raise KeyMissing(
+                f"A stored secret is sealed under key {key_id}, which this process does not have."
+            )
         try:
             return cipher.decrypt(nonce, rest, head + _row(kind, owner, revision))
         except InvalidTag:

@@ -64,9 +64,8 @@ def test_any_cut_is_noticed() -> None:
 
 def test_a_key_that_is_not_there_is_named() -> None:
     sealed = RING.seal(b"secret", **ROW)
-    with pytest.raises(KeyMissing, match=RING.key_ids[0]) as raised:
+    with pytest.raises(KeyMissing, match=RING.key_ids[0]):
         Keyring((TWO,)).open(sealed, **ROW)
-    assert raised.value.key_id == RING.key_ids[0]
 
 
 def test_a_key_with_the_same_id_field_but_other_bytes_does_not_open() -> None:
