@@ -140,6 +140,7 @@ class _Gateway:
         listens: tuple[str, int],
     ) -> None:
         self.place = place
+        self._database = database
         self.running = Running(url=url, redis_url=redis_url, stream=settings.stream)
         public_url = settings.public_url or url
         fact_source = public_url + _FACT_SOURCE
@@ -187,7 +188,9 @@ class _Gateway:
             ),
         )
         ingest = StreamIngest(door, self.batcher, stream=settings.stream)
-        self.reader = RedisStreamReader(redis_url, settings.stream, _taker(ingest))
+        self.reader = RedisStreamReader(
+            redis_url, settings.stream, _taker(ingest), owner=f"{socket.gethostname()}:{database.path}"
+        )
         self.api = create_api(
             Services(
                 log=self.log,
@@ -223,7 +226,7 @@ class _Gateway:
         head: Head | None = None
         with contextlib.suppress(Unavailable), anyio.move_on_after(_READY_S):
             head = await self.log.head()
-        checks = {"database": head is not None}
+        checks = {"database": head is not None and self._database.writable}
         if role in _INGESTING:
             checks["redis"] = self.reader.healthy
         if role in _DELIVERING:

@@ -51,6 +51,8 @@ def _url_of(schemes: tuple[str, ...]) -> AfterValidator:
     def check(value: SecretStr) -> SecretStr:
         if not value.get_secret_value().startswith(tuple(f"{scheme}://" for scheme in schemes)):
             raise ValueError("unknown scheme")
+        if not value.get_secret_value().startswith(("sqlite:", "unix:")):
+            _ = urlsplit(value.get_secret_value()).port  # raises where it is no port
         return value
 
     return AfterValidator(check)

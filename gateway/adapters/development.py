@@ -66,7 +66,7 @@ def _kept(path: Path, fresh: str) -> SecretStr:
             Path(aside).unlink()
     if path.stat().st_mode & 0o077:
         path.chmod(0o600)
-    return SecretStr(path.read_text(encoding="ascii").strip())
+    return SecretStr(path.read_text(encoding="ascii", errors="replace").strip())
 
 
 def with_development_secrets(settings: Settings, data_dir: Path) -> Settings:

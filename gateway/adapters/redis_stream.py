@@ -26,7 +26,12 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from gateway.adapters.stream_lease import StreamLease
+
 _LOGGER = logging.getLogger(__name__)
+# FastStream calls it critical that a group is gone; here it is made again at once.
+_FASTSTREAM_LOGGER = logging.getLogger(__name__ + ".faststream")
+_FASTSTREAM_LOGGER.setLevel(logging.CRITICAL + 1)
 _GROUP = "letta-gateway"
 _CONSUMER = "ingest"
 _BATCH = 500
@@ -87,13 +92,15 @@ def _raw_entry(entry_id: bytes, fields: Mapping[bytes, bytes] | None) -> RawEntr
 class RedisStreamReader:
     """Reads one stream as its one active consumer and hands over batches in stream order."""
 
-    def __init__(self, url: str, stream: str, take: Take) -> None:
+    def __init__(self, url: str, stream: str, take: Take, *, owner: str) -> None:
         self._url = url
         self._stream = stream
         self._take = take
         self._lock = anyio.Lock()
         self._client: Redis = Redis.from_url(url, health_check_interval=10, **_connection())
+        self._lease = StreamLease(self._client, stream, owner)
         self._healthy = False
+        self._stands_by = False
         self._asked_at: float | None = None
 
     @property
@@ -121,10 +128,11 @@ class RedisStreamReader:
         try:
             while True:
                 try:
-                    if full:
-                        await self._make_room()
-                        full = False
-                    await self._read_until_broken()
+                    if await self._may_read():
+                        if full:
+                            await self._make_room()
+                            full = False
+                        await self._read_until_broken()
                 except (RedisError, OSError) as error:
                     self._healthy = False
                     full = isinstance(error, OutOfMemoryError)
@@ -132,7 +140,19 @@ class RedisStreamReader:
                 await anyio.sleep(_RETRY_S)
         finally:
             self._healthy = False
-            await self._client.aclose()
+            with anyio.move_on_after(_STOP_S, shield=True):
+                await self._lease.release()
+                await self._client.aclose()
+
+    async def _may_read(self) -> bool:
+        with self._asking():
+            may = await self._lease.hold()
+        if not may and not self._stands_by:
+            _LOGGER.error(
+                "another gateway reads the stream %s; this one stands by until that ends", self._stream
+            )
+        self._stands_by = not may
+        return may
 
     async def _make_room(self) -> None:
         """Take all that waits, oldest first, with commands that a full Redis does not refuse.
@@ -175,8 +195,7 @@ class RedisStreamReader:
         broker = RedisBroker(
             self._url,
             **_connection(),
-            logger=_LOGGER,
-            log_level=logging.DEBUG,
+            logger=_FASTSTREAM_LOGGER,
             graceful_timeout=None,
         )
         subscriber = broker.subscriber(
@@ -198,7 +217,7 @@ class RedisStreamReader:
         try:
             await broker.start()
             self._healthy = True
-            while subscriber.running:
+            while subscriber.running and await self._may_read():
                 await anyio.sleep(_CHECK_S)
                 await self._look_after()
         finally:

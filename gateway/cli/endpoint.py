@@ -4,6 +4,7 @@ A gateway writes the file when it is ready and removes it when it ends; it is re
 token itself is never in it, only the path of the file that holds it.
 """
 
+import contextlib
 import json
 import os
 import tempfile
@@ -54,9 +55,12 @@ def write_endpoint(data_dir: Path, endpoint: Endpoint) -> None:
     Path(aside).replace(data_dir / _FILE)
 
 
-def remove_endpoint(data_dir: Path) -> None:
-    """Take the endpoint back at the end of a run."""
-    (data_dir / _FILE).unlink(missing_ok=True)
+def remove_endpoint(data_dir: Path, pid: int) -> None:
+    """Take the endpoint back at the end of a run; another process's is left as it is."""
+    with contextlib.suppress(DataDirUnusable):
+        known = read_endpoint(data_dir)
+        if known is not None and known.pid == pid:
+            (data_dir / _FILE).unlink(missing_ok=True)
 
 
 def read_endpoint(data_dir: Path) -> Endpoint | None:
@@ -110,7 +114,7 @@ def resolve(data_dir: Path | None, environ: Mapping[str, str] | None = None) -> 
         raise UsageError(f"The token of the gateway on {folder} was given to it; set GATEWAY_API_TOKEN.")
     path = Path(endpoint.token_file)
     try:
-        return Connection(endpoint.url, path.read_text(encoding="ascii").strip(), str(path))
+        return Connection(endpoint.url, path.read_text(encoding="ascii", errors="replace").strip(), str(path))
     except OSError as error:
         raise DataDirUnusable(f"{path}: {error.strerror}.") from error
 

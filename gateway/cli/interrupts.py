@@ -7,7 +7,9 @@ import anyio
 
 
 async def until_interrupted(work: Awaitable[object] | None = None) -> None:
-    """Do `work`, or nothing, until it is done or the process is asked to end (SIGINT, SIGTERM).
+    """Do `work`, or nothing, until it is done or the process is asked to end.
+
+    SIGINT, SIGTERM and SIGHUP (the terminal was closed) ask for that.
 
     Being asked cancels the work; it cleans up and this returns. From then on the signals act as by default.
     """
@@ -21,7 +23,7 @@ async def until_interrupted(work: Awaitable[object] | None = None) -> None:
 
 
 async def _cancel_when_asked(scope: anyio.CancelScope) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         async for _ in signals:
             scope.cancel()
             return

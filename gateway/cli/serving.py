@@ -108,7 +108,7 @@ def _foreground(asked: _Run) -> None:
             anyio.run(_run, replace(asked, settings=settings), backend_options={"use_uvloop": True})
         finally:
             if asked.has_api:
-                remove_endpoint(asked.data_dir)
+                remove_endpoint(asked.data_dir, os.getpid())
 
 
 async def _run(asked: _Run) -> None:

@@ -50,7 +50,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 @contextlib.asynccontextmanager
 async def reading(url: str, take: Taken) -> AsyncIterator[RedisStreamReader]:
-    reader = RedisStreamReader(url, STREAM, take)
+    reader = RedisStreamReader(url, STREAM, take, owner="test")
     running = asyncio.create_task(reader.run())
     try:
         yield reader
@@ -235,7 +235,7 @@ def test_the_group_is_deleted_while_older_entries_are_not_appended_yet(valkey: A
             await redis.xreadgroup(GROUP, CONSUMER, {STREAM: ">"}, count=300)
             (newest,) = await add(redis, "newest")
             await redis.xgroup_destroy(STREAM, GROUP)
-            reader = RedisStreamReader(valkey.url, STREAM, taken)
+            reader = RedisStreamReader(valkey.url, STREAM, taken, owner="test")
             raw = {"message_ids": [newest.encode()], "data": [{b"event": b"newest"}]}
             await reader._on_batch(SimpleNamespace(raw_message=raw))  # type: ignore[arg-type]  # all it reads
             await reader._client.aclose()

@@ -53,11 +53,18 @@ class SqliteDatabase:
 
     def __init__(self, path: Path, *, exclusive: bool = True) -> None:
         self._path = path
+        self.writable = True
+        """Whether the last write went through: a full disk can still be read."""
         self._lock = _take_lock(path) if exclusive else None
         self._writer = _engine(path, writer=True)
         self._reader = _engine(path, writer=False)
         self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
         self._read_threads = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-reader")
+
+    @property
+    def path(self) -> Path:
+        """The file, absolute."""
+        return self._path.resolve()
 
     @property
     def engine(self) -> Engine:
@@ -74,8 +81,14 @@ class SqliteDatabase:
 
     def write_now(self, work: Callable[[Connection], T]) -> T:
         """``write`` for callers that are synchronous themselves (migrations, verification)."""
-        with _storage_errors(), self._writer.begin() as connection:
-            return work(connection)
+        try:
+            with _storage_errors(), self._writer.begin() as connection:
+                result = work(connection)
+        except Unavailable:
+            self.writable = False
+            raise
+        self.writable = True
+        return result
 
     def read_now(self, work: Callable[[Connection], T]) -> T:
         """``read`` for callers that are synchronous themselves."""

@@ -25,7 +25,10 @@ def open_database(
         url = settings.database_url.get_secret_value()
         if not url.startswith(_SCHEME):
             raise DatabaseUnusable("This version keeps its log in SQLite; PostgreSQL is not available yet.")
-        path = Path(url.removeprefix(_SCHEME))
+        name = url.removeprefix(_SCHEME)
+        path = Path(name)
+        if not path.name or name == ":memory:" or path.is_dir():
+            raise DatabaseUnusable("GATEWAY_DATABASE_URL names no file: a log must be kept in one.")
     if must_exist and not path.exists():
         raise DatabaseUnusable(f"There is no log at {path}.")
     try:
