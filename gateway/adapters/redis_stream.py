@@ -99,6 +99,8 @@ class RedisStreamReader:
         self._lock = anyio.Lock()
         self._client: Redis = Redis.from_url(url, health_check_interval=10, **_connection())
         self._lease = StreamLease(self._client, stream, owner)
+        self._ending = False
+        self._handling = anyio.CancelScope()
         self._healthy = False
         self._stands_by = False
         self._asked_at: float | None = None
@@ -214,6 +216,7 @@ class RedisStreamReader:
             title="ingest",
         )
         subscriber(self._on_batch)
+        self._ending = False
         try:
             await broker.start()
             self._healthy = True
@@ -222,13 +225,30 @@ class RedisStreamReader:
                 await self._look_after()
         finally:
             self._healthy = False
-            # Not in the middle of a batch, if that ends soon: what has been appended is acknowledged.
-            with anyio.move_on_after(_STOP_S, shield=True):
+            await self._end(broker)
+
+    async def _end(self, broker: RedisBroker) -> None:
+        """End the subscriber: not in the middle of a batch if that ends soon, so that what is appended is acknowledged.
+
+        A batch that waits longer, for a log that is away, is given up; it is still pending in Redis and comes
+        again. Left running it would take batches beside the next subscriber, or keep the process from ending.
+        """
+        with anyio.CancelScope(shield=True):
+            with anyio.move_on_after(_STOP_S):
                 async with self._lock:
-                    with contextlib.suppress(RedisError, OSError):
-                        await broker.stop()
+                    self._ending = True
+            self._ending = True
+            self._handling.cancel()
+            with anyio.move_on_after(_STOP_S), contextlib.suppress(RedisError, OSError):
+                await broker.stop()
 
     async def _on_batch(self, message: RedisStreamMessage) -> None:
+        if self._ending:
+            return
+        with anyio.CancelScope() as self._handling:
+            await self._handle(message)
+
+    async def _handle(self, message: RedisStreamMessage) -> None:
         raw: Any = message.raw_message
         entries = [
             _raw_entry(entry_id, fields)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import anyio
 import pytest
 from faststream.redis import RedisBroker
 from redis.asyncio import Redis
@@ -51,13 +52,11 @@ async def until(condition: Callable[[], bool]) -> None:
 @contextlib.asynccontextmanager
 async def reading(url: str, take: Taken) -> AsyncIterator[RedisStreamReader]:
     reader = RedisStreamReader(url, STREAM, take, owner="test")
-    running = asyncio.create_task(reader.run())
-    try:
+    # A cancel scope, as in the gateway: it goes on cancelling where a client library swallows one cancellation.
+    async with anyio.create_task_group() as group:
+        group.start_soon(reader.run)
         yield reader
-    finally:
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
+        group.cancel_scope.cancel()
 
 
 @contextlib.asynccontextmanager
