@@ -7,18 +7,15 @@ to what is appended; a Redis that is full is drained first, for it refuses what 
 """
 
 import contextlib
-import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import anyio
 from faststream import AckPolicy
 from faststream.redis import RedisBroker, RedisStreamMessage, StreamSub
 from faststream.redis.message import FAKE_CONSUMER, RedisBatchStreamMessage
-from faststream.redis.parser import BinaryMessageFormatV1
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
@@ -26,7 +23,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from gateway.adapters.stream_entries import RawEntry, after, items_of, order_of, raw_entry
 from gateway.adapters.stream_lease import StreamLease
+
+__all__ = ["RawEntry", "RedisStreamReader", "Take"]
 
 _LOGGER = logging.getLogger(__name__)
 # FastStream calls it critical that a group is gone; here it is made again at once.
@@ -42,17 +42,6 @@ _STOP_S = 5.0
 _SILENCE_S = 3.0
 _ANSWER_S = 10.0
 _NO_GROUP = "NOGROUP"
-_DATA_FIELD = b"__data__"
-_EVENT_FIELDS = (b"event", b"cloudevent", b"data")
-
-
-@dataclass(frozen=True, slots=True)
-class RawEntry:
-    """One entry of the stream: its id, the bytes of the event where a field holds them, and all of it."""
-
-    id: str
-    event: bytes | None
-    raw: bytes
 
 
 class Take(Protocol):
@@ -61,32 +50,6 @@ class Take(Protocol):
     def __call__(self, batch: Sequence[RawEntry], /) -> Awaitable[None]:
         """Return once every entry is in the log or in quarantine."""
         ...
-
-
-def event_bytes(fields: Mapping[bytes, bytes]) -> bytes | None:
-    """The event in an entry: FastStream's frame, the one field, or a field named for it.
-
-    FastStream's own parser takes a plain structured event with string ``data`` for its old JSON frame and
-    drops the envelope, so a frame is opened only where its magic number stands.
-    """
-    value = fields.get(_DATA_FIELD)
-    if value is None and len(fields) == 1:
-        value = next(iter(fields.values()))
-    for name in _EVENT_FIELDS:
-        value = fields.get(name) if value is None else value
-    if value is not None and value.startswith(BinaryMessageFormatV1.IDENTITY_HEADER):
-        return BinaryMessageFormatV1.parse(value)[0]
-    return value
-
-
-def _raw_entry(entry_id: bytes, fields: Mapping[bytes, bytes] | None) -> RawEntry:
-    fields = fields or {}
-    everything = {
-        name.decode("utf-8", "backslashreplace"): value.decode("utf-8", "backslashreplace")
-        for name, value in fields.items()
-    }
-    event = event_bytes(fields)
-    return RawEntry(entry_id.decode(), event, event if event is not None else json.dumps(everything).encode())
 
 
 class RedisStreamReader:
@@ -170,7 +133,7 @@ class RedisStreamReader:
                         found = await self._client.xreadgroup(
                             _GROUP, _CONSUMER, {self._stream: ">"}, count=_BATCH
                         )
-                    full_batch = len(_items(found)) == _BATCH
+                    full_batch = len(items_of(found)) == _BATCH
                     # What was read is pending now, behind what was pending before, and behind a batch whose
                     # answer was lost on its way here.
                     await self._drain_own(until=None)
@@ -186,9 +149,9 @@ class RedisStreamReader:
                 items: Any = await self._client.xrange(self._stream, count=_BATCH)
             if not items:
                 return
-            await self._take([_raw_entry(entry_id, fields) for entry_id, fields in items])
+            await self._take([raw_entry(entry_id, fields) for entry_id, fields in items])
             with self._asking():
-                await self._client.xtrim(self._stream, minid=_after(items[-1][0].decode()), approximate=False)
+                await self._client.xtrim(self._stream, minid=after(items[-1][0].decode()), approximate=False)
 
     async def _read_until_broken(self) -> None:
         await self._ensure_group()
@@ -222,7 +185,7 @@ class RedisStreamReader:
             self._healthy = True
             while subscriber.running and await self._may_read():
                 await anyio.sleep(_CHECK_S)
-                await self._look_after()
+                await self._lookafter()
         finally:
             self._healthy = False
             await self._end(broker)
@@ -251,7 +214,7 @@ class RedisStreamReader:
     async def _handle(self, message: RedisStreamMessage) -> None:
         raw: Any = message.raw_message
         entries = [
-            _raw_entry(entry_id, fields)
+            raw_entry(entry_id, fields)
             for entry_id, fields in zip(raw["message_ids"], raw["data"], strict=True)
         ]
         async with self._lock:
@@ -259,7 +222,7 @@ class RedisStreamReader:
             await self._take(entries)
             await self._repeat(lambda: self._done(entries, trim=drained))
 
-    async def _look_after(self) -> None:
+    async def _lookafter(self) -> None:
         """Between batches: take what a lost connection left behind; fail where stream or group is gone."""
         if self._lock.statistics().locked:
             return
@@ -273,10 +236,10 @@ class RedisStreamReader:
                 found: Any = await self._client.xreadgroup(
                     _GROUP, _CONSUMER, {self._stream: "0"}, count=_BATCH
                 )
-            items = _items(found)
-            entries = [_raw_entry(entry_id, fields) for entry_id, fields in items]
+            items = items_of(found)
+            entries = [raw_entry(entry_id, fields) for entry_id, fields in items]
             if until is not None:
-                entries = [entry for entry in entries if _order(entry.id) < _order(until)]
+                entries = [entry for entry in entries if order_of(entry.id) < order_of(until)]
             if not entries:
                 return
             # An entry that was deleted from the stream comes back without fields: nothing is left to take. The
@@ -295,7 +258,7 @@ class RedisStreamReader:
         async with self._client.pipeline(transaction=False) as pipe:
             pipe.xack(self._stream, _GROUP, *[entry.id for entry in entries])
             if trim:
-                pipe.xtrim(self._stream, minid=_after(entries[-1].id), approximate=True)
+                pipe.xtrim(self._stream, minid=after(entries[-1].id), approximate=True)
             with self._asking():
                 await pipe.execute()
 
@@ -336,25 +299,6 @@ def _connection() -> dict[str, Any]:
         "socket_timeout": _ANSWER_S,
         "socket_connect_timeout": _ANSWER_S,
     }
-
-
-def _items(found: Any) -> list[tuple[bytes, Mapping[bytes, bytes] | None]]:  # noqa: ANN401 - two protocol versions
-    """The entries in an XREADGROUP answer: a list under RESP2, a mapping under RESP3."""
-    if not found:
-        return []
-    if isinstance(found, dict):
-        return [item for lists in found.values() for part in lists for item in part]
-    return list(found[0][1])
-
-
-def _order(entry_id: str) -> tuple[int, int]:
-    milliseconds, _, number = entry_id.partition("-")
-    return int(milliseconds), int(number)
-
-
-def _after(entry_id: str) -> str:
-    milliseconds, number = _order(entry_id)
-    return f"{milliseconds}-{number + 1}"
 
 
 async def _as_it_is(message: Any) -> RedisBatchStreamMessage:  # noqa: ANN401 - FastStream's raw dictionary

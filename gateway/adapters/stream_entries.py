@@ -1,0 +1,68 @@
+"""The entries of a Redis stream as they are read: what holds an event, and in which order they stand."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from faststream.redis.parser import BinaryMessageFormatV1
+
+_DATA_FIELD = b"__data__"
+_EVENT_FIELDS = (b"event", b"cloudevent", b"data")
+
+
+@dataclass(frozen=True, slots=True)
+class RawEntry:
+    """One entry of the stream: its id, the bytes of the event where a field holds them, and all of it."""
+
+    id: str
+    event: bytes | None
+    raw: bytes
+
+
+def event_bytes(fields: Mapping[bytes, bytes]) -> bytes | None:
+    """The event in an entry: FastStream's frame, the one field, or a field named for it.
+
+    FastStream's own parser takes a plain structured event with string ``data`` for its old JSON frame and
+    drops the envelope, so a frame is opened only where its magic number stands.
+    """
+    value = fields.get(_DATA_FIELD)
+    if value is None and len(fields) == 1:
+        value = next(iter(fields.values()))
+    for name in _EVENT_FIELDS:
+        value = fields.get(name) if value is None else value
+    if value is not None and value.startswith(BinaryMessageFormatV1.IDENTITY_HEADER):
+        return BinaryMessageFormatV1.parse(value)[0]
+    return value
+
+
+def raw_entry(entry_id: bytes, fields: Mapping[bytes, bytes] | None) -> RawEntry:
+    """An entry as Redis gave it; what holds no event is kept whole, as JSON, for a person to read."""
+    fields = fields or {}
+    everything = {
+        name.decode("utf-8", "backslashreplace"): value.decode("utf-8", "backslashreplace")
+        for name, value in fields.items()
+    }
+    event = event_bytes(fields)
+    return RawEntry(entry_id.decode(), event, event if event is not None else json.dumps(everything).encode())
+
+
+def items_of(found: Any) -> list[tuple[bytes, Mapping[bytes, bytes] | None]]:  # noqa: ANN401 - two protocol versions
+    """The entries in an XREADGROUP answer: a list under RESP2, a mapping under RESP3."""
+    if not found:
+        return []
+    if isinstance(found, dict):
+        return [item for lists in found.values() for part in lists for item in part]
+    return list(found[0][1])
+
+
+def order_of(entry_id: str) -> tuple[int, int]:
+    """What entry ids are compared by: milliseconds and the number within them."""
+    milliseconds, _, number = entry_id.partition("-")
+    return int(milliseconds), int(number)
+
+
+def after(entry_id: str) -> str:
+    """The smallest id behind this one."""
+    milliseconds, number = order_of(entry_id)
+    return f"{milliseconds}-{number + 1}"
