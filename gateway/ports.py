@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from gateway.domain.breaker import StreamNote
 from gateway.domain.delivery import Decision
 from gateway.domain.filters import Selector
-from gateway.domain.lane import PendingDelivery
+from gateway.domain.pending import PendingDelivery
 from gateway.domain.sending import Answer, OutboundRequest
 from gateway.domain.subscription import SubscriptionSpec
 
@@ -36,6 +37,7 @@ class NewEntry:
     agent_id: str | None = None
     run_id: str | None = None
     trace_id: str | None = None
+    partition_key: str | None = None
     redriven_from: str | None = None
 
 
@@ -146,6 +148,13 @@ class EventLog(Protocol):
 
     async def position_at(self, at_us: int) -> int:
         """The last position that was appended before ``at_us`` (0: none)."""
+        ...
+
+    async def read_key(self, key: str, after: int, until: int, limit: int) -> Sequence[Entry]:
+        """Up to ``limit`` events of a partition key behind ``after`` and up to ``until``, by index (S4b).
+
+        There may be others among them: those of an agent with this id that carry another key.
+        """
         ...
 
 
@@ -276,6 +285,71 @@ class AttemptRecord:
     next_at_us: int | None = None
     response_headers: Sequence[tuple[str, str]] = ()
     response_body: bytes = b""
+    batch: str | None = None
+
+
+class ReplayState(StrEnum):
+    """Where a replay stands (S5)."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayRange:
+    """What is to be replayed: positions, both included; ``only_failed``: what is exhausted or refused by now."""
+
+    from_position: int
+    until_position: int
+    only_failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayRecord:
+    """A replay as it is now.
+
+    Attributes:
+        replay: Its number: the position of the fact that asked for it.
+        number: The subscription.
+        revision: The selection that decides what it sends: the one in force at the command.
+        range: What is replayed.
+        attempts_until: The last attempt (``seq``) at the command.
+        cursor: Everything of the range up to here was started.
+        open: Its deliveries that are not terminal.
+    """
+
+    replay: int
+    number: int
+    revision: int
+    range: ReplayRange
+    attempts_until: int
+    cursor: int
+    state: ReplayState
+    requested_at_us: int
+    ended_at_us: int | None = None
+    open: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where one delivery stands, for a replay that comes to it.
+
+    ``failed``: exhausted or refused when the replay was asked for. ``pending``: its row, where it is not terminal.
+    """
+
+    round: int
+    attempts: int
+    failed: bool
+    pending: PendingDelivery | None
+    last_span_id: str | None = None
+
+
+class ReplayUpdate(NamedTuple):
+    """How far a replay has come."""
+
+    replay: int
+    cursor: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +370,8 @@ class JournalBatch:
     settled: Sequence[tuple[int, int]]
     cursors: Sequence[CursorUpdate]
     routed: int
+    replays: Sequence[ReplayUpdate] = ()
+    notes: Sequence[StreamNote] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +416,32 @@ class Deliveries(Protocol):
         """Waiting deliveries that are due until then, the earliest first, from behind a key; of one subscription."""
         ...
 
+    async def oldest(self, number: int) -> PendingDelivery | None:
+        """The pending delivery of a subscription that is lowest in the log: what a probe tries (S3g)."""
+        ...
+
+    async def batch(self, number: int, batch: str) -> Sequence[PendingDelivery]:
+        """The pending deliveries of one batch (S10a)."""
+        ...
+
+    async def heads(self) -> Sequence[PendingDelivery]:
+        """The pending deliveries that block a key (S4b)."""
+        ...
+
+    async def notes(self) -> Sequence[StreamNote]:
+        """What is remembered of failing streams (S3g)."""
+        ...
+
+    async def replays(self, number: int | None = None) -> Sequence[ReplayRecord]:
+        """The replays that run, of one subscription or of all."""
+        ...
+
+    async def standings(
+        self, number: int, first: int, last: int, *, attempts_until: int
+    ) -> Mapping[int, Standing]:
+        """Where the deliveries of a subscription in a range of positions stand; none for what was never tried."""
+        ...
+
     async def attempts(self, number: int, position: int) -> Sequence[AttemptRecord]:
         """The attempts of one delivery, in order."""
         ...
@@ -350,6 +452,34 @@ class Deliveries(Protocol):
 
     async def pending_at(self, position: int) -> Sequence[PendingDelivery]:
         """The deliveries of one event that are not terminal."""
+        ...
+
+
+class StreamCommands(Protocol):
+    """What is asked of a stream, or told about it: each a fact, with its projections in one transaction (S1d, S6b)."""
+
+    async def test(self, number: int) -> int:
+        """Append an event that is addressed to this subscription alone; its position."""
+        ...
+
+    async def retry(self, number: int, position: int) -> None:
+        """Ask for one more attempt of a delivery now (S3h); one that has ended begins a new round.
+
+        Raises ``NotFound`` for one that was never tried, ``Conflict`` while it is in flight or the subscription is
+        disabled.
+        """
+        ...
+
+    async def request_replay(self, number: int, wanted: ReplayRange) -> ReplayRecord:
+        """Begin a replay of a range, by the selection in force now (S5a)."""
+        ...
+
+    async def end_replay(self, replay: int, state: ReplayState) -> None:
+        """It is finished, or cancelled: a fact. One that has ended already stays as it is."""
+        ...
+
+    async def notice(self, number: int, kind: str, data: Mapping[str, object]) -> None:
+        """Tell operators something about a stream, as a fact that nothing is derived from (S1e)."""
         ...
 
 

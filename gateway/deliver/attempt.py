@@ -16,7 +16,8 @@ from gateway.deliver.timers import Timers
 from gateway.deliver.world import World
 from gateway.domain.delivery import Decision
 from gateway.domain.ids import HASH_BYTES, RANDOM_BYTES, attempt_id
-from gateway.domain.lane import Lane, PendingDelivery
+from gateway.domain.lane import Lane
+from gateway.domain.pending import PendingDelivery
 from gateway.domain.retry import DEFAULT_SCHEDULE_S, Answered, Failed, NotSent, Outcome, Settlement, decide
 from gateway.domain.retry_after import parse_retry_after
 from gateway.domain.sending import Answer, SendError, SendErrorKind

@@ -15,7 +15,8 @@ from gateway.deliver.router import Router
 from gateway.deliver.signal import Signal
 from gateway.deliver.timers import LOOK_S, Timers
 from gateway.deliver.world import DEFAULT_LIMITS, Limits, World
-from gateway.domain.lane import Lane, PendingDelivery
+from gateway.domain.lane import Lane
+from gateway.domain.pending import PendingDelivery
 from gateway.errors import CursorAhead
 
 _STOP_S = 20.0

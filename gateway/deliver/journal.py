@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import anyio
 
 from gateway.deliver.world import DEFAULT_LIMITS, Limits
-from gateway.domain.lane import PendingDelivery
+from gateway.domain.pending import PendingDelivery
 from gateway.errors import Unavailable
 from gateway.ports import AttemptRecord, CursorUpdate, Deliveries, JournalBatch
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from gateway.deliver.directory import Current, Directory
 from gateway.deliver.journal import Checkpoint
 from gateway.deliver.world import DEFAULT_LIMITS, Limits
-from gateway.domain.lane import Lane, PendingDelivery
+from gateway.domain.lane import Lane
+from gateway.domain.pending import PendingDelivery
 from gateway.ports import CursorUpdate, Now
 
 CONCURRENCY = 32

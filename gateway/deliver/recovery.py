@@ -7,7 +7,7 @@ from gateway.deliver.suspects import CRASHES_MAX
 from gateway.deliver.world import World
 from gateway.domain.delivery import Decision
 from gateway.domain.ids import HASH_BYTES, RANDOM_BYTES, attempt_id
-from gateway.domain.lane import PendingDelivery
+from gateway.domain.pending import PendingDelivery
 from gateway.ports import AttemptRecord, JournalBatch
 from otel.traceparent import derive
 

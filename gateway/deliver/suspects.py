@@ -11,7 +11,7 @@ import anyio
 
 from gateway.deliver.lanes import Lanes
 from gateway.deliver.signal import Signal
-from gateway.domain.lane import PendingDelivery
+from gateway.domain.pending import PendingDelivery
 
 CRASHES_MAX = 3
 _ALONE_S = 20.0

@@ -10,7 +10,8 @@ from gateway.deliver.signal import Signal
 from gateway.deliver.suspects import Suspects, is_suspect
 from gateway.deliver.world import DEFAULT_LIMITS, Limits
 from gateway.domain.ids import NUMBER_MAX
-from gateway.domain.lane import Lane, PendingDelivery
+from gateway.domain.lane import Lane
+from gateway.domain.pending import PendingDelivery
 from gateway.ports import Deliveries, DueKey, Now
 
 NEAR_US = 30_000_000

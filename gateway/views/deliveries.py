@@ -8,7 +8,7 @@ from typing import Any
 from gateway.domain.delivery import State, fold
 from gateway.domain.facts import rfc3339
 from gateway.domain.ids import delivery_id
-from gateway.domain.lane import PendingDelivery
+from gateway.domain.pending import PendingDelivery
 from gateway.ports import AttemptRecord, Entry
 
 

@@ -15,7 +15,7 @@ from gateway.deliver.journal import OUTCOMES_MAX, Checkpoint, Journal
 from gateway.deliver.lanes import Lanes
 from gateway.deliver.timers import NEAR_US, Timers
 from gateway.domain.delivery import Decision
-from gateway.domain.lane import PendingDelivery
+from gateway.domain.pending import PendingDelivery
 from gateway.errors import Unavailable
 from gateway.ports import AttemptRecord, JournalBatch
 

@@ -8,7 +8,7 @@ from gateway.domain import facts
 from gateway.domain.ids import RANDOM_BYTES, subscription_id
 from gateway.domain.subscription import EVERY_ORGANIZATION, StartAt, SubscriptionSpec, sink_origin
 from gateway.errors import FieldError, InvalidRequest, NotFound, PreconditionFailed
-from gateway.ports import Kind, NewEntry, Revision, SubscriptionRecord, SubscriptionState
+from gateway.ports import Kind, NewEntry, ReplayState, Revision, SubscriptionRecord, SubscriptionState
 
 _SECOND_US = 1_000_000
 _STATE_FACTS = {
@@ -119,6 +119,12 @@ class MemorySubscriptions:
         del store.cursors[number]
         for key in [key for key in store.pending if key[0] == number]:
             del store.pending[key]
+        store.notes.pop(number, None)
+        for replay in store.replays.values():
+            if replay.number == number and replay.state is ReplayState.RUNNING:
+                store.replays[replay.replay] = replace(
+                    replay, state=ReplayState.CANCELLED, ended_at_us=store.now()
+                )
 
     async def get(self, subscription_id: str) -> SubscriptionRecord | None:
         """See ``Subscriptions.get``."""

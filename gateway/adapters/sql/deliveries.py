@@ -1,16 +1,18 @@
 """Attempts, cursors and pending deliveries in SQL: what the journal writes, and what is read from it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, select, tuple_, update
 
 from gateway.adapters.sql.engine import Database
 from gateway.adapters.sql.models import Attempt, DeliveryCursor, Pending, Shard
+from gateway.adapters.sql.streams import last_attempts, notes, running_replays, write_notes, write_replays
+from gateway.domain.breaker import StreamNote
 from gateway.domain.delivery import Decision
-from gateway.domain.lane import PendingDelivery
-from gateway.ports import AttemptRecord, CursorUpdate, DueKey, JournalBatch
+from gateway.domain.pending import PendingDelivery
+from gateway.ports import AttemptRecord, CursorUpdate, DueKey, JournalBatch, ReplayRecord, Standing
 
 _ATTEMPT = Attempt.__table__  # type: ignore[attr-defined]
 _PENDING = Pending.__table__  # type: ignore[attr-defined]
@@ -57,6 +59,48 @@ class SqlDeliveries:
         if number is not None:
             statement = statement.where(_PENDING.c.number == number)
         return await self._pending(statement.order_by(*key).limit(limit))
+
+    async def oldest(self, number: int) -> PendingDelivery | None:
+        """See ``Deliveries.oldest``."""
+        statement = select(_PENDING).where(_PENDING.c.number == number)
+        found = await self._pending(statement.order_by(_PENDING.c.position).limit(1))
+        return found[0] if found else None
+
+    async def batch(self, number: int, batch: str) -> Sequence[PendingDelivery]:
+        """See ``Deliveries.batch``."""
+        statement = select(_PENDING).where(_PENDING.c.number == number, _PENDING.c.batch == batch)
+        return await self._pending(statement.order_by(_PENDING.c.position))
+
+    async def heads(self) -> Sequence[PendingDelivery]:
+        """See ``Deliveries.heads``."""
+        return await self._pending(select(_PENDING).where(_PENDING.c.partition_key.is_not(None)))
+
+    async def notes(self) -> Sequence[StreamNote]:
+        """See ``Deliveries.notes``."""
+        return await self._database.read(notes)
+
+    async def replays(self, number: int | None = None) -> Sequence[ReplayRecord]:
+        """See ``Deliveries.replays``."""
+        return await self._database.read(lambda connection: running_replays(connection, number))
+
+    async def standings(
+        self, number: int, first: int, last: int, *, attempts_until: int
+    ) -> Mapping[int, Standing]:
+        """See ``Deliveries.standings``."""
+
+        def work(connection: Connection) -> dict[int, Standing]:
+            tried = last_attempts(connection, number, first, last, attempts_until)
+            statement = select(_PENDING).where(
+                _PENDING.c.number == number, _PENDING.c.position.between(first, last)
+            )
+            pending = {row.position: _pending_of(row) for row in connection.execute(statement)}
+            found = {}
+            for position in tried.keys() | pending.keys():
+                round_, attempts, failed, span_id = tried.get(position, (0, 0, False, None))
+                found[position] = Standing(round_, attempts, failed, pending.get(position), span_id)
+            return found
+
+        return await self._database.read(work)
 
     async def attempts(self, number: int, position: int) -> Sequence[AttemptRecord]:
         """See ``Deliveries.attempts``."""
@@ -111,6 +155,8 @@ def write_journal(connection: Connection, batch: JournalBatch) -> None:
         connection.execute(insert(_PENDING), rows)
     if batch.cursors:
         _write_cursors(connection, batch.cursors)
+    write_replays(connection, batch.replays)
+    write_notes(connection, batch.notes)
     connection.execute(update(_SHARD).values(routed=batch.routed).where(_SHARD.c.routed != batch.routed))
 
 
@@ -166,6 +212,7 @@ def _attempt_row(attempt: AttemptRecord) -> dict[str, Any]:
         "span_id": attempt.span_id,
         "response_headers": json.dumps(attempt.response_headers) if attempt.response_headers else None,
         "response_body": attempt.response_body or None,
+        "batch": attempt.batch,
     }
 
 
@@ -192,6 +239,7 @@ def _attempt_of(row: Row[Any]) -> AttemptRecord:
         next_at_us=row.next_at,
         response_headers=tuple((name, value) for name, value in headers),
         response_body=bytes(row.response_body or b""),
+        batch=row.batch,
     )
 
 
@@ -208,6 +256,10 @@ def _pending_row(item: PendingDelivery) -> dict[str, Any]:
         "partition_key": item.partition_key,
         "blocked_from": item.blocked_from,
         "last_span_id": item.last_span_id,
+        "replay": item.replay,
+        "batch": item.batch,
+        "batch_size": item.batch_size,
+        "asked": item.asked,
     }
 
 
@@ -224,6 +276,10 @@ def _pending_of(row: Row[Any]) -> PendingDelivery:
         partition_key=row.partition_key,
         blocked_from=row.blocked_from,
         last_span_id=row.last_span_id,
+        replay=row.replay,
+        batch=row.batch,
+        batch_size=row.batch_size,
+        asked=row.asked,
     )
 
 

@@ -36,9 +36,7 @@ class LogEntry(SQLModel, table=True):
         Index("ix_log_trace", "trace_id"),
         Index("ix_log_facts", "position", sqlite_where=_IS_FACT, postgresql_where=_IS_FACT),
         Index("ix_log_addressee", "addressee", sqlite_where=_IS_ADDRESSED, postgresql_where=_IS_ADDRESSED),
-        Index(
-            "ix_log_key", "partition_key", "position", sqlite_where=_HAS_KEY, postgresql_where=_HAS_KEY
-        ),
+        Index("ix_log_key", "partition_key", "position", sqlite_where=_HAS_KEY, postgresql_where=_HAS_KEY),
     )
 
     position: int = Field(sa_column=_position(primary_key=True))
@@ -184,9 +182,7 @@ class Pending(SQLModel, table=True):
     __table_args__ = (
         Index("ix_pending_due", "next_at"),
         Index("ix_pending_position", "position"),
-        Index(
-            "ix_pending_head", "number", "position", sqlite_where=_HAS_KEY, postgresql_where=_HAS_KEY
-        ),
+        Index("ix_pending_head", "number", "position", sqlite_where=_HAS_KEY, postgresql_where=_HAS_KEY),
         Index("ix_pending_replay", "replay", sqlite_where=_IS_REPLAYED, postgresql_where=_IS_REPLAYED),
     )
 

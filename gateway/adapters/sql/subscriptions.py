@@ -18,6 +18,7 @@ from gateway.adapters.sql.models import (
     SubscriptionRevision,
     VaultEntry,
 )
+from gateway.adapters.sql.streams import cancel_replays
 from gateway.adapters.vault import Keyring
 from gateway.domain import facts
 from gateway.domain.ids import RANDOM_BYTES, subscription_id
@@ -178,6 +179,7 @@ class SqlSubscriptions:
             connection.execute(delete(_CURSOR).where(_CURSOR.c.number == number))
             connection.execute(delete(_PENDING).where(_PENDING.c.number == number))
             connection.execute(delete(_VAULT).where(_VAULT.c.owner == row.id))
+            cancel_replays(connection, number, now_us)
 
         await self._database.write(work)
 
@@ -235,7 +237,9 @@ class SqlSubscriptions:
             for item in history
         )
         waiting = connection.execute(
-            select(func.count()).select_from(_PENDING).where(_PENDING.c.number == row.number)
+            select(func.count())
+            .select_from(_PENDING)
+            .where(_PENDING.c.number == row.number, _PENDING.c.asked.is_(False))
         ).scalar_one()
         return SubscriptionRecord(
             number=row.number,

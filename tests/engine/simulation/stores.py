@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from gateway.adapters.memory import MemoryDeliveries, MemoryLog, MemoryStore, MemorySubscriptions
-from gateway.domain.lane import PendingDelivery
+from gateway.domain.pending import PendingDelivery
 from gateway.errors import Unavailable
 from gateway.ports import (
     AttemptRecord,
