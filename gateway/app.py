@@ -27,6 +27,7 @@ from gateway.adapters.http.resolver import SystemResolver
 from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
 from gateway.adapters.redis_stream import RawEntry, RedisStreamReader, Take
+from gateway.adapters.sql.commands import SqlStreamCommands
 from gateway.adapters.sql.deliveries import SqlDeliveries
 from gateway.adapters.sql.engine import SqliteDatabase
 from gateway.adapters.sql.log import SqlLog
@@ -155,6 +156,7 @@ class _Gateway:
             now=now_us,
             random=os.urandom,
         )
+        self.commands = SqlStreamCommands(database, fact_source=fact_source, now=now_us, random=os.urandom)
         policy = EgressPolicy(
             allow=settings.allowed_networks,
             https_only=settings.production,
@@ -170,6 +172,7 @@ class _Gateway:
                 log=self.log,
                 deliveries=self.deliveries,
                 subscriptions=self.subscriptions,
+                commands=self.commands,
                 sender=self.sender,
                 policy=AttemptPolicy(settings.delivery_timeout, _dataschema_of(public_url, types, known)),
                 now=now_us,

@@ -286,6 +286,7 @@ class AttemptRecord:
     response_headers: Sequence[tuple[str, str]] = ()
     response_body: bytes = b""
     batch: str | None = None
+    replay: int | None = None
 
 
 class ReplayState(StrEnum):
@@ -335,13 +336,22 @@ class ReplayRecord:
 class Standing:
     """Where one delivery stands, for a replay that comes to it.
 
-    ``failed``: exhausted or refused when the replay was asked for. ``pending``: its row, where it is not terminal.
+    Attributes:
+        round: The round of its last attempt.
+        attempts: How many attempts there are.
+        failed: It was exhausted or refused when the replay was asked for.
+        pending: Its row, where it is not terminal.
+        late: Its first attempt was made after the replay was asked for: the live stream came to it by itself.
+        replay: The last replay that sent it.
+        last_span_id: The span of its last attempt.
     """
 
     round: int
     attempts: int
     failed: bool
     pending: PendingDelivery | None
+    late: bool = False
+    replay: int | None = None
     last_span_id: str | None = None
 
 

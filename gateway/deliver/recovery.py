@@ -24,7 +24,7 @@ async def take_up(world: World, routed: int) -> list[PendingDelivery]:
     # Due, and not in flight: a delivery that waits for its turn (``Suspects``), or on a stopped stream, takes no
     # blame for the next crash. Its start is written ahead (``Attempts.write_ahead_until``).
     now_us = world.now()
-    found = [replace(item, crashes=item.crashes + 1, next_at_us=now_us) for item in in_flight]
+    found = [replace(item, crashes=item.crashes + 1, next_at_us=now_us, asked=False) for item in in_flight]
     repeated = [item for item in found if item.crashes < CRASHES_MAX]
     parked = [item for item in found if item.crashes >= CRASHES_MAX]
     attempts = [await _parked(world, item) for item in parked]

@@ -8,7 +8,7 @@ Everything that bounds a stream is asked in one place, ``start``: concurrency, r
 shares of retries and replays.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -262,21 +262,9 @@ class Lane:
             self._waiting = max(0, self._waiting - 1)
         return True
 
-    def stand_behind(
-        self, feed: Feed, key: str, found: Sequence[Queued], read_to: int, *, more: bool
-    ) -> None:
-        """See ``Feed.stand_behind``, for a feed of this lane."""
-        feed.stand_behind(key, found, read_to, more=more)
-        for replay in self.replays.values():
-            if replay.feed is feed:
-                replay.claimed.update(item.position for item in found)
-
     def end_replay(self, replay: int) -> None:
         """Feed it no more; what it has started goes on."""
-        ended = self.replays.pop(replay, None)
-        if ended is not None:
-            for item in ended.feed.next_up:  # dispatched by now: they are its pending deliveries
-                self.due(self._successor(item), counted=False)
+        self.replays.pop(replay, None)
 
     # Starting.
 
@@ -311,7 +299,8 @@ class Lane:
             return None
         if self.breaker.open:
             probe_at = None if self._busy else self.breaker.probe_at_us
-            return None if probe_at is None else max(probe_at, self.waits_until_us, now_us + 1)
+            latest = 0 if probe_at is None else max(probe_at, self.waits_until_us)
+            return latest if latest > now_us else None
         if not (self._due or self.feed.queue or self.feed.next_up or self.replays):
             return None
         held_to = self.waits_until_us
@@ -327,8 +316,8 @@ class Lane:
     def settle(self, position: int, *, again: bool) -> list[PendingDelivery]:
         """A start has ended: terminal, or to be tried ``again`` later.
 
-        Returns the successors that its end releases (S4b): they are dispatched by that, and to be journaled as
-        pending in the same transaction.
+        Returns the successor that its end releases (S4b), if there is one: it is dispatched by that, and to be
+        journaled as pending in the same transaction.
         """
         delivery = self._in_flight.get(position)
         if delivery is None:
@@ -342,13 +331,9 @@ class Lane:
             self.replays[delivery.replay].open -= 1
         return released
 
-    def wants_successors(self, position: int) -> list[tuple[Feed, str]]:
-        """The feeds and keys whose successors must be looked up before this delivery may end."""
-        return [
-            (feed, key)
-            for feed in self._feeds(self._in_flight[position])
-            if (key := feed.wants_successors(position)) is not None
-        ]
+    def wants_successors(self, position: int) -> str | None:
+        """The key whose successors must be looked up in the log before this delivery may end (S4b)."""
+        return self.feed.wants_successors(position)
 
     def assign(self, members: Started, batch: str) -> Started:
         """The batch that these in-flight deliveries are sent in, from now until they are terminal (S10a)."""
@@ -487,22 +472,13 @@ class Lane:
         self._busy -= 1
 
     def _release(self, delivery: PendingDelivery) -> list[PendingDelivery]:
-        released = []
-        for feed in self._feeds(delivery):
-            item = feed.release(delivery.position)
-            if item is not None:
-                released.append(self._successor(item))
-        return released
-
-    def _successor(self, item: Queued) -> PendingDelivery:
-        if item.delivery is not None:
-            return item.delivery
-        return PendingDelivery(self.number, item.position, partition_key=item.key, blocked_from=item.position)
-
-    def _feeds(self, delivery: PendingDelivery) -> Iterator[Feed]:
-        yield self.feed
-        if delivery.replay is not None and delivery.replay in self.replays:
-            yield self.replays[delivery.replay].feed
+        if delivery.replay in self.replays:
+            self.replays[delivery.replay].feed.release(delivery.position)
+        following = self.feed.release(delivery.position)
+        if following is None:
+            return []
+        position = following.position
+        return [PendingDelivery(self.number, position, partition_key=following.key, blocked_from=position)]
 
 
 def _taken(feed: Feed, batching: Batching | None) -> Iterator[Queued]:

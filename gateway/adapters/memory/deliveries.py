@@ -30,6 +30,11 @@ class MemoryDeliveries:
         for item in batch.pending:
             if item.number in store.cursors:
                 store.pending[item.number, item.position] = item
+        self._move(batch)
+        store.routed = batch.routed
+
+    def _move(self, batch: JournalBatch) -> None:
+        store = self._store
         for update in batch.cursors:
             cursor = store.cursors.get(update.number)
             if cursor is not None:
@@ -42,7 +47,6 @@ class MemoryDeliveries:
             store.notes.pop(note.number, None)
             if note.failing_since_us is not None and note.number in store.cursors:
                 store.notes[note.number] = note
-        store.routed = batch.routed
 
     async def routed(self) -> int:
         """See ``Deliveries.routed``."""
@@ -108,6 +112,8 @@ class MemoryDeliveries:
                     attempts=now.attempts,
                     failed=bool(before) and fold(before).state.failed,
                     pending=pending,
+                    late=bool(attempts) and not before,
+                    replay=max((item.replay or 0 for item in attempts), default=0) or None,
                     last_span_id=attempts[-1].span_id if attempts else None,
                 )
         return found

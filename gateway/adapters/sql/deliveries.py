@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, select, tuple_, update
@@ -94,11 +95,11 @@ class SqlDeliveries:
                 _PENDING.c.number == number, _PENDING.c.position.between(first, last)
             )
             pending = {row.position: _pending_of(row) for row in connection.execute(statement)}
-            found = {}
-            for position in tried.keys() | pending.keys():
-                round_, attempts, failed, span_id = tried.get(position, (0, 0, False, None))
-                found[position] = Standing(round_, attempts, failed, pending.get(position), span_id)
-            return found
+            nothing = Standing(0, 0, failed=False, pending=None)
+            return {
+                position: replace(tried.get(position, nothing), pending=pending.get(position))
+                for position in tried.keys() | pending.keys()
+            }
 
         return await self._database.read(work)
 
@@ -213,6 +214,7 @@ def _attempt_row(attempt: AttemptRecord) -> dict[str, Any]:
         "response_headers": json.dumps(attempt.response_headers) if attempt.response_headers else None,
         "response_body": attempt.response_body or None,
         "batch": attempt.batch,
+        "replay": attempt.replay,
     }
 
 
@@ -240,6 +242,7 @@ def _attempt_of(row: Row[Any]) -> AttemptRecord:
         response_headers=tuple((name, value) for name, value in headers),
         response_body=bytes(row.response_body or b""),
         batch=row.batch,
+        replay=row.replay,
     )
 
 

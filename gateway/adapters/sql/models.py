@@ -276,3 +276,4 @@ class Attempt(SQLModel, table=True):
     response_headers: str | None = Field(default=None, sa_type=Text)
     response_body: bytes | None = Field(default=None, sa_type=LargeBinary)
     batch: str | None = Field(default=None, sa_type=Text)
+    replay: int | None = Field(default=None, sa_column=_position(nullable=True))

@@ -1,6 +1,6 @@
 """Replays, notes and the standing of deliveries in SQL: what a journal writes of them, and what lanes begin with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, select, update
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, s
 from gateway.adapters.sql.models import Attempt, DeliveryCursor, Pending, Replay, StreamNote
 from gateway.domain.breaker import StreamNote as Note
 from gateway.domain.delivery import Decision
-from gateway.ports import ReplayRange, ReplayRecord, ReplayState, ReplayUpdate
+from gateway.ports import ReplayRange, ReplayRecord, ReplayState, ReplayUpdate, Standing
 
 _ATTEMPT = Attempt.__table__  # type: ignore[attr-defined]
 _PENDING = Pending.__table__  # type: ignore[attr-defined]
@@ -89,15 +89,16 @@ def replay_of(row: Row[Any]) -> ReplayRecord:
 
 def last_attempts(
     connection: Connection, number: int, first: int, last: int, attempts_until: int
-) -> Mapping[int, tuple[int, int, bool, str]]:
-    """Per position of a range that has attempts: last round, how many, failed at ``attempts_until``, last span."""
-    found: dict[int, tuple[int, int, bool, str]] = {}
+) -> dict[int, Standing]:
+    """Where the deliveries of a range stand by their attempts alone, without their pending rows."""
+    found: dict[int, Standing] = {}
     statement = (
         select(
             _ATTEMPT.c.position,
             _ATTEMPT.c.attempt,
             _ATTEMPT.c.round,
             _ATTEMPT.c.decision,
+            _ATTEMPT.c.replay,
             _ATTEMPT.c.span_id,
             _ATTEMPT.c.seq,
         )
@@ -106,8 +107,12 @@ def last_attempts(
     )
     for row in connection.execute(statement):
         before = found.get(row.position)
-        failed = row.decision in _FAILED if row.seq <= attempts_until else before is not None and before[2]
-        found[row.position] = (row.round, row.attempt, failed, row.span_id)
+        failed = (
+            row.decision in _FAILED if row.seq <= attempts_until else before is not None and before.failed
+        )
+        late = row.seq > attempts_until if before is None else before.late
+        replayed = max(row.replay or 0, 0 if before is None else before.replay or 0) or None
+        found[row.position] = Standing(row.round, row.attempt, failed, None, late, replayed, row.span_id)
     return found
 
 

@@ -67,6 +67,8 @@ class Oracle:
         self._open: set[tuple[int, int]] = set()
         self._delivered: set[tuple[int, int]] = set()
         self._process = 0
+        self._answers: list[tuple[int, int]] = []
+        self._opened: dict[int, bool] = {}
         self._crashes: Counter[tuple[int, int]] = Counter()
 
     def process_started(self, process: int) -> None:
@@ -167,13 +169,33 @@ class Oracle:
 
     def ended(self, post: Post) -> None:
         if post.process == self._process:
+            self._answered(post.number, post.status)
             self._open.discard((post.number, post.position))
             if 200 <= post.status < 300:
                 self._delivered.add((post.number, post.position))
 
+    def _probes(self, number: int) -> bool:
+        """Whether the breaker of this subscription may be open: then the oldest is tried before its time (S3g)."""
+        note = self.store.notes.get(number)
+        recent = [status for at, status in self._answers if at == number][-100:]
+        failed = [not 200 <= status < 300 for status in recent]
+        in_a_row = 20
+        return (
+            (note is not None and note.opened_at_us is not None)
+            or (len(failed) >= in_a_row and all(failed[-in_a_row:]))
+            or sum(failed) >= 80
+            or self._opened.get(number, False)
+        )
+
+    def _answered(self, number: int, status: int) -> None:
+        """Keeps the count from which `_probes` is told."""
+        success = 200 <= status < 300
+        self._answers.append((number, status))
+        self._opened[number] = not success and self._probes(number)
+
     def _check_time(self, post: Post, told: Told) -> None:
         attempts = self.store.attempts.get((post.number, post.position), ())
-        if attempts and attempts[-1].next_at_us is not None:
+        if attempts and attempts[-1].next_at_us is not None and not self._probes(post.number):
             assert post.started_us >= attempts[-1].next_at_us - 1, "a retry came before its time"
         if self.last_outage_us + _AFTER_OUTAGE_US > post.started_us:
             return

@@ -3,7 +3,7 @@
 import asyncio
 import random
 
-from gateway.adapters.memory import MemoryLog, MemoryStore, MemorySubscriptions
+from gateway.adapters.memory import MemoryLog, MemoryStore, MemoryStreamCommands, MemorySubscriptions
 from gateway.deliver.dispatcher import Dispatcher
 from gateway.deliver.world import AttemptPolicy, World
 from gateway.domain.subscription import Config, StartAt
@@ -14,7 +14,7 @@ from simulation.making import AGENTS, FACTS, ORGANIZATIONS, RETRIES, TYPES, even
 from simulation.oracle import Oracle, Told, Wish
 from simulation.plan import Plan
 from simulation.sinks import MOODS, Post, Sinks
-from simulation.stores import Killed, Wire, WiredDeliveries, WiredLog, WiredSubscriptions
+from simulation.stores import Killed, Wire, WiredCommands, WiredDeliveries, WiredLog, WiredSubscriptions
 
 _SECRET = "whsec_" + "A" * 32
 
@@ -28,6 +28,7 @@ class Simulation:
         self.store = MemoryStore(now=now_us, random=self.dice.randbytes)
         self.log = MemoryLog(self.store)
         self.subscriptions = MemorySubscriptions(self.store, fact_source="https://gateway.test/gateway")
+        self.commands = MemoryStreamCommands(self.store, fact_source="https://gateway.test/gateway")
         self.sinks = Sinks(self.dice, now_us)
         self.oracle = Oracle(self.store, self.sinks, plan.limits.pending_max)
         self.sinks.arrived = self._arrived
@@ -88,6 +89,7 @@ class Simulation:
             log=WiredLog(self._wire, self.store),  # type: ignore[arg-type]  # what delivering uses of it
             deliveries=WiredDeliveries(self._wire, self.store),  # type: ignore[arg-type]  # likewise
             subscriptions=WiredSubscriptions(self._wire, self.subscriptions),  # type: ignore[arg-type]
+            commands=WiredCommands(self._wire, self.commands),  # type: ignore[arg-type]  # likewise
             sender=self.sinks.sender(self._wire, self.processes),
             policy=AttemptPolicy(5.0, lambda _type: None),
             now=now_us,

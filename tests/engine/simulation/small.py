@@ -6,7 +6,13 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from gateway.adapters.memory import MemoryDeliveries, MemoryLog, MemoryStore, MemorySubscriptions
+from gateway.adapters.memory import (
+    MemoryDeliveries,
+    MemoryLog,
+    MemoryStore,
+    MemoryStreamCommands,
+    MemorySubscriptions,
+)
 from gateway.deliver.dispatcher import Dispatcher
 from gateway.deliver.world import DEFAULT_LIMITS, AttemptPolicy, Limits, World
 from gateway.domain.ids import parse_delivery_id
@@ -38,6 +44,7 @@ class Engine:
     deliveries: MemoryDeliveries = field(init=False)
     log: MemoryLog = field(init=False)
     subscriptions: MemorySubscriptions = field(init=False)
+    commands: MemoryStreamCommands = field(init=False)
 
     def __post_init__(self) -> None:
         dice = random.Random(1)
@@ -45,6 +52,7 @@ class Engine:
         self.log = MemoryLog(self.store)
         self.deliveries = MemoryDeliveries(self.store)
         self.subscriptions = MemorySubscriptions(self.store, fact_source="https://gateway.test/gateway")
+        self.commands = MemoryStreamCommands(self.store, fact_source="https://gateway.test/gateway")
         self.dispatcher = self._new()
 
     def _new(self) -> Dispatcher:
@@ -52,6 +60,7 @@ class Engine:
             log=self.log,
             deliveries=self.deliveries,
             subscriptions=self.subscriptions,
+            commands=self.commands,
             sender=self,
             policy=AttemptPolicy(5.0, lambda _type: None),
             now=now_us,

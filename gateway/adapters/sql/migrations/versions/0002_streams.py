@@ -24,6 +24,7 @@ def upgrade() -> None:
         postgresql_where=has_key,
     )
     op.add_column("attempt", sa.Column("batch", sa.Text(), nullable=True))
+    op.add_column("attempt", sa.Column("replay", _NUMBER, nullable=True))
     op.add_column("pending", sa.Column("replay", _NUMBER, nullable=True))
     op.add_column("pending", sa.Column("batch", sa.Text(), nullable=True))
     op.add_column("pending", sa.Column("batch_size", sa.Integer(), nullable=True))
