@@ -65,12 +65,12 @@ class Attempts:
         if current is None:
             return
         if not current.active or self._now() < lane.waits_until_us:
-            self._postpone(lane, started, current)
+            self._settling.postpone(lane, started, current)
         elif lane.batching is not None:
             await self._batches.attempt(lane, started, events, current)
         elif len(started) > 1 or started[0].batch is not None:
             # It was a batch under an earlier revision: its members go one by one now.
-            self._postpone(lane, tuple(replace(item, batch=None) for item in started), current)
+            self._settling.postpone(lane, tuple(replace(item, batch=None) for item in started), current)
         else:
             await self._attempt(lane, started[0], current, events[0])
 
@@ -80,7 +80,7 @@ class Attempts:
     async def _attempt(
         self, lane: Lane, delivery: PendingDelivery, current: Current, event: Event | None
     ) -> None:
-        ended = self._posting.unsent(event, delivery.position)
+        ended = self._posting.unsent(event, delivery)
         if ended is None and event is not None and event.envelope is not None:
             ended = await self._posting.one(event, event.envelope, current, delivery)
         if ended is None:
@@ -88,16 +88,6 @@ class Attempts:
         # Of a subscription that was deleted meanwhile the attempt is kept, and nothing else (S3h).
         settlement = self._settling.judge(lane, delivery, current, ended)
         hash6 = _NO_HASH if event is None else event.entry.row_hash[:HASH_BYTES]
-        await self._settling.settle(lane, delivery, current, ended, settlement, hash6=hash6)
+        # First what it means for the stream: settling may have to wait for the log, and others go on meanwhile.
         self._settling.conclude(lane, current, ended, settlement, delivery.position)
-
-    def _postpone(self, lane: Lane, started: Started, current: Current) -> None:
-        """Stopped between start and POST: nothing was sent, so it waits as if it had not been started."""
-        for delivery in started:
-            lane.settle(delivery.position, again=True)
-            due_us = max(self._now(), lane.waits_until_us)
-            waits = replace(delivery, next_at_us=due_us, asked=False)
-            self._journal.postpone(waits)
-            self._timers.add(waits)
-        if not current.active:
-            self._lanes.halt(lane)
+        await self._settling.settle(lane, delivery, current, ended, settlement, hash6=hash6)

@@ -9,6 +9,7 @@ from gateway.deliver.journal import Journal
 from gateway.deliver.posting import Ended, Posting
 from gateway.deliver.request import AttemptContext, build_batch_request
 from gateway.deliver.settling import Settling
+from gateway.deliver.suspects import CRASHES_MAX
 from gateway.deliver.world import World
 from gateway.domain.due import Started
 from gateway.domain.ids import HASH_BYTES, batch_id, delivery_id
@@ -65,6 +66,9 @@ class Batches:
         present = self._directory.get(lane.number)
         if present is None:
             return
+        if not present.active or self._now() < lane.waits_until_us:
+            self._settling.postpone(lane, tuple(member.delivery for member in frozen), present)
+            return
         ended = await self._post(frozen, present)
         await self._settle(lane, frozen, present, ended)
 
@@ -75,8 +79,9 @@ class Batches:
         members = []
         for delivery, event in zip(started, events, strict=True):
             # A frozen batch is sent as it is: its bytes are promised, and time goes on.
-            is_frozen = delivery.batch is not None and event is not None and event.envelope is not None
-            ended = None if is_frozen else self._posting.unsent(event, delivery.position)
+            whole = event is not None and event.envelope is not None and delivery.crashes < CRASHES_MAX
+            is_frozen = delivery.batch is not None and whole
+            ended = None if is_frozen else self._posting.unsent(event, delivery)
             if ended is None and event is not None:
                 members.append(_Member(delivery, event))
             elif ended is not None:
@@ -122,13 +127,13 @@ class Batches:
     async def _settle(self, lane: Lane, members: Sequence[_Member], current: Current, ended: Ended) -> None:
         """2xx settles all, anything else none; what no retry would change is tried in halves."""
         one = self._settling.judge(lane, members[0].delivery, current, ended)
+        self._settling.conclude(lane, current, ended, one, members[0].delivery.position)
         if splits(ended.outcome) and len(members) > 1:
             middle = len(members) // 2
             for half in (members[:middle], members[middle:]):
                 self._try_again(lane, half, current, ended)
         else:
             await self._settle_all(lane, members, current, ended, one)
-        self._settling.conclude(lane, current, ended, one, members[0].delivery.position)
 
     async def _settle_all(
         self, lane: Lane, members: Sequence[_Member], current: Current, ended: Ended, one: Settlement

@@ -107,15 +107,20 @@ class Lanes:
         self._joined.discard(number)
         self._moved.discard(number)
 
-    def live(self, number: int) -> Lane | None:
-        """The lane that the router may feed; None where the subscription stands or goes by its own scan."""
+    def obtain(self, number: int) -> Lane | None:
+        """The lane of a subscription, made where it had nothing to do until now; None: it is deleted."""
         lane = self._lanes.get(number)
         if lane is None:
             current = self._directory.get(number)
-            if current is None:
-                return None
             # One that was stopped just now as well: its lane keeps where it stood while the router goes on.
-            lane = self.open(current)
+            return None if current is None else self.open(current)
+        return lane
+
+    def live(self, number: int) -> Lane | None:
+        """The lane that the router may feed; None where the subscription stands or goes by its own scan."""
+        lane = self.obtain(number)
+        if lane is None:
+            return None
         return lane if lane.live and not lane.halted else None
 
     def scanning(self) -> list[Lane]:

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from gateway.deliver.directory import Current
 from gateway.deliver.envelopes import Event
 from gateway.deliver.request import AttemptContext, build_request, origin_trace
+from gateway.deliver.suspects import CRASHES_MAX
 from gateway.deliver.world import World
 from gateway.domain.delivery import Decision
 from gateway.domain.pending import PendingDelivery
-from gateway.domain.retry import Answered, Failed, NotSent, Outcome
+from gateway.domain.retry import Answered, Failed, NotSent, Outcome, Parked
 from gateway.domain.retry_after import parse_retry_after
 from gateway.domain.sending import Answer, OutboundRequest, SendError, SendErrorKind
 from otel.traceparent import TraceParent, derive, span_id_from
@@ -42,8 +43,17 @@ class Posting:
         self._now = world.now
         self._random = world.random
 
-    def unsent(self, event: Event | None, position: int) -> Ended | None:
-        """The end of what need not be sent: an event that is erased (S8b), or past its time (CONFORMANCE 35)."""
+    def unsent(self, event: Event | None, delivery: PendingDelivery) -> Ended | None:
+        """The end of what is not to be sent: erased (S8b), past its time (CONFORMANCE 35), or parked (S3c).
+
+        A delivery on which three processes ended is kept, listed, and retried by hand once somebody has looked at it.
+        """
+        position = delivery.position
+        if delivery.crashes >= CRASHES_MAX:
+            now_us = self._now()
+            trace = derive("parked", str(delivery.number), str(position))
+            detail = f"{delivery.crashes} processes ended while they delivered this"
+            return Ended(Parked(delivery.crashes), trace, now_us, now_us, detail=detail)
         if event is None or event.envelope is None:
             now_us = self._now()
             return Ended(NotSent(Decision.ERASED), derive("erased", str(position)), now_us, now_us)

@@ -146,14 +146,13 @@ class Replays:
             if position > reached:
                 return False
             standing = standings.get(position, _NEW)
-            if not (self._selects(selector, event, standing) and _wanted(record, standing)):
+            wanted = _wanted(record, standing) and not _to_come(lane, event, standing)
+            if not (wanted and self._selects(selector, event, standing)):
                 replay.feed.pass_over(position)
                 continue
             key = (lane.number, position)
-            if lane.flies(position) or self._journal.unwritten(key):
+            if lane.is_under_way(position) or self._journal.unwritten(key):
                 return False  # how it stands is not known before its outcome is written
-            if any(position in other.claimed for other in lane.replays.values()):
-                return False  # another replay sends it first
             again = _next_round(lane.number, position, standing, replay.replay)
             if not self._offer(lane, replay, event, again, waiting=_counted(standing)):
                 return False
@@ -194,6 +193,14 @@ def _wanted(record: ReplayRecord, standing: Standing) -> bool:
     if standing.late or (standing.replay == record.replay and standing.pending is None):
         return False
     return standing.failed or not record.range.only_failed
+
+
+def _to_come(lane: Lane, event: Event, standing: Standing) -> bool:
+    """Whether the live stream still has it to send for the first time: it stands behind a blocked key (S4b)."""
+    if standing.attempts or standing.pending is not None or event.envelope is None:
+        return False
+    key = partition_key(event.envelope)
+    return key is not None and lane.feed.covers(key, event.entry.position)
 
 
 def _next_round(number: int, position: int, standing: Standing, replay: int) -> PendingDelivery:

@@ -12,15 +12,17 @@ from gateway.deliver.notices import Notices
 from gateway.deliver.patience import patiently
 from gateway.deliver.posting import Ended
 from gateway.deliver.successors import Successors
+from gateway.deliver.suspects import CRASHES_MAX
 from gateway.deliver.timers import Timers
 from gateway.deliver.world import World
 from gateway.domain import facts
 from gateway.domain.breaker import Change
 from gateway.domain.delivery import Decision
+from gateway.domain.due import Started
 from gateway.domain.ids import RANDOM_BYTES, attempt_id
 from gateway.domain.lane import Lane
 from gateway.domain.pending import PendingDelivery
-from gateway.domain.retry import DEFAULT_SCHEDULE_S, Answered, NotSent, Settlement, decide, succeeded
+from gateway.domain.retry import DEFAULT_SCHEDULE_S, Answered, NotSent, Parked, Settlement, decide, succeeded
 from gateway.errors import GatewayError
 from gateway.ports import AttemptRecord, SubscriptionState
 
@@ -57,6 +59,7 @@ class Settling:
         self._notices = notices
         self._subscriptions = world.subscriptions
         self._disable_after_s = world.policy.disable_after_s
+        self._now = world.now
         self._random = world.random
         self._jitter = world.jitter
         self._changed = changed
@@ -103,6 +106,17 @@ class Settling:
         )
         self.put_off(lane, attempt, again)
 
+    def postpone(self, lane: Lane, started: Started, current: Current) -> None:
+        """Stopped between start and POST: nothing was sent, so it waits as if it had not been started."""
+        for delivery in started:
+            lane.settle(delivery.position, again=True)
+            due_us = max(self._now(), lane.waits_until_us)
+            waits = replace(delivery, next_at_us=due_us, asked=False)
+            self._journal.postpone(waits)
+            self._timers.add(waits)
+        if not current.active:
+            self._lanes.halt(lane)
+
     def put_off(self, lane: Lane, attempt: AttemptRecord, again: PendingDelivery) -> None:
         """Note that an attempt is over, and that the delivery waits for another one."""
         lane.settle(again.position, again=True)
@@ -134,7 +148,7 @@ class Settling:
         self, lane: Lane, current: Current, ended: Ended, settlement: Settlement, position: int
     ) -> None:
         """What a try means for the whole stream: its breaker, its waits, whether it stops. Once per POST."""
-        if isinstance(ended.outcome, NotSent):
+        if isinstance(ended.outcome, NotSent | Parked):
             return
         if settlement.wait_lane_s is not None:
             until_us = ended.ended_at_us + int(settlement.wait_lane_s * _SECOND_US)
@@ -170,8 +184,9 @@ class Settling:
     def _end(self, lane: Lane, delivery: PendingDelivery, attempt: AttemptRecord) -> None:
         successors = lane.settle(delivery.position, again=False)
         self._journal.settle(attempt, None)
+        due_us = attempt.started_at_us + attempt.duration_us
         for successor in successors:
-            self._journal.postpone(replace(successor, next_at_us=attempt.started_at_us + attempt.duration_us))
+            self._journal.postpone(replace(successor, first_at_us=due_us, next_at_us=due_us))
         if attempt.decision in _FAILED:
             self._notices.tell(lane.number, facts.DELIVERY_EXHAUSTED, delivery.position)
 
@@ -235,6 +250,8 @@ class Settling:
 
 def _cause(delivery: PendingDelivery) -> str:
     """Why an attempt was made, for a person who reads the list of them."""
+    if delivery.crashes >= CRASHES_MAX:
+        return "recovery"
     if delivery.asked:
         return "manual"
     if delivery.attempts == 0:

@@ -121,7 +121,7 @@ class Timers:
     def _hand_over(self, delivery: PendingDelivery) -> None:
         if self._held.pop(delivery.key, None) is None:
             return
-        lane = self._lanes.get(delivery.number)
+        lane = self._lanes.obtain(delivery.number)
         if lane is not None and not lane.holds(delivery.position):
             lane.due(delivery, counted=not delivery.asked)
             self._lanes.pump(lane)
@@ -140,7 +140,7 @@ class Timers:
         return DueKey(rows[-1].next_at_us or 0, rows[-1].number, rows[-1].position)
 
     def _take_in(self, delivery: PendingDelivery) -> None:
-        lane = self._lanes.get(delivery.number)
+        lane = self._lanes.obtain(delivery.number)
         if lane is None or lane.halted or delivery.next_at_us is None:
             return
         held = self._held.get(delivery.key)

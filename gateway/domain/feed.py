@@ -174,6 +174,11 @@ class Feed:
         self._keys[key] = _Key(position, unread=self._covers, skipped_to=self.seen)
         self._heads[position] = key
 
+    def covers(self, key: str, position: int) -> bool:
+        """Whether this position stands behind a head of its key, and is still to be started by this feed."""
+        busy = self._keys.get(key)
+        return busy is not None and busy.head < position
+
     def wants_successors(self, position: int) -> str | None:
         """The key whose successors must be looked up in the log before this head may be released."""
         key = self._heads.get(position)

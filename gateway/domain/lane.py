@@ -130,8 +130,8 @@ class Lane:
     @property
     def pending(self) -> int:
         """How many deliveries are dispatched and not terminal."""
-        successors = len(self.feed.next_up)
-        return len(self._in_flight) + len(self._due) + self._waiting + successors
+        taken = sum(len(replay.taken) for replay in self.replays.values()) if self.replays else 0
+        return len(self._in_flight) + len(self._due) + self._waiting + len(self.feed.next_up) + taken
 
     @property
     def in_flight(self) -> tuple[PendingDelivery, ...]:
@@ -182,9 +182,9 @@ class Lane:
             or any(item.position == position for item in self.feed.next_up)
         )
 
-    def flies(self, position: int) -> bool:
-        """Whether an attempt of this delivery is in flight."""
-        return position in self._in_flight
+    def is_under_way(self, position: int) -> bool:
+        """Whether an attempt of this delivery is in flight, or is made next, or by another replay."""
+        return self.holds(position) and position not in self._due
 
     # Being fed.
 
@@ -258,13 +258,17 @@ class Lane:
         replay.claimed.add(item.position)
         if item.position in self._due:
             self._due.forget(item.position)
+            replay.taken.add(item.position)
         elif waiting:
             self._waiting = max(0, self._waiting - 1)
+            replay.taken.add(item.position)
         return True
 
     def end_replay(self, replay: int) -> None:
         """Feed it no more; what it has started goes on."""
-        self.replays.pop(replay, None)
+        ended = self.replays.pop(replay, None)
+        if ended is not None:
+            self._waiting += len(ended.taken)  # they wait as before, in the database
 
     # Starting.
 
@@ -388,7 +392,8 @@ class Lane:
         if not replay.feed.has_next():
             return False
         full = self.batching is None or len(replay.feed.queue) >= self.batching.events_max
-        return full or replay.feed.room == 0 or replay.feed.seen >= replay.until
+        # It is fed again below half of its room: what is more than that is all that comes until it has moved.
+        return full or replay.feed.room < replay.feed.queue_max // 2 or replay.feed.seen >= replay.until
 
     @staticmethod
     def _full(feed: Feed, batching: Batching, now_us: int) -> bool:
@@ -432,7 +437,7 @@ class Lane:
                 partition_key=item.key,
                 blocked_from=None if item.key is None else item.position,
             )
-            for item in _taken(self.feed, batching)
+            for item in _taken(self.feed, batching, self.pending_max - self.pending)
         )
 
     def _replay(self, now_us: int) -> Started:
@@ -441,10 +446,11 @@ class Lane:
         # The next one in turn is another replay.
         self.replays[replay.replay] = self.replays.pop(replay.replay)
         started = []
-        for item in _taken(replay.feed, self.batching):
+        for item in _taken(replay.feed, self.batching, self.pending_max - self.pending):
             if item.delivery is None:
                 raise IllegalTransition(f"{item.position} is replayed from no state")
             replay.claimed.discard(item.position)
+            replay.taken.discard(item.position)
             started.append(replace(item.delivery, first_at_us=now_us, next_at_us=None))
         replay.open += len(started)
         self._replaying.add(started[0].position)
@@ -481,14 +487,14 @@ class Lane:
         return [PendingDelivery(self.number, position, partition_key=following.key, blocked_from=position)]
 
 
-def _taken(feed: Feed, batching: Batching | None) -> Iterator[Queued]:
-    """One, or as many as a batch takes."""
+def _taken(feed: Feed, batching: Batching | None, most: int) -> Iterator[Queued]:
+    """One, or as many as a batch takes, and as may be pending."""
     first = feed.take()
     yield first
     if batching is None:
         return
     count, size_bytes = 1, first.size_bytes
-    while count < batching.events_max and feed.queue and feed.has_next():
+    while count < min(batching.events_max, most) and feed.queue and feed.has_next():
         size_bytes += feed.queue[0].size_bytes
         if size_bytes > batching.bytes_max:
             return

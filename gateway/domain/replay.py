@@ -15,6 +15,7 @@ class ReplayFeed:
         feed: What of the range was offered and not started.
         open: Deliveries that it started and that are not terminal.
         claimed: Positions that are here and not started.
+        taken: Those of them that were pending before, and are until they start.
     """
 
     replay: int
@@ -22,6 +23,7 @@ class ReplayFeed:
     feed: Feed
     open: int = 0
     claimed: set[int] = field(default_factory=set)
+    taken: set[int] = field(default_factory=set)
 
     @property
     def fed(self) -> bool:

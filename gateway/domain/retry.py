@@ -60,6 +60,9 @@ REFUSED: Final = "refused"
 that the egress guard refuses. To a subscriber both say the same: the gateway could not, or would not,
 connect."""
 
+CRASH: Final = "crash"
+"""The error class of a delivery that is parked."""
+
 _NOWHERE_TO_SEND: Final = frozenset({SendErrorKind.REFUSED, SendErrorKind.DNS})
 
 
@@ -89,7 +92,14 @@ class NotSent:
             raise ValueError(f"{self.decision} is decided by an attempt, not before it")
 
 
-Outcome: TypeAlias = Answered | Failed | NotSent
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """It was settled unsent because so many processes ended while they delivered it (S3c)."""
+
+    crashes: int
+
+
+Outcome: TypeAlias = Answered | Failed | NotSent | Parked
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +191,8 @@ def _last(outcome: Outcome) -> Settlement:
     match outcome:
         case NotSent():
             return Settlement(outcome.decision)
+        case Parked():
+            return Settlement(Decision.EXHAUSTED, error_class=CRASH)
         case Failed():
             if outcome.kind in _NOWHERE_TO_SEND:
                 return Settlement(Decision.REFUSED, counts=True, error_class=REFUSED)
@@ -195,7 +207,7 @@ def _last(outcome: Outcome) -> Settlement:
 def _tried_again(outcome: Outcome) -> bool:
     """Whether the schedule holds for it; a wait that the receiver asks for is not of the schedule."""
     match outcome:
-        case NotSent():
+        case NotSent() | Parked():
             return False
         case Failed():
             return True
