@@ -11,12 +11,14 @@ from paired.environments import PEERS, node_folder_of, python_of
 from paired.messages import Messages
 from paired.processes import Spoken, cpu_of_tree_s, cpu_s, running, until_idle
 from paired.receiver import ReceiptsMissingError, check_signatures
-from paired.run import Run
+from paired.run import AT_ONCE, Run
 from paired.valkey import Valkey, valkey
 
 _WARM_UP = 256
 _WARM_UP_S_MAX = 4.0
 _WARM_UPS_MAX = 10
+_TASKS = f"--max-async-tasks={AT_ONCE}"
+_THREADS = f"--threads={AT_ONCE}"
 
 
 @dataclass(frozen=True)
@@ -145,5 +147,34 @@ PEERS_MEASURED = (
         "Redis Streams with a consumer group and `max_workers`, published through a pipeline; one `ClientSession`",
         _python("faststream", "faststream", "run", "worker:app"),
         share=0.5,
+    ),
+    Peer(
+        "taskiq",
+        "taskiq + aiohttp",
+        "`RedisStreamBroker`, `--workers 1`, `--max-async-tasks`; one `ClientSession`",
+        _python("taskiq", "taskiq", "worker", "worker:broker", "--workers=1", "--log-level=WARNING", _TASKS),
+        share=0.5,
+    ),
+    Peer(
+        "dramatiq",
+        "Dramatiq + requests",
+        "`RedisBroker`, `--processes 1`, `--threads`; a `Session` for each thread",
+        _python("dramatiq", "dramatiq", "worker", "--processes=1", _THREADS),
+        share=0.25,
+    ),
+    Peer(
+        "celery",
+        "Celery + requests",
+        "the default pool (prefork, a process for each core: more do not help here), results ignored, "
+        "`worker_prefetch_multiplier` 128; a `Session` for each process",
+        _python("celery", "celery", "--app=worker", "worker", "--loglevel=WARNING"),
+        share=0.25,
+    ),
+    Peer(
+        "arq",
+        "arq + httpx",
+        "`max_jobs`, no results kept; one `AsyncClient` in the context, as the documentation begins",
+        _python("arq", "arq", "worker.WorkerSettings"),
+        share=0.1,
     ),
 )
