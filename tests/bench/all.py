@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "report"))
 
 from paired.machine import machine  # noqa: E402 - the report's modules lie in no package that is installed
-from paired.plan import ROWS, measure  # noqa: E402
+from paired.plan import LONG, ROWS, measure  # noqa: E402
 from paired.receiver import receiving  # noqa: E402
 from paired.rendering import markdown  # noqa: E402
 from paired.report import report  # noqa: E402
@@ -50,7 +50,9 @@ def arguments() -> argparse.Namespace:
 
 
 def rows(options: argparse.Namespace) -> list[str]:
-    return [name.strip() for name in options.only.split(",")] if options.only else list(ROWS)
+    if options.only:
+        return [name.strip() for name in options.only.split(",")]
+    return [name for name in ROWS if options.long or name not in LONG]
 
 
 def main() -> int:

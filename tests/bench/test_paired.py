@@ -53,6 +53,10 @@ def test_ratios_are_taken_within_a_round():
     assert figures.ratios({0: 100.0}, {1: 50.0}) is None
 
 
+def test_the_best_of_several_is_taken_within_a_round_too():
+    assert figures.best_by_round([{0: 1.0, 1: 4.0}, {0: 2.0, 2: 3.0}]) == {0: 2.0, 1: 4.0, 2: 3.0}
+
+
 def test_by_round_takes_one_figure():
     assert figures.by_round({0: {"a": 1.0}, 2: {"a": 2.0, "b": 3.0}}, "b") == {2: 3.0}
 
@@ -119,6 +123,7 @@ def a_report(**more):
         "parameters": {"events": 1000, "rounds": 2, "body_bytes": 600, "at_once": 64},
         "rows": {"gateway": row, "queue": peer},
         "gateway_divided_by": {"queue": summary([0.5, 1.5])},
+        "goals": [{"what": "speed", "asked": "at least 1.0", "found": summary([0.5, 1.5])}],
         "left_out": {"celery": {"title": "Celery", "why": "It is not here."}},
     } | more
 
@@ -128,10 +133,11 @@ def test_the_page_ranks_what_was_measured_and_says_what_was_not():
     queue = "| Queue | 15,000 (10,000 - 20,000) | 1.00x (0.50 - 1.50) | - | - | as it says |"
     assert queue in page
     assert page.index(queue) < page.index("| letta-gateway | 9 |")
+    assert "| speed | at least 1.0 | 1.00 (0.50 - 1.50) |" in page
     assert "- Celery: It is not here." in page
 
 
 def test_a_page_of_some_rows_leaves_out_the_rest():
-    page = rendering.markdown(a_report(rows={}, left_out={}))
+    page = rendering.markdown(a_report(rows={}, left_out={}, goals=[]))
     assert "Enqueue to last receipt" not in page
     assert "Left out" not in page

@@ -48,6 +48,15 @@ def by_round(measured: Mapping[int, Figures], name: str) -> dict[int, float]:
     return {number: figures[name] for number, figures in measured.items() if name in figures}
 
 
+def best_by_round(several: Iterable[Mapping[int, float]]) -> dict[int, float]:
+    """The greatest value of each round."""
+    best: dict[int, float] = {}
+    for values in several:
+        for number, value in values.items():
+            best[number] = max(value, best.get(number, value))
+    return best
+
+
 def latency_ms(latencies_us: Iterable[int]) -> tuple[float, float]:
     """p50 and p99, in milliseconds."""
     ordered = sorted(latencies_us)

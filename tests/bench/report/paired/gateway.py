@@ -20,6 +20,7 @@ from paired.run import Run
 _REPORT = Path(__file__).parents[1]
 _POLL_S = 0.005
 _GROUP = 0
+_FILL = 50_000
 _READY_S_MAX = 120.0
 # What would make this another gateway than the one that `dev` starts without settings.
 _FOREIGN = ("GATEWAY_", "OTEL_")
@@ -57,11 +58,6 @@ class Gateway:
         body = {"sink": sink, "secret": self._run.secret, "config": config}
         return str(self._asked("POST", "/v1/subscriptions", body)["id"])
 
-    def head(self) -> int:
-        """The position of the newest event."""
-        items = self._asked("GET", "/v1/events?limit=1")["items"]
-        return int(items[0]["position"]) if items else 0
-
     def load(self, count: int) -> None:
         """Let the publisher make events ready."""
         load = {
@@ -73,6 +69,15 @@ class Gateway:
         self._publisher.tell(json.dumps({"load": load}))
         self._publisher.hear()
         self.published += count
+
+    def fill(self, count: int) -> None:
+        """Publish so many and wait until they are in the log, a part at a time, so that Redis never holds many."""
+        for start in range(0, count, _FILL):
+            part = min(_FILL, count - start)
+            self.load(part)
+            self.publish()
+            self.published_at()
+            self.until_ingested(_READY_S_MAX + part / 50)
 
     def publish(self, rate: float | None = None) -> None:
         """Let it publish them, so many a second, or as fast as Redis takes them; `published_at` waits for its end."""

@@ -9,38 +9,47 @@ from dataclasses import dataclass
 
 from paired.environments import NotInstalledError
 from paired.figures import Figures
-from paired.rows import ceiling, gateway
+from paired.rows import ceiling, emit, gateway, growth, log
 from paired.rows.peers import PEERS_MEASURED
 from paired.run import Run
 
-Measure = Callable[[Run], Figures]
+Measure = Callable[[Run], Figures | list[dict[str, float]]]
+"""One measurement, or all at once where the preparation is long and the row takes its own turns."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One thing that is measured; `once` for what is not compared with anything."""
+    """One thing that is measured."""
 
     name: str
     title: str
-    how: str
     measure: Measure
+    how: str = ""
 
-
-def _how(measure: Measure) -> str:
-    return " ".join((measure.__doc__ or "").split())
+    @property
+    def told(self) -> str:
+        """What was done, in a sentence for the report: the measuring function's own, unless another is given."""
+        return self.how or " ".join((self.measure.__doc__ or "").split())
 
 
 ROWS: Mapping[str, Row] = {
     row.name: row
     for row in (
-        Row("wrk", "wrk → receiver", _how(ceiling.receiver_under_wrk), ceiling.receiver_under_wrk),
-        Row("sender", "bare sender", _how(ceiling.sender_alone), ceiling.sender_alone),
-        Row("gateway", "letta-gateway", _how(gateway.end_to_end), gateway.end_to_end),
-        *(Row(peer.name, peer.title, peer.how, peer) for peer in PEERS_MEASURED),
+        Row("wrk", "wrk → receiver", ceiling.receiver_under_wrk),
+        Row("sender", "bare sender", ceiling.sender_alone),
+        Row("gateway", "letta-gateway", gateway.end_to_end),
+        *(Row(peer.name, peer.title, peer, peer.how) for peer in PEERS_MEASURED),
+        Row("log", "ingest, and catch-up", log.ingest_and_catch_up),
+        Row("fan-out", "fan-out", gateway.fan_out),
+        Row("emit", "emit", emit.emit),
+        Row("growth", "growth of the log", growth.growth),
     )
 }
+LONG = ("growth",)
+"""Rows that take minutes, and are measured where they are asked for."""
 GATEWAY = "gateway"
 PEERS = tuple(peer.name for peer in PEERS_MEASURED)
+PYTHON_PEERS = tuple(peer.name for peer in PEERS_MEASURED if peer.python)
 
 
 @dataclass
@@ -56,18 +65,23 @@ def measure(run: Run, names: Sequence[str]) -> Measured:
     measured = Measured({}, {})
     for number in range(run.rounds):
         for name in names:
-            if name in measured.left_out:
-                continue
-            try:
-                figures = dict(ROWS[name].measure(run))
-            except NotInstalledError as error:
-                measured.left_out[name] = str(error)
-            except Exception as error:
-                traceback.print_exc()
-                first = (str(error) or type(error).__name__).splitlines()[0]
-                measured.left_out[name] = f"It failed in round {number + 1}: {first}"
-            else:
-                measured.figures.setdefault(name, {})[number] = figures
-                shown = ", ".join(f"{key} {value:,.1f}" for key, value in figures.items())
-                print(f"round {number + 1} of {run.rounds}: {name}: {shown}", file=sys.stderr)
+            if name not in measured.left_out and not (name in LONG and number):
+                _measure(run, name, number, measured)
     return measured
+
+
+def _measure(run: Run, name: str, number: int, measured: Measured) -> None:
+    try:
+        found = ROWS[name].measure(run)
+    except NotInstalledError as error:
+        measured.left_out[name] = str(error)
+    except Exception as error:
+        traceback.print_exc()
+        first = (str(error) or type(error).__name__).splitlines()[0]
+        measured.left_out[name] = f"It failed in round {number + 1}: {first}"
+    else:
+        figures = dict(enumerate(found)) if isinstance(found, list) else {number: found}
+        measured.figures.setdefault(name, {}).update(figures)
+        for values in figures.values():
+            shown = ", ".join(f"{key} {value:,.1f}" for key, value in values.items())
+            print(f"round {number + 1} of {run.rounds}: {name}: {shown}", file=sys.stderr, flush=True)

@@ -53,7 +53,9 @@ def markdown(report: Mapping[str, Any]) -> str:
     parts = [
         _INTRODUCTION.format(**parameters),
         _end_to_end(report),
+        _goals(report),
         _gateway(report),
+        _emit(report),
         _bounds(report),
         _left_out(report),
         _METHOD.format(**parameters),
@@ -84,22 +86,60 @@ def _end_to_end(report: Mapping[str, Any]) -> str:
     return _section("Enqueue to last receipt", _table(heads, body))
 
 
+_PARTS = (
+    ("gateway", "deliveries per second", "deliveries_per_s", 0),
+    ("gateway", "CPU µs per delivery, its process", "cpu_us", 0),
+    ("gateway", "CPU µs per delivery, its embedded Redis", "redis_cpu_us", 0),
+    ("gateway", "CPU µs per delivery, the receiver", "receiver_cpu_us", 0),
+    ("gateway", "latency at half load, p50 ms", "p50_half_ms", 1),
+    ("gateway", "latency at half load, p99 ms", "p99_half_ms", 1),
+    ("gateway", "latency at full load, p50 ms", "p50_full_ms", 1),
+    ("gateway", "latency at full load, p99 ms", "p99_full_ms", 1),
+    ("log", "ingest with nobody subscribed, events per second", "ingest_per_s", 0),
+    ("log", "ingest, CPU µs per event", "ingest_cpu_us", 0),
+    ("log", "catch-up from the beginning, deliveries per second", "catch_up_per_s", 0),
+    ("log", "catch-up, CPU µs per delivery", "catch_up_cpu_us", 0),
+    ("fan-out", "fan-out of each event to 100 subscriptions, deliveries per second", "deliveries_per_s", 0),
+    ("fan-out", "fan-out, CPU µs per delivery", "cpu_us", 0),
+    ("growth", "with 10,000 events in the log, deliveries per second", "short_per_s", 0),
+    ("growth", "with 1,000,000, deliveries per second", "long_per_s", 0),
+    ("growth", "with 10,000, CPU µs per delivery", "short_cpu_us", 0),
+    ("growth", "with 1,000,000, CPU µs per delivery", "long_cpu_us", 0),
+    ("growth", "the latter divided by the former", "cpu_ratio", 2),
+)
+
+
 def _gateway(report: Mapping[str, Any]) -> str:
-    if "gateway" not in report["rows"]:
+    rows = report["rows"]
+    body = [
+        (title, _spread(rows[row]["figures"], name, digits))
+        for row, title, name, digits in _PARTS
+        if row in rows and name in rows[row]["figures"]
+    ]
+    return _section("The gateway", _table(("", "median (least - greatest)"), body)) if body else ""
+
+
+def _emit(report: Mapping[str, Any]) -> str:
+    if "emit" not in report["rows"]:
         return ""
-    figures = report["rows"]["gateway"]["figures"]
-    lines = (
-        ("deliveries per second", "deliveries_per_s", 0),
-        ("CPU µs per delivery, its process", "cpu_us", 0),
-        ("CPU µs per delivery, its embedded Redis", "redis_cpu_us", 0),
-        ("CPU µs per delivery, the receiver", "receiver_cpu_us", 0),
-        ("latency at half load, p50 ms", "p50_half_ms", 1),
-        ("latency at half load, p99 ms", "p99_half_ms", 1),
-        ("latency at full load, p50 ms", "p50_full_ms", 1),
-        ("latency at full load, p99 ms", "p99_full_ms", 1),
-    )
-    body = [(title, _spread(figures, name, digits)) for title, name, digits in lines if name in figures]
-    return _section("The gateway", _table(("", "median (least - greatest)"), body))
+    figures = report["rows"]["emit"]["figures"]
+    body = [
+        (title, _spread(figures, name, 1), _spread(figures, f"control_{name}", 1))
+        for title, name in (
+            ("the call, p50 µs", "p50_us"),
+            ("the call, p99 µs", "p99_us"),
+            ("how late the loop came to it, p50 µs", "late_p50_us"),
+            ("how late the loop came to it, p99 µs", "late_p99_us"),
+        )
+    ]
+    told = f"{report['rows']['emit']['how']} The drain publishes to a real Valkey from the same process meanwhile.\n\n"
+    heads = ("", "with the emitter", "the same loop, emitter off")
+    return _section("The emitter's caller", told + _table(heads, body))
+
+
+def _goals(report: Mapping[str, Any]) -> str:
+    body = [(goal["what"], goal["asked"], _spread({"": goal["found"]}, "", 2)) for goal in report["goals"]]
+    return _section("What is asked for", _table(("", "asked", "measured"), body)) if body else ""
 
 
 def _bounds(report: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ _WARM_UP_S_MAX = 4.0
 _WARM_UPS_MAX = 10
 _TASKS = f"--max-async-tasks={AT_ONCE}"
 _THREADS = f"--threads={AT_ONCE}"
+_PROCESSES = f"--concurrency={AT_ONCE}"
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Peer:
 
     Attributes:
         share: The part of the run's events it is given, so that a slow one does not take all the time.
+        python: Whether it is one of those that a Python shop would choose.
         how: What was chosen, and why, in words for the report.
     """
 
@@ -44,6 +46,7 @@ class Peer:
     how: str
     commands: Callable[[], Commands]
     share: float = 1.0
+    python: bool = True
 
     def __call__(self, run: Run) -> dict[str, float]:
         """Measure it once."""
@@ -140,6 +143,7 @@ PEERS_MEASURED = (
         "BullMQ + undici (Node)",
         "`Worker` with `concurrency`, `addBulk` of 500, done jobs removed; an undici `Pool` of as many connections",
         _bullmq,
+        python=False,
     ),
     Peer(
         "faststream",
@@ -165,9 +169,9 @@ PEERS_MEASURED = (
     Peer(
         "celery",
         "Celery + requests",
-        "the default pool (prefork, a process for each core: more do not help here), results ignored, "
-        "`worker_prefetch_multiplier` 128; a `Session` for each process",
-        _python("celery", "celery", "--app=worker", "worker", "--loglevel=WARNING"),
+        "the default pool (prefork), `--concurrency`, results ignored, `worker_prefetch_multiplier` 128 as for short "
+        "tasks; a `Session` for each process",
+        _python("celery", "celery", "--app=worker", "worker", "--loglevel=WARNING", _PROCESSES),
         share=0.25,
     ),
     Peer(
