@@ -17,10 +17,10 @@ from gateway.adapters.memory import (
     MemorySubscriptions,
 )
 from gateway.adapters.sql.deliveries import SqlDeliveries
-from gateway.adapters.sql.engine import SqliteDatabase
 from gateway.adapters.sql.log import SqlLog
 from gateway.adapters.sql.migrate import upgrade
 from gateway.adapters.sql.quarantine import SqlQuarantine
+from gateway.adapters.sql.sqlite import SqliteDatabase
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
 from gateway.adapters.vault import Keyring
 from gateway.ports import Deliveries, EventLog, Quarantine, Subscriptions

@@ -5,8 +5,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlmodel import SQLModel
 
-from gateway.adapters.sql.engine import SqliteDatabase
 from gateway.adapters.sql.migrate import upgrade
+from gateway.adapters.sql.sqlite import SqliteDatabase
 from gateway.adapters.sql.verify import verify_log
 from gateway.domain.subscription import SubscriptionSpec
 from gateway.errors import DatabaseInUse, SchemaOutdated

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.adapters.sql.engine import SqliteDatabase
 from gateway.adapters.sql.migrate import upgrade
+from gateway.adapters.sql.sqlite import SqliteDatabase
 from gateway.adapters.sql.verify import verify_log
 from gateway.domain.lane import PendingDelivery
 from gateway.errors import DatabaseUnusable, Unavailable

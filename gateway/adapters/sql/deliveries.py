@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, select, tuple_, update
 
-from gateway.adapters.sql.engine import Database
+from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.models import Attempt, DeliveryCursor, Pending, Shard
 from gateway.domain.delivery import Decision
 from gateway.domain.lane import PendingDelivery

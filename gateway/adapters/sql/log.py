@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, false, or_, select
 
 from gateway.adapters.sql.append import append, prepare, quarantine
-from gateway.adapters.sql.engine import Database
+from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.models import LogEntry, LogHead
 from gateway.domain.ids import RANDOM_BYTES, quarantine_id
 from gateway.ports import Appended, Entry, EventQuery, Head, Kind, NewEntry, NewQuarantine, Now, Random

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.adapters.sql.engine import SqliteDatabase
+from gateway.adapters.sql.sqlite import SqliteDatabase
 from gateway.errors import DatabaseUnusable
 from gateway.settings import Settings
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from gateway.adapters.sql.engine import Database
+from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.models import QuarantineEntry
 from gateway.ports import QuarantineRecord
 

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from gateway.adapters.sql.append import append, prepare
+from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.deliveries import shard_of
-from gateway.adapters.sql.engine import Database
 from gateway.adapters.sql.log import position_before
 from gateway.adapters.sql.models import (
     DeliveryCursor,

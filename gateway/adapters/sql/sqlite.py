@@ -1,8 +1,6 @@
-"""One way to run a transaction on any database: a plain function over a SQLAlchemy ``Connection``.
+"""SQLite: one writer thread, since a second writer would only wait for the first one's lock, and a few readers.
 
-SQLite gets one writer thread (a second writer would only wait for the first one's lock) and a few reader
-threads; every call is one short transaction. An asynchronous driver can run the very same functions through
-``AsyncConnection.run_sync``, so nothing above this file knows which database it talks to.
+Every call is one short transaction; the file belongs to one process, by a lock beside it.
 """
 
 import asyncio
@@ -13,7 +11,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
@@ -26,26 +24,6 @@ T = TypeVar("T")
 
 _READERS = 3
 _BUSY_TIMEOUT_S = 5.0
-
-
-class Database(Protocol):
-    """Runs functions in transactions.
-
-    Errors of the storage itself surface as ``Unavailable``; a value that no column can hold as ValueError, since
-    waiting would not help it.
-    """
-
-    async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` in the one serialised write transaction; commit, or roll back on any error."""
-        ...
-
-    async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` in a short read transaction beside the writer."""
-        ...
-
-    async def close(self) -> None:
-        """Finish what is running and release everything."""
-        ...
 
 
 class SqliteDatabase:

@@ -1,0 +1,32 @@
+"""One way to run a transaction on any database: a plain function over a SQLAlchemy ``Connection``.
+
+SQLite runs it in a thread (``sqlite.py``), PostgreSQL by an asynchronous driver's ``run_sync`` (``postgres.py``):
+the functions are the very same, so nothing above these two files knows which database it talks to.
+"""
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+T = TypeVar("T")
+
+
+class Database(Protocol):
+    """Runs functions in transactions.
+
+    Errors of the storage itself surface as ``Unavailable``; a value that no column can hold as ValueError, since
+    waiting would not help it.
+    """
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in the one serialised write transaction; commit, or roll back on any error."""
+        ...
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in a short read transaction beside the writer."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is running and release everything."""
+        ...
