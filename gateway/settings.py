@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "GATEWAY_"
+POSTGRES_SCHEMES = ("postgresql+asyncpg", "postgresql", "postgres")
 #: Read by the commands that speak to a running gateway, not by a gateway process.
 CLIENT_NAMES = frozenset({"GATEWAY_URL"})
 SECRET_KEY_BYTES = 32
@@ -129,10 +130,11 @@ class Settings(BaseSettings):
         "`development` binds loopback only. `serve` wants it given.",
         "`development` or `production`",
     )
-    database_url: Annotated[SecretStr, _url_of(("sqlite", "postgresql+asyncpg"))] | None = _field(
+    database_url: Annotated[SecretStr, _url_of(("sqlite", *POSTGRES_SCHEMES))] | None = _field(
         None,
         "The database of the log.",
-        "`sqlite:///FILE`; `postgresql+asyncpg://…` is not available yet",
+        "`postgresql+asyncpg://USER:PASSWORD@HOST:PORT/DATABASE` (`postgresql://` and `postgres://` are the same); "
+        "`sqlite:///FILE`",
         "a SQLite file in the data directory",
     )
     redis_url: Annotated[SecretStr, _url_of(("redis", "rediss", "unix"))] | None = _field(

@@ -1,5 +1,6 @@
 """The API over real stores: SQLite in a temporary folder, the real door, guard and contracts; nothing is delivered."""
 
+import asyncio
 import os
 import shutil
 import time
@@ -47,7 +48,7 @@ class Known:
 def migrated(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("migrated") / "gateway.db"
     database = SqliteDatabase(path)
-    upgrade(database.engine)
+    asyncio.run(upgrade(database))
     database.close_now()
     return path
 

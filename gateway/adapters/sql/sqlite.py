@@ -6,7 +6,9 @@ Every call is one short transaction; the file belongs to one process, by a lock 
 import asyncio
 import contextlib
 import fcntl
+import math
 import os
+import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -40,14 +42,26 @@ class SqliteDatabase:
         self._read_threads = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-reader")
 
     @property
-    def path(self) -> Path:
-        """The file, absolute."""
-        return self._path.resolve()
+    def name(self) -> str:
+        """The file."""
+        return str(self._path)
+
+    @property
+    def identity(self) -> str:
+        """See ``Database.identity``."""
+        return f"{socket.gethostname()}:{self._path.resolve()}"
 
     @property
     def engine(self) -> Engine:
-        """The writing engine, for migrations that run before anything else does."""
+        """The writing engine."""
         return self._writer
+
+    def holds_for_s(self) -> float:
+        """For ever: the lock beside the file ends with the process."""
+        return math.inf
+
+    async def until_it_holds(self, for_s: float) -> None:
+        """See ``Leadership.until_it_holds``: at once."""
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """See ``Database.write``."""
@@ -58,7 +72,7 @@ class SqliteDatabase:
         return await asyncio.get_running_loop().run_in_executor(self._read_threads, self.read_now, work)
 
     def write_now(self, work: Callable[[Connection], T]) -> T:
-        """``write`` for callers that are synchronous themselves (migrations, verification)."""
+        """``write`` for callers that are synchronous themselves."""
         try:
             with _storage_errors(), self._writer.begin() as connection:
                 result = work(connection)
