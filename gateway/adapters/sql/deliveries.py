@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, select, tuple_, update
 
 from gateway.adapters.sql.database import Database
+from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import Attempt, DeliveryCursor, Pending, Shard
 from gateway.domain.delivery import Decision
 from gateway.domain.lane import PendingDelivery
@@ -138,10 +139,10 @@ def _is_there(connection: Connection, attempt: AttemptRecord) -> bool:
 
 
 def _still_there(connection: Connection, numbers: set[int]) -> set[int]:
-    if not numbers:
-        return set()
-    found = connection.execute(select(_CURSOR.c.number).where(_CURSOR.c.number.in_(sorted(numbers))))
-    return {row.number for row in found}
+    there: set[int] = set()
+    for part in parts(sorted(numbers)):
+        there.update(connection.execute(select(_CURSOR.c.number).where(_CURSOR.c.number.in_(part))).scalars())
+    return there
 
 
 def _attempt_row(attempt: AttemptRecord) -> dict[str, Any]:
