@@ -53,7 +53,8 @@ def _url_of(schemes: tuple[str, ...]) -> AfterValidator:
         if not value.get_secret_value().startswith(tuple(f"{scheme}://" for scheme in schemes)):
             raise ValueError("unknown scheme")
         if not value.get_secret_value().startswith(("sqlite:", "unix:")):
-            _ = urlsplit(value.get_secret_value()).port  # raises where it is no port
+            for host in urlsplit(value.get_secret_value()).netloc.rpartition("@")[2].split(","):
+                _ = urlsplit(f"//{host}").port  # raises where it is no port
         return value
 
     return AfterValidator(check)

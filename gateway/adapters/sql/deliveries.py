@@ -157,7 +157,8 @@ def _attempt_row(attempt: AttemptRecord) -> dict[str, Any]:
         "decision": attempt.decision.value,
         "counts": attempt.counts,
         "error_class": attempt.error_class,
-        "detail": attempt.detail,
+        # What an outcome was is never lost for what somebody said about it, and PostgreSQL holds no NUL.
+        "detail": attempt.detail and attempt.detail.replace("\0", "\ufffd"),
         "status": attempt.status,
         "started_at": attempt.started_at_us,
         "duration_us": attempt.duration_us,

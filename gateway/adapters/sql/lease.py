@@ -126,14 +126,14 @@ class Lease:
             if waiting is None:
                 raise DatabaseInUse(
                     f"{self._name} is in use by {found.owner}.",
-                    hint=f"Stop it, or, if it was killed, try again in {math.ceil(found.left_s)} s.",
+                    hint=f"Stop it first; if it was killed, try again in {math.ceil(found.left_s)} s.",
                 )
             if seen is not None and found.expires_at != seen.expires_at:
                 raise DatabaseInUse(f"{self._name} is in use by {found.owner}.")
             if seen is None:
                 waiting(
-                    f"{self._name} was in use by {found.owner}. Waiting up to {math.ceil(found.left_s)} s "
-                    "to see whether it still is."
+                    f"{self._name} is, or was, in use by {found.owner}. "
+                    f"Waiting up to {math.ceil(found.left_s)} s to see which."
                 )
             seen = found
             await anyio.sleep(_LOOK_S)

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, false, or_,
 from gateway.adapters.sql.append import append, prepare, quarantine
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.models import LogEntry, LogHead
+from gateway.adapters.sql.texts import same, sought, sought_among
 from gateway.domain.ids import RANDOM_BYTES, quarantine_id
 from gateway.ports import Appended, Entry, EventQuery, Head, Kind, NewEntry, NewQuarantine, Now, Random
 from schemas import GATEWAY_TYPE_PREFIX
@@ -147,9 +148,10 @@ def _conditions(query: EventQuery) -> list[ColumnElement[bool]]:
         (_LOG.c.subject, query.subject),
         (_LOG.c.agent_id, query.agent_id),
         (_LOG.c.run_id, query.run_id),
-        (_LOG.c.trace_id, query.trace_id),
     )
-    conditions += [column == value for column, value in equal if value is not None]
+    conditions += [sought(column, value) for column, value in equal if value is not None]
+    if query.trace_id is not None:
+        conditions.append(same(_LOG.c.trace_id, query.trace_id))
     return conditions
 
 
@@ -161,7 +163,7 @@ def _kind_condition(types: Sequence[str]) -> ColumnElement[bool]:
     facts = [name for name in types if name.startswith(GATEWAY_TYPE_PREFIX)]
     events = [name for name in types if not name.startswith(GATEWAY_TYPE_PREFIX)]
     condition: ColumnElement[bool] = or_(
-        and_(_LOG.c.kind == Kind.FACT.value, _LOG.c.type.in_(facts)) if facts else false(),
-        and_(_LOG.c.kind == Kind.EVENT.value, _LOG.c.type.in_(events)) if events else false(),
+        and_(_LOG.c.kind == Kind.FACT.value, sought_among(_LOG.c.type, facts)) if facts else false(),
+        and_(_LOG.c.kind == Kind.EVENT.value, sought_among(_LOG.c.type, events)) if events else false(),
     )
     return condition

@@ -19,6 +19,7 @@ from gateway.adapters.sql.models import (
     SubscriptionRevision,
     VaultEntry,
 )
+from gateway.adapters.sql.texts import same
 from gateway.adapters.vault import Keyring
 from gateway.domain import facts
 from gateway.domain.ids import RANDOM_BYTES, subscription_id
@@ -184,7 +185,7 @@ class SqlSubscriptions:
 
     async def get(self, subscription_id: str) -> SubscriptionRecord | None:
         """See ``Subscriptions.get``."""
-        return await self._find(_SUBSCRIPTION.c.id == subscription_id)
+        return await self._find(same(_SUBSCRIPTION.c.id, subscription_id))
 
     async def by_number(self, number: int) -> SubscriptionRecord | None:
         """See ``Subscriptions.by_number``."""
