@@ -28,8 +28,8 @@ from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
 from gateway.adapters.redis_stream import RawEntry, RedisStreamReader, Take
 from gateway.adapters.sql.commands import SqlStreamCommands
+from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.deliveries import SqlDeliveries
-from gateway.adapters.sql.engine import SqliteDatabase
 from gateway.adapters.sql.log import SqlLog
 from gateway.adapters.sql.migrate import upgrade
 from gateway.adapters.sql.opening import open_database
@@ -86,16 +86,18 @@ async def run(
     port: int,
     data_dir: Path,
     on_ready: Callable[[Running], None],
+    on_waiting: Callable[[str], None],
 ) -> None:
     """Serve until cancelled; then end in good order: finish what is in flight, journal it, close everything.
 
-    Raises ``GatewayError`` where it cannot start: database in use or newer, address taken, Redis not
-    startable.
+    ``on_waiting`` is told in a sentence what the start waits for, if it does. Raises ``GatewayError`` where it
+    cannot start: database in use or newer, address taken, Redis not startable; and ``LeaseLost`` where another
+    process has taken the log over.
     """
     place = Place(role, host, port, data_dir)
     async with contextlib.AsyncExitStack() as stack:
-        database = stack.enter_context(open_database(settings, data_dir))
-        upgrade(database.engine)
+        database = await stack.enter_async_context(open_database(settings, data_dir, waiting=on_waiting))
+        await upgrade(database)
         listening = stack.enter_context(listening_socket(host, port))
         redis_url = await stack.enter_async_context(_redis(settings, data_dir))
         address, bound_port = listening.getsockname()[:2]
@@ -113,18 +115,18 @@ async def run(
                 stopping.set()
 
 
-def migrate(settings: Settings, data_dir: Path) -> tuple[str | None, str]:
+async def migrate(settings: Settings, data_dir: Path) -> tuple[str | None, str]:
     """Bring the database to this code's schema. Returns the revisions before and after."""
-    with open_database(settings, data_dir) as database:
-        return upgrade(database.engine)
+    async with open_database(settings, data_dir) as database:
+        return await upgrade(database)
 
 
-def verify_log(
+async def verify_log(
     settings: Settings, data_dir: Path, progress: Callable[[int], None] = lambda _checked: None
 ) -> VerifyResult:
     """Verify the hash chain of the whole log."""
-    with open_database(settings, data_dir, must_exist=True) as database:
-        return database.read_now(lambda connection: verify_chain(connection, progress))
+    async with open_database(settings, data_dir, must_exist=True) as database:
+        return await verify_chain(database, progress)
 
 
 class _Gateway:
@@ -134,7 +136,7 @@ class _Gateway:
         self,
         settings: Settings,
         place: Place,
-        database: SqliteDatabase,
+        database: Database,
         *,
         redis_url: str,
         url: str,
@@ -191,9 +193,7 @@ class _Gateway:
             ),
         )
         ingest = StreamIngest(door, self.batcher, stream=settings.stream)
-        self.reader = RedisStreamReader(
-            redis_url, settings.stream, _taker(ingest), owner=f"{socket.gethostname()}:{database.path}"
-        )
+        self.reader = RedisStreamReader(redis_url, settings.stream, _taker(ingest), owner=database.identity)
         self.api = create_api(
             Services(
                 log=self.log,

@@ -255,6 +255,17 @@ class DatabaseInUse(OperationError):
     default_hint = "Stop the gateway that runs on it, then try again."
 
 
+class LeaseLost(OperationError):
+    """Another process has taken the log over (S6a): this one may not write, nor send, any more."""
+
+    slug = "lease-lost"
+    title = "Another gateway has taken over"
+    status = 503
+    default_hint = (
+        "It was too long without the database, or stood still; start it again if it is to stand by."
+    )
+
+
 class DatabaseUnusable(OperationError):
     """The database cannot be opened, or is not a log of this gateway."""
 

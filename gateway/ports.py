@@ -507,6 +507,28 @@ class Quarantine(Protocol):
         ...
 
 
+class Leadership(Protocol):
+    """Whether this process, and no other, acts for the log (S6a).
+
+    Writing needs no question: the transaction of a process that lost the log fails with ``LeaseLost``. What goes
+    out to others does, since nobody can take a POST back.
+    """
+
+    def holds_for_s(self) -> float:
+        """Seconds for which nobody can take the log over; infinite where none ever could, not positive in doubt.
+
+        A POST may start while this is at least its own ``timeout_s`` and 2 s.
+        """
+        ...
+
+    async def until_it_holds(self, for_s: float) -> None:
+        """Return once it holds for that many seconds: at once, unless the database has been away.
+
+        Raises ``LeaseLost`` where another process has taken the log over.
+        """
+        ...
+
+
 class Sender(Protocol):
     """POSTs to a sink. Raises ``SendError`` of a closed set of kinds, never another error."""
 

@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "GATEWAY_"
+POSTGRES_SCHEMES = ("postgresql+asyncpg", "postgresql", "postgres")
 #: Read by the commands that speak to a running gateway, not by a gateway process.
 CLIENT_NAMES = frozenset({"GATEWAY_URL"})
 SECRET_KEY_BYTES = 32
@@ -52,7 +53,8 @@ def _url_of(schemes: tuple[str, ...]) -> AfterValidator:
         if not value.get_secret_value().startswith(tuple(f"{scheme}://" for scheme in schemes)):
             raise ValueError("unknown scheme")
         if not value.get_secret_value().startswith(("sqlite:", "unix:")):
-            _ = urlsplit(value.get_secret_value()).port  # raises where it is no port
+            for host in urlsplit(value.get_secret_value()).netloc.rpartition("@")[2].split(","):
+                _ = urlsplit(f"//{host}").port  # raises where it is no port
         return value
 
     return AfterValidator(check)
@@ -129,10 +131,11 @@ class Settings(BaseSettings):
         "`development` binds loopback only. `serve` wants it given.",
         "`development` or `production`",
     )
-    database_url: Annotated[SecretStr, _url_of(("sqlite", "postgresql+asyncpg"))] | None = _field(
+    database_url: Annotated[SecretStr, _url_of(("sqlite", *POSTGRES_SCHEMES))] | None = _field(
         None,
         "The database of the log.",
-        "`sqlite:///FILE`; `postgresql+asyncpg://…` is not available yet",
+        "`postgresql+asyncpg://USER:PASSWORD@HOST:PORT/DATABASE` (`postgresql://` and `postgres://` are the same); "
+        "`sqlite:///FILE`",
         "a SQLite file in the data directory",
     )
     redis_url: Annotated[SecretStr, _url_of(("redis", "rediss", "unix"))] | None = _field(

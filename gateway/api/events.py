@@ -26,7 +26,7 @@ from gateway.errors import (
     UnsupportedFormat,
 )
 from gateway.ingest.door import Reason, Refused
-from gateway.ports import Entry, EventQuery, NewEntry
+from gateway.ports import Appended, Entry, EventQuery, NewEntry
 from gateway.views.deliveries import deliveries_of
 from gateway.views.events import item_json, page_json
 from schemas import BatchTooLongError, Envelope, EnvelopeError, Problem, UnsupportedFormatError, parse_http
@@ -57,7 +57,7 @@ async def publish(request: Request, caller: Caller) -> JSONResponse:
     service = services(request)
     envelopes = await _read(request, service)
     entries = _admit(envelopes, service, caller)
-    appended = await service.batcher.append(entries) if entries else []
+    appended = await _append(entries, service)
     duplicates = sum(item.duplicate for item in appended)
     answer = {
         "accepted": len(appended) - duplicates,
@@ -140,6 +140,14 @@ async def get_deliveries(
     page = dict(sorted(mine.items())[:limit])
     following = encode_cursor(_DELIVERIES, max(page)) if len(mine) > limit else None
     return JSONResponse({"items": deliveries_of(entry, attempts, pending, page), "next": following})
+
+
+async def _append(entries: Sequence[NewEntry], service: Services) -> Sequence[Appended]:
+    try:
+        return await service.batcher.append(entries) if entries else []
+    except ValueError as error:
+        # Whatever it is, it will be no different next time: not the server's trouble, and not to be repeated.
+        raise InvalidRequest(f"The log cannot hold this. {error}") from error
 
 
 async def _read(request: Request, service: Services) -> list[Envelope]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+import anyio
 import typer
 
 from gateway.cli.endpoint import DEFAULT_DATA_DIR
@@ -21,7 +22,7 @@ def migrate(data_dir: DatabaseDir = DEFAULT_DATA_DIR) -> None:
     """Bring the database to the current schema; nothing else may have it open."""
     from gateway import app  # noqa: PLC0415 - slow to load, and other commands start without it
 
-    app.migrate(load_settings(), data_dir)
+    anyio.run(app.migrate, load_settings(), data_dir)
     results().print("The database has the current schema.")
 
 
@@ -33,7 +34,7 @@ def verify_log(*, data_dir: DatabaseDir = DEFAULT_DATA_DIR, as_json: AsJson = Fa
         if checked % _PROGRESS_EVERY == 0:
             say(f"{checked} positions are sound so far.")
 
-    result = app.verify_log(load_settings(), data_dir, progress)
+    result = anyio.run(app.verify_log, load_settings(), data_dir, progress)
     if as_json:
         print_record(
             {

@@ -135,6 +135,7 @@ async def _run(asked: _Run) -> None:
             port=asked.port,
             data_dir=asked.data_dir,
             on_ready=on_ready,
+            on_waiting=say,
         )
     )
 

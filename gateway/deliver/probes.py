@@ -69,7 +69,7 @@ class Probes:
         for delivery in found:
             if not lane.holds(delivery.position):
                 self._timers.forget(delivery.key)
-                lane.due(delivery, counted=not delivery.asked)
+                lane.due(delivery, counted=not delivery.asked, now_us=self._now())
         self._lanes.pump(lane)
 
     async def _oldest(self, number: int) -> list[PendingDelivery]:

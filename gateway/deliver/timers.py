@@ -123,7 +123,7 @@ class Timers:
             return
         lane = self._lanes.obtain(delivery.number)
         if lane is not None and not lane.holds(delivery.position):
-            lane.due(delivery, counted=not delivery.asked)
+            lane.due(delivery, counted=not delivery.asked, now_us=self._now())
             self._lanes.pump(lane)
 
     async def _read(self, until_us: int, *, after: DueKey | None, number: int | None = None) -> DueKey | None:

@@ -14,9 +14,10 @@ INCOMPLETE_US: Final = 2_000_000
 class Due:
     """Deliveries that may be started again, in the order in which they came."""
 
-    __slots__ = ("_deliveries", "_partial", "_ready")
+    __slots__ = ("_arrived_us", "_deliveries", "_partial", "_ready")
 
     def __init__(self) -> None:
+        self._arrived_us: dict[str, int] = {}
         self._deliveries: dict[int, PendingDelivery] = {}
         self._ready: dict[int, Started] = {}
         self._partial: dict[str, dict[int, PendingDelivery]] = {}
@@ -40,9 +41,9 @@ class Due:
     @property
     def wakes_at_us(self) -> int | None:
         """When a batch goes on without those that did not come."""
-        return min((_due_us(members) + INCOMPLETE_US for members in self._partial.values()), default=None)
+        return min((at_us + INCOMPLETE_US for at_us in self._arrived_us.values()), default=None)
 
-    def add(self, delivery: PendingDelivery) -> None:
+    def add(self, delivery: PendingDelivery, now_us: int) -> None:
         """One more. A batch is frozen: it is started whole (S10a)."""
         self._deliveries[delivery.position] = delivery
         if delivery.batch is None:
@@ -50,13 +51,14 @@ class Due:
             return
         members = self._partial.setdefault(delivery.batch, {})
         members[delivery.position] = delivery
+        self._arrived_us[delivery.batch] = now_us
         if len(members) == delivery.batch_size:
             self._complete(delivery.batch)
 
     def ripen(self, now_us: int) -> None:
         """Let batches go that have waited long enough for members that do not come."""
-        for batch, members in list(self._partial.items()):
-            if now_us >= _due_us(members) + INCOMPLETE_US:
+        for batch, at_us in list(self._arrived_us.items()):
+            if now_us >= at_us + INCOMPLETE_US:
                 self._complete(batch)
 
     def first(self) -> Started:
@@ -74,7 +76,7 @@ class Due:
             members = self._partial[delivery.batch]
             del members[position]
             if not members:
-                del self._partial[delivery.batch]
+                del self._partial[delivery.batch], self._arrived_us[delivery.batch]
             return
         whole = next(first for first, started in self._ready.items() if delivery in started)
         rest = tuple(item for item in self._ready.pop(whole) if item.position != position)
@@ -89,9 +91,6 @@ class Due:
 
     def _complete(self, batch: str) -> None:
         members = self._partial.pop(batch)
+        del self._arrived_us[batch]
         ordered = tuple(members[position] for position in sorted(members))
         self._ready[ordered[0].position] = ordered
-
-
-def _due_us(members: dict[int, PendingDelivery]) -> int:
-    return max((item.next_at_us or 0) for item in members.values())

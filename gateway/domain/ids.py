@@ -135,7 +135,10 @@ def decode_cursor(kind: str, text: str) -> tuple[int | str, ...] | None:
         return None
     # By exact type: `true` would pass for an int.
     keys = tuple(
-        key for key in value[1:] if type(key) is str or (type(key) is int and abs(key) <= NUMBER_MAX)
+        key
+        for key in value[1:]
+        # No key has a NUL in it, and not every database can be asked for one.
+        if (type(key) is str and "\0" not in key) or (type(key) is int and abs(key) <= NUMBER_MAX)
     )
     return keys if len(keys) == len(value) - 1 and _spells(text, kind, keys) else None
 

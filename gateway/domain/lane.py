@@ -229,11 +229,11 @@ class Lane:
         """The sink asked for a pause (429, Retry-After): nothing starts before then (S3e)."""
         self.waits_until_us = max(self.waits_until_us, until_us)
 
-    def due(self, delivery: PendingDelivery, *, counted: bool = True) -> None:
+    def due(self, delivery: PendingDelivery, *, counted: bool = True, now_us: int = 0) -> None:
         """A waiting delivery may be started again. ``counted``: it is among those that wait already."""
         if self.holds(delivery.position):
             raise IllegalTransition(f"{delivery.position} of subscription {self.number} is already here")
-        self._due.add(delivery)
+        self._due.add(delivery, now_us)
         if counted:
             self._waiting = max(0, self._waiting - 1)
 
@@ -286,7 +286,7 @@ class Lane:
         if self.breaker.open:
             started = self._probe(now_us)
         elif self._may_retry(now_us):
-            started = self._retry(self._due.first())
+            started = self._retry(self._due.oldest() if self._one_at_a_time else self._due.first())
         elif self._may_replay() and not (self._replayed_last and self._may_queue(now_us)):
             started = self._replay(now_us)
         elif self._may_queue(now_us):
@@ -367,6 +367,9 @@ class Lane:
         self._due.ripen(now_us)
         if not self._due.ready:
             return False
+        if self._one_at_a_time:
+            # In order: what lies before it may still wait for its own time.
+            return not (self._waiting or self._due.incomplete)
         share = (
             not self._retried_last if self._concurrency == 1 else len(self._retrying) < self._concurrency // 2
         )

@@ -13,6 +13,7 @@ from gateway.domain.dialects import text_of
 from gateway.ports import NewEntry
 from otel.traceparent import parse_traceparent
 from schemas import GATEWAY_TYPE_PREFIX, TYPE_PREFIX, Content, Envelope, Problem, parse_source
+from schemas.attributes import forbidden_character
 
 _LOGGER = logging.getLogger(__name__)
 _EMITTER_TYPES = TYPE_PREFIX + "emitter."
@@ -167,6 +168,9 @@ def _owner(envelope: Envelope, data: object) -> tuple[str | None, str | None]:
         detail = "its path must end in /organizations/{organization} or /organizations/{organization}/agents/{agent}"
         raise Refused(Reason.ORGANIZATION, "The source names no organization.", [Problem("/source", detail)])
     organization, agent = named
+    if not all(_is_plain(name) for name in named if name is not None):
+        problem = Problem("/source", "its ids contain control characters, which no id may have")
+        raise Refused(Reason.ORGANIZATION, "The source names no organization that could be.", [problem])
     claimed = data.get("organization_id") if isinstance(data, dict) else None
     if claimed is not None and claimed != organization:
         problems = [
@@ -175,4 +179,9 @@ def _owner(envelope: Envelope, data: object) -> tuple[str | None, str | None]:
         ]
         raise Refused(Reason.ORGANIZATION, "Source and data name two organizations.", problems, organization)
     said = data.get("agent_id") if isinstance(data, dict) else None
-    return organization, agent or (said if isinstance(said, str) else None)
+    return organization, agent or (said if isinstance(said, str) and _is_plain(said) else None)
+
+
+def _is_plain(name: str) -> bool:
+    """Whether it can stand in a column: what is percent-encoded or in data was not looked at yet."""
+    return forbidden_character(name) is None

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.errors import Unavailable
+from gateway.errors import LeaseLost, Unavailable
 from gateway.ingest.door import Door, Reason, Refused
 from gateway.ports import Appended, NewEntry, NewQuarantine
 from schemas import EnvelopeError, Problem, parse_structured
@@ -117,7 +117,7 @@ class StreamIngest:
         while True:
             try:
                 await self._appender.append(entries, quarantine)
-            except Unavailable as error:
+            except (Unavailable, LeaseLost) as error:  # after the latter, the process is about to end
                 _LOGGER.error("the log cannot be written, trying again in %.2f s: %s", wait_s, error)  # noqa: TRY400
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, _WAIT_MAX_S)

@@ -1,5 +1,6 @@
 """The API over real stores: SQLite in a temporary folder, the real door, guard and contracts; nothing is delivered."""
 
+import asyncio
 import os
 import shutil
 import time
@@ -16,10 +17,10 @@ from gateway.adapters.http.guard import EgressPolicy
 from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
 from gateway.adapters.sql.deliveries import SqlDeliveries
-from gateway.adapters.sql.engine import SqliteDatabase
 from gateway.adapters.sql.log import SqlLog
 from gateway.adapters.sql.migrate import upgrade
 from gateway.adapters.sql.quarantine import SqlQuarantine
+from gateway.adapters.sql.sqlite import SqliteDatabase
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
 from gateway.adapters.vault import Keyring
 from gateway.api.application import create_api
@@ -47,7 +48,7 @@ class Known:
 def migrated(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("migrated") / "gateway.db"
     database = SqliteDatabase(path)
-    upgrade(database.engine)
+    asyncio.run(upgrade(database))
     database.close_now()
     return path
 

@@ -263,6 +263,7 @@ class Gateway:
             text=True,
             check=False,
             timeout=60,
+            env=os.environ | self.env,
         )
 
     # What a user does.

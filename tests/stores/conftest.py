@@ -1,13 +1,15 @@
-"""The stores of one backend, by the same four ports; a suite runs on each of them."""
+"""The stores of each backend, by the same four ports: one suite runs on memory, SQLite and PostgreSQL."""
 
 import asyncio
 import itertools
 import random
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from sqlalchemy import Connection, text
 
 from gateway.adapters.memory import (
     MemoryDeliveries,
@@ -16,18 +18,21 @@ from gateway.adapters.memory import (
     MemoryStore,
     MemorySubscriptions,
 )
+from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.deliveries import SqlDeliveries
-from gateway.adapters.sql.engine import SqliteDatabase
 from gateway.adapters.sql.log import SqlLog
 from gateway.adapters.sql.migrate import upgrade
+from gateway.adapters.sql.opening import open_database
 from gateway.adapters.sql.quarantine import SqlQuarantine
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
 from gateway.adapters.vault import Keyring
 from gateway.ports import Deliveries, EventLog, Quarantine, Subscriptions
+from gateway.settings import load_settings
 
 T = TypeVar("T")
 FACT_SOURCE = "http://gateway/gateway"
 START_US = 1_767_225_600_000_000
+_NUMBERS = itertools.count(1)
 
 
 class Clock:
@@ -49,10 +54,19 @@ class Stores:
     quarantine: Quarantine
     clock: Clock
     run: Callable[[Coroutine[Any, Any, T]], T]
-    database: SqliteDatabase | None = None
+    database: Database | None = None
+
+    def sql(self, statement: str, **parameters: object) -> Any:
+        """Run a statement behind the stores' back; gives the rows, if it has any."""
+
+        def work(connection: Connection) -> Any:
+            found = connection.execute(text(statement), parameters)
+            return found.all() if found.returns_rows else None
+
+        return self.run(self.database.write(work))
 
 
-def memory(_folder) -> Iterator[Stores]:
+def memory() -> Iterator[Stores]:
     clock = Clock()
     store = MemoryStore(now=clock, random=random.Random(1).randbytes)
     yield Stores(
@@ -65,12 +79,14 @@ def memory(_folder) -> Iterator[Stores]:
     )
 
 
-def sqlite(folder) -> Iterator[Stores]:
+def sql(settings: dict[str, str], folder: Path) -> Iterator[Stores]:
+    """The stores on a database that is opened as a gateway opens it."""
     clock, dice = Clock(), random.Random(1).randbytes
-    database = SqliteDatabase(folder / "gateway.db")
-    upgrade(database.engine)
     keyring = Keyring((bytes(range(32)),))
     with asyncio.Runner() as runner:
+        opened = Opened(runner, settings, folder)
+        database = opened.database
+        runner.run(upgrade(database))
         yield Stores(
             SqlLog(database, now=clock, random=dice),
             SqlDeliveries(database),
@@ -80,20 +96,78 @@ def sqlite(folder) -> Iterator[Stores]:
             runner.run,
             database,
         )
-    database.close_now()
+        opened.close()
 
 
-BACKENDS = {"memory": memory, "sqlite": sqlite}
+class Opened:
+    """A database that stays open between the runs of one event loop."""
+
+    def __init__(self, runner: asyncio.Runner, settings: dict[str, str], folder: Path) -> None:
+        self._runner = runner
+        self._closing = asyncio.Event()
+        found: asyncio.Future[Database] = runner.get_loop().create_future()
+
+        async def keep() -> None:
+            async with open_database(load_settings(settings), folder) as database:
+                found.set_result(database)
+                await self._closing.wait()
+
+        async def opening() -> Database:
+            await asyncio.wait({found, self._task}, return_when=asyncio.FIRST_COMPLETED)
+            return self._task.result() if self._task.done() else found.result()
+
+        self._task = runner.get_loop().create_task(keep())
+        self.database = runner.run(opening())
+
+    def close(self) -> None:
+        async def ending() -> None:
+            self._closing.set()
+            await self._task
+
+        self._runner.run(ending())
 
 
-@pytest.fixture(params=BACKENDS)
-def stores(request, tmp_path) -> Iterator[Stores]:
-    yield from BACKENDS[request.param](tmp_path)
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server, tmp_path_factory) -> str:
+    """A database with the schema, to be copied: making it anew takes as long as a whole test."""
+    url = postgres_server.create("template_of_stores")
+    for _ in sql({"GATEWAY_DATABASE_URL": url}, tmp_path_factory.mktemp("unused")):
+        pass
+    return "template_of_stores"
+
+
+@pytest.fixture
+def postgres_url(postgres_server, postgres_template) -> Iterator[str]:
+    name = f"stores_{next(_NUMBERS)}"
+    yield postgres_server.create(name, template=postgres_template)
+    postgres_server.drop(name)
+
+
+@pytest.fixture
+def memory_stores() -> Iterator[Stores]:
+    yield from memory()
 
 
 @pytest.fixture
 def sqlite_stores(tmp_path) -> Iterator[Stores]:
-    yield from sqlite(tmp_path)
+    yield from sql({}, tmp_path)
+
+
+@pytest.fixture
+def postgres_stores(postgres_url, tmp_path) -> Iterator[Stores]:
+    yield from sql({"GATEWAY_DATABASE_URL": postgres_url}, tmp_path)
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def stores(request) -> Stores:
+    """Each backend in turn: nothing above the adapters knows which it is."""
+    return request.getfixturevalue(f"{request.param}_stores")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def sql_stores(request) -> Stores:
+    """Each database in turn, for what is written in SQL behind the stores' back."""
+    return request.getfixturevalue(f"{request.param}_stores")
 
 
 @pytest.fixture

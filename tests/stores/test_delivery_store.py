@@ -158,12 +158,7 @@ def test_s3h_delete_drops_all_but_the_attempts(stores):
     assert stores.run(stores.deliveries.pending_at(3)) == []
     assert create(stores).number == 2
     if stores.database is not None:
-        left = stores.database.read_now(
-            lambda connection: connection.exec_driver_sql(
-                "SELECT count(*) FROM vault WHERE owner = ?", (record.id,)
-            ).scalar()
-        )
-        assert left == 0
+        assert stores.sql("SELECT count(*) FROM vault WHERE owner = :owner", owner=record.id) == [(0,)]
 
 
 def test_pages_and_organizations(stores):

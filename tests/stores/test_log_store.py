@@ -136,16 +136,11 @@ def test_quarantine_is_paged_the_newest_first(stores):
     assert seen == ["4-0", "3-0", "2-0", "1-0", "0-0"]
 
 
-def test_s8a_each_row_is_chained_to_the_one_before(sqlite_stores):
-    stores = sqlite_stores
+def test_s8a_each_row_is_chained_to_the_one_before(sql_stores):
+    stores = sql_stores
     stores.run(stores.log.append([entry(1), entry(2, organization="org-1")]))
     stores.run(stores.log.append([entry(3)]))
-    hashes = stores.database.read_now(
-        lambda connection: [
-            bytes(row[0])
-            for row in connection.exec_driver_sql("SELECT payload_hash FROM log_entry ORDER BY position")
-        ]
-    )
+    hashes = [bytes(row[0]) for row in stores.sql("SELECT payload_hash FROM log_entry ORDER BY position")]
     previous = GENESIS
     for found, payload in zip(stores.run(stores.log.read(0, 10)), hashes, strict=True):
         previous = row_hash(

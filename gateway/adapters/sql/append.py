@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import EventKey, LogEntry, LogHead, QuarantineEntry
 from gateway.domain.chain import GENESIS, NONCE_BYTES, event_key, payload_hash, row_hash
 from gateway.errors import DatabaseUnusable
@@ -20,7 +21,6 @@ _LOG = LogEntry.__table__  # type: ignore[attr-defined]
 _KEYS = EventKey.__table__  # type: ignore[attr-defined]
 _HEAD = LogHead.__table__  # type: ignore[attr-defined]
 _QUARANTINE = QuarantineEntry.__table__  # type: ignore[attr-defined]
-_KEYS_PER_LOOKUP = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +131,7 @@ def ensure_head(connection: Connection) -> None:
 
 def _known(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
     known: dict[bytes, int] = {}
-    for start in range(0, len(keys), _KEYS_PER_LOOKUP):
-        part = keys[start : start + _KEYS_PER_LOOKUP]
+    for part in parts(keys):
         found = connection.execute(select(_KEYS.c.key, _KEYS.c.position).where(_KEYS.c.key.in_(part)))
         known.update((row.key, row.position) for row in found)
     return known

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from gateway.adapters.sql.append import append, prepare
-from gateway.adapters.sql.engine import Database
+from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.models import Attempt, LogHead, Pending, Replay, Subscription
 from gateway.adapters.sql.streams import running_replays
 from gateway.domain import facts

@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, select, tuple_, update
 
-from gateway.adapters.sql.engine import Database
+from gateway.adapters.sql.database import Database
+from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import Attempt, DeliveryCursor, Pending, Shard
 from gateway.adapters.sql.streams import last_attempts, notes, running_replays, write_notes, write_replays
 from gateway.domain.breaker import StreamNote
@@ -185,10 +186,10 @@ def _is_there(connection: Connection, attempt: AttemptRecord) -> bool:
 
 
 def _still_there(connection: Connection, numbers: set[int]) -> set[int]:
-    if not numbers:
-        return set()
-    found = connection.execute(select(_CURSOR.c.number).where(_CURSOR.c.number.in_(sorted(numbers))))
-    return {row.number for row in found}
+    there: set[int] = set()
+    for part in parts(sorted(numbers)):
+        there.update(connection.execute(select(_CURSOR.c.number).where(_CURSOR.c.number.in_(part))).scalars())
+    return there
 
 
 def _attempt_row(attempt: AttemptRecord) -> dict[str, Any]:
@@ -203,7 +204,8 @@ def _attempt_row(attempt: AttemptRecord) -> dict[str, Any]:
         "decision": attempt.decision.value,
         "counts": attempt.counts,
         "error_class": attempt.error_class,
-        "detail": attempt.detail,
+        # What an outcome was is never lost for what somebody said about it, and PostgreSQL holds no NUL.
+        "detail": attempt.detail and attempt.detail.replace("\0", "\ufffd"),
         "status": attempt.status,
         "started_at": attempt.started_at_us,
         "duration_us": attempt.duration_us,

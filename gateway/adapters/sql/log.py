@@ -6,8 +6,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, false, or_, select
 
 from gateway.adapters.sql.append import append, prepare, quarantine
-from gateway.adapters.sql.engine import Database
+from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.models import LogEntry, LogHead
+from gateway.adapters.sql.texts import same, sought, sought_among
 from gateway.domain.ids import RANDOM_BYTES, quarantine_id
 from gateway.ports import Appended, Entry, EventQuery, Head, Kind, NewEntry, NewQuarantine, Now, Random
 from schemas import GATEWAY_TYPE_PREFIX
@@ -94,7 +95,7 @@ class SqlLog:
         for column in (_LOG.c.agent_id, _LOG.c.partition_key):
             statement = (
                 select(*_COLUMNS)
-                .where(column == key, _LOG.c.position > after, _LOG.c.position <= until)
+                .where(sought(column, key), _LOG.c.position > after, _LOG.c.position <= until)
                 .order_by(_LOG.c.position)
                 .limit(limit)
             )
@@ -161,9 +162,10 @@ def _conditions(query: EventQuery) -> list[ColumnElement[bool]]:
         (_LOG.c.subject, query.subject),
         (_LOG.c.agent_id, query.agent_id),
         (_LOG.c.run_id, query.run_id),
-        (_LOG.c.trace_id, query.trace_id),
     )
-    conditions += [column == value for column, value in equal if value is not None]
+    conditions += [sought(column, value) for column, value in equal if value is not None]
+    if query.trace_id is not None:
+        conditions.append(same(_LOG.c.trace_id, query.trace_id))
     return conditions
 
 
@@ -175,7 +177,7 @@ def _kind_condition(types: Sequence[str]) -> ColumnElement[bool]:
     facts = [name for name in types if name.startswith(GATEWAY_TYPE_PREFIX)]
     events = [name for name in types if not name.startswith(GATEWAY_TYPE_PREFIX)]
     condition: ColumnElement[bool] = or_(
-        and_(_LOG.c.kind == Kind.FACT.value, _LOG.c.type.in_(facts)) if facts else false(),
-        and_(_LOG.c.kind == Kind.EVENT.value, _LOG.c.type.in_(events)) if events else false(),
+        and_(_LOG.c.kind == Kind.FACT.value, sought_among(_LOG.c.type, facts)) if facts else false(),
+        and_(_LOG.c.kind == Kind.EVENT.value, sought_among(_LOG.c.type, events)) if events else false(),
     )
     return condition

@@ -6,40 +6,51 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from gateway.adapters.sql.append import ensure_head
+from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.deliveries import ensure_shards
-from gateway.errors import DatabaseUnusable, SchemaOutdated
+from gateway.adapters.sql.models import LogHead
+from gateway.errors import DatabaseUnusable, SchemaOutdated, Unavailable
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
-def upgrade(engine: Engine) -> tuple[str | None, str]:
+async def upgrade(database: Database) -> tuple[str | None, str]:
     """Run what is missing, in one transaction. Returns the revisions before and after.
 
-    Raises ``SchemaOutdated`` for a database that a newer gateway has written, ``DatabaseUnusable`` for a file that
-    is no database or cannot be written.
+    Raises ``SchemaOutdated`` for a database that a newer gateway has written, ``DatabaseUnusable`` for one that
+    is none or cannot be written.
     """
     try:
-        return _upgrade(engine)
-    except DBAPIError as error:
-        raise DatabaseUnusable(f"{engine.url.database}: {error.orig}.") from error
+        return await database.write(_upgrade)
+    except Unavailable as error:
+        cause = error.__cause__
+        reason = cause.orig if isinstance(cause, DBAPIError) else error.detail.rstrip(".")
+        raise DatabaseUnusable(f"{database.name}: {reason}.") from error
 
 
-def _upgrade(engine: Engine) -> tuple[str | None, str]:
+async def has_log(database: Database) -> bool:
+    """Whether a gateway has made its tables there."""
+    return await database.read(lambda connection: inspect(connection).has_table(str(LogHead.__tablename__)))
+
+
+def _upgrade(connection: Connection) -> tuple[str | None, str]:
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS))
     scripts = ScriptDirectory.from_config(config)
-    with engine.begin() as connection:
-        before = MigrationContext.configure(connection).get_current_revision()
-        if before is not None and before not in {script.revision for script in scripts.walk_revisions()}:
-            raise SchemaOutdated(f"The database has the schema {before}, which this version does not know.")
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        _seed(connection)
-        after = MigrationContext.configure(connection).get_current_revision()
+    if connection.dialect.name == "postgresql":
+        # An index on a long log takes longer than any statement of the running gateway may.
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+    before = MigrationContext.configure(connection).get_current_revision()
+    if before is not None and before not in {script.revision for script in scripts.walk_revisions()}:
+        raise SchemaOutdated(f"The database has the schema {before}, which this version does not know.")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    _seed(connection)
+    after = MigrationContext.configure(connection).get_current_revision()
     return before, after or ""
 
 

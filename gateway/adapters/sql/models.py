@@ -7,6 +7,8 @@ Truth (SEMANTICS S1a): ``log_entry`` with ``event_key`` and ``log_head``, ``atte
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Text, text
 from sqlmodel import Field, SQLModel
 
+from gateway.adapters.sql.texts import text_index
+
 _IS_FACT = text("kind = 'fact'")
 _IS_ADDRESSED = text("addressee IS NOT NULL")
 _IS_NOT_DELIVERED = text("decision <> 'delivered'")
@@ -27,16 +29,16 @@ class LogEntry(SQLModel, table=True):
 
     __tablename__ = "log_entry"
     __table_args__ = (
-        Index("ix_log_type", "type", "position"),
-        Index("ix_log_organization", "organization", "position"),
-        Index("ix_log_agent", "agent_id", "position"),
-        Index("ix_log_source", "source", "position"),
-        Index("ix_log_subject", "subject"),
-        Index("ix_log_run", "run_id"),
+        *text_index("ix_log_type", "type", "position"),
+        *text_index("ix_log_organization", "organization", "position"),
+        *text_index("ix_log_agent", "agent_id", "position"),
+        *text_index("ix_log_source", "source", "position"),
+        *text_index("ix_log_subject", "subject"),
+        *text_index("ix_log_run", "run_id"),
         Index("ix_log_trace", "trace_id"),
         Index("ix_log_facts", "position", sqlite_where=_IS_FACT, postgresql_where=_IS_FACT),
         Index("ix_log_addressee", "addressee", sqlite_where=_IS_ADDRESSED, postgresql_where=_IS_ADDRESSED),
-        Index("ix_log_key", "partition_key", "position", sqlite_where=_HAS_KEY, postgresql_where=_HAS_KEY),
+        *text_index("ix_log_key", "partition_key", "position"),
     )
 
     position: int = Field(sa_column=_position(primary_key=True))

@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from gateway.adapters.sql.engine import Database
+from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.models import QuarantineEntry
+from gateway.adapters.sql.texts import same
 from gateway.ports import QuarantineRecord
 
 _QUARANTINE = QuarantineEntry.__table__  # type: ignore[attr-defined]
@@ -40,7 +41,7 @@ class SqlQuarantine:
 
     async def get(self, quarantine_id: str) -> QuarantineRecord | None:
         """See ``Quarantine.get``."""
-        statement = select(_QUARANTINE).where(_QUARANTINE.c.id == quarantine_id)
+        statement = select(_QUARANTINE).where(same(_QUARANTINE.c.id, quarantine_id))
         row = await self._database.read(lambda connection: connection.execute(statement).one_or_none())
         return None if row is None else _record_of(row)
 

@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from gateway.adapters.sql.append import append, prepare
+from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.deliveries import shard_of
-from gateway.adapters.sql.engine import Database
+from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.log import position_before
 from gateway.adapters.sql.models import (
     DeliveryCursor,
@@ -19,6 +20,7 @@ from gateway.adapters.sql.models import (
     VaultEntry,
 )
 from gateway.adapters.sql.streams import cancel_replays
+from gateway.adapters.sql.texts import same
 from gateway.adapters.vault import Keyring
 from gateway.domain import facts
 from gateway.domain.ids import RANDOM_BYTES, subscription_id
@@ -185,7 +187,7 @@ class SqlSubscriptions:
 
     async def get(self, subscription_id: str) -> SubscriptionRecord | None:
         """See ``Subscriptions.get``."""
-        return await self._find(_SUBSCRIPTION.c.id == subscription_id)
+        return await self._find(same(_SUBSCRIPTION.c.id, subscription_id))
 
     async def by_number(self, number: int) -> SubscriptionRecord | None:
         """See ``Subscriptions.by_number``."""
@@ -205,14 +207,16 @@ class SqlSubscriptions:
 
     async def ids(self, numbers: Sequence[int]) -> Mapping[int, tuple[str, str]]:
         """See ``Subscriptions.ids``."""
-        statement = select(_SUBSCRIPTION.c.number, _SUBSCRIPTION.c.id, _SUBSCRIPTION.c.organization).where(
-            _SUBSCRIPTION.c.number.in_(list(numbers))
-        )
-        return await self._database.read(
-            lambda connection: {
-                row.number: (row.id, row.organization) for row in connection.execute(statement)
+        columns = (_SUBSCRIPTION.c.number, _SUBSCRIPTION.c.id, _SUBSCRIPTION.c.organization)
+
+        def work(connection: Connection) -> dict[int, tuple[str, str]]:
+            return {
+                row.number: (row.id, row.organization)
+                for part in parts(numbers)
+                for row in connection.execute(select(*columns).where(_SUBSCRIPTION.c.number.in_(part)))
             }
-        )
+
+        return await self._database.read(work)
 
     async def _find(self, condition: Any) -> SubscriptionRecord | None:  # noqa: ANN401 - a column expression
         def work(connection: Connection) -> SubscriptionRecord | None:

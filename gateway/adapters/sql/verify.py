@@ -1,11 +1,12 @@
 """Verification of the hash chain from the first row to the last (S8a)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Row, select
 
+from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.models import LogEntry, LogHead
 from gateway.domain.chain import GENESIS, payload_hash, row_hash
 
@@ -24,18 +25,16 @@ class VerifyResult:
     reason: str = ""
 
 
-def verify_log(
-    connection: Connection, progress: Callable[[int], None] = lambda _checked: None
+async def verify_log(
+    database: Database, progress: Callable[[int], None] = lambda _checked: None
 ) -> VerifyResult:
-    """Recompute every hash; memory stays that of one page."""
-    head = connection.execute(select(_HEAD)).one_or_none()
+    """Recompute every hash, page by page; nobody else writes meanwhile, since the database is this process's."""
+    head = await database.read(lambda connection: connection.execute(select(_HEAD)).one_or_none())
     if head is None:
         return VerifyResult(ok=False, checked=0, first_bad=1, reason="the log has no head")
     previous, position = GENESIS, 0
     while True:
-        rows = connection.execute(
-            select(_LOG).where(_LOG.c.position > position).order_by(_LOG.c.position).limit(_PAGE)
-        ).all()
+        rows = await _page(database, position)
         for row in rows:
             try:
                 reason = _fault(row, position + 1, previous)
@@ -55,6 +54,11 @@ def verify_log(
         reason = "the hash of the last row is not the one that the log's head names"
         return VerifyResult(ok=False, checked=position, first_bad=position, reason=reason)
     return VerifyResult(ok=True, checked=position)
+
+
+async def _page(database: Database, after: int) -> Sequence[Row[Any]]:
+    statement = select(_LOG).where(_LOG.c.position > after).order_by(_LOG.c.position).limit(_PAGE)
+    return await database.read(lambda connection: connection.execute(statement).all())
 
 
 def _fault(row: Row[Any], position: int, previous: bytes) -> str:

@@ -143,8 +143,10 @@ class Oracle:
         """After a commit: attempts fold, and no cursor has passed what is neither settled nor pending."""
         for attempt in batch.attempts:
             key = (attempt.number, attempt.position)
-            if attempt.error_class != "crash":
-                self._crashes[key] = 0
+            if attempt.error_class == "crash":
+                assert attempt.decision is Decision.EXHAUSTED
+                assert self._crashes[key] >= 3, f"{key} was parked after {self._crashes[key]} crashes"
+            self._crashes[key] = 0
             state = fold(self.store.attempts[key])
             if state.state.terminal:
                 self._terminal.add(key)
@@ -321,7 +323,3 @@ class Oracle:
         per_process = Counter(post.process for post in posts)
         if not self.last_outage_us:
             assert len(posts) - sent <= len(per_process), f"{key} was posted more often than crashes explain"
-        parked = [attempt for attempt in attempts if attempt.error_class == "crash"]
-        if parked:
-            assert parked[0].decision is Decision.EXHAUSTED
-            assert self._crashes[key] >= 3, f"{key} was parked after {self._crashes[key]} crashes"

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from gateway.adapters.sql.migrations.texts import create_text_index
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -111,7 +113,6 @@ def upgrade() -> None:
         sqlite_where=sa.text("addressee IS NOT NULL"),
         postgresql_where=sa.text("addressee IS NOT NULL"),
     )
-    op.create_index("ix_log_agent", "log_entry", ["agent_id", "position"], unique=False)
     op.create_index(
         "ix_log_facts",
         "log_entry",
@@ -120,12 +121,13 @@ def upgrade() -> None:
         sqlite_where=sa.text("kind = 'fact'"),
         postgresql_where=sa.text("kind = 'fact'"),
     )
-    op.create_index("ix_log_organization", "log_entry", ["organization", "position"], unique=False)
-    op.create_index("ix_log_run", "log_entry", ["run_id"], unique=False)
-    op.create_index("ix_log_source", "log_entry", ["source", "position"], unique=False)
-    op.create_index("ix_log_subject", "log_entry", ["subject"], unique=False)
     op.create_index("ix_log_trace", "log_entry", ["trace_id"], unique=False)
-    op.create_index("ix_log_type", "log_entry", ["type", "position"], unique=False)
+    create_text_index("ix_log_agent", "log_entry", "agent_id", "position")
+    create_text_index("ix_log_organization", "log_entry", "organization", "position")
+    create_text_index("ix_log_run", "log_entry", "run_id")
+    create_text_index("ix_log_source", "log_entry", "source", "position")
+    create_text_index("ix_log_subject", "log_entry", "subject")
+    create_text_index("ix_log_type", "log_entry", "type", "position")
     op.create_table(
         "log_head",
         sa.Column("id", sa.Integer(), nullable=False),

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from gateway.adapters.sql.migrations.texts import create_text_index
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -15,14 +17,7 @@ def upgrade() -> None:
     """Add columns and tables; what each one holds is said in ``gateway/adapters/sql/models.py``."""
     op.add_column("log_entry", sa.Column("partition_key", sa.Text(), nullable=True))
     has_key = sa.text("partition_key IS NOT NULL")
-    op.create_index(
-        "ix_log_key",
-        "log_entry",
-        ["partition_key", "position"],
-        unique=False,
-        sqlite_where=has_key,
-        postgresql_where=has_key,
-    )
+    create_text_index("ix_log_key", "log_entry", "partition_key", "position")
     op.add_column("attempt", sa.Column("batch", sa.Text(), nullable=True))
     op.add_column("attempt", sa.Column("replay", _NUMBER, nullable=True))
     op.add_column("pending", sa.Column("replay", _NUMBER, nullable=True))

@@ -1,19 +1,19 @@
-"""One way to run a transaction on any database: a plain function over a SQLAlchemy ``Connection``.
+"""SQLite: one writer thread, since a second writer would only wait for the first one's lock, and a few readers.
 
-SQLite gets one writer thread (a second writer would only wait for the first one's lock) and a few reader
-threads; every call is one short transaction. An asynchronous driver can run the very same functions through
-``AsyncConnection.run_sync``, so nothing above this file knows which database it talks to.
+Every call is one short transaction; the file belongs to one process, by a lock beside it.
 """
 
 import asyncio
 import contextlib
 import fcntl
+import math
 import os
+import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
@@ -26,26 +26,6 @@ T = TypeVar("T")
 
 _READERS = 3
 _BUSY_TIMEOUT_S = 5.0
-
-
-class Database(Protocol):
-    """Runs functions in transactions.
-
-    Errors of the storage itself surface as ``Unavailable``; a value that no column can hold as ValueError, since
-    waiting would not help it.
-    """
-
-    async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` in the one serialised write transaction; commit, or roll back on any error."""
-        ...
-
-    async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` in a short read transaction beside the writer."""
-        ...
-
-    async def close(self) -> None:
-        """Finish what is running and release everything."""
-        ...
 
 
 class SqliteDatabase:
@@ -62,14 +42,26 @@ class SqliteDatabase:
         self._read_threads = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-reader")
 
     @property
-    def path(self) -> Path:
-        """The file, absolute."""
-        return self._path.resolve()
+    def name(self) -> str:
+        """The file."""
+        return str(self._path)
+
+    @property
+    def identity(self) -> str:
+        """See ``Database.identity``."""
+        return f"{socket.gethostname()}:{self._path.resolve()}"
 
     @property
     def engine(self) -> Engine:
-        """The writing engine, for migrations that run before anything else does."""
+        """The writing engine."""
         return self._writer
+
+    def holds_for_s(self) -> float:
+        """For ever: the lock beside the file ends with the process."""
+        return math.inf
+
+    async def until_it_holds(self, for_s: float) -> None:
+        """See ``Leadership.until_it_holds``: at once."""
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """See ``Database.write``."""
@@ -80,7 +72,7 @@ class SqliteDatabase:
         return await asyncio.get_running_loop().run_in_executor(self._read_threads, self.read_now, work)
 
     def write_now(self, work: Callable[[Connection], T]) -> T:
-        """``write`` for callers that are synchronous themselves (migrations, verification)."""
+        """``write`` for callers that are synchronous themselves."""
         try:
             with _storage_errors(), self._writer.begin() as connection:
                 result = work(connection)

@@ -1,0 +1,195 @@
+"""PostgreSQL by asyncpg: one write transaction at a time, readers beside it.
+
+Writes are serialised three times over, each for its own reason: in this process, so that transactions do not
+queue on the server; by an advisory lock, because positions must be in commit order whoever writes (S7d); and
+behind the lease, so that a process that lost it cannot write at all (S6a).
+"""
+
+import asyncio
+import importlib
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from gateway.adapters.sql.lease import Lease
+from gateway.adapters.sql.postgres_errors import said, storage_errors
+from gateway.errors import DatabaseUnusable, Unavailable
+
+T = TypeVar("T")
+
+_DRIVER = "asyncpg"
+_READERS = 4
+_WRITERS = 2
+"""One for the write transaction, one for the lease, whose renewal must not wait for it."""
+_CONNECT_S = 10.0
+_STATEMENT_S = 30
+_SILENCE_S = _STATEMENT_S + 10.0
+"""After so long even the server's own limit was not heard of: the connection leads nowhere."""
+_LOCK_S = 10
+_IDLE_S = 15
+"""A process that stopped in the middle of a transaction holds its locks no longer than this."""
+_WRITE_LOCK = text("SELECT pg_advisory_xact_lock(7810762148001187)")
+"""Any number, the same for every gateway; the lock's name space is the database."""
+
+
+class PostgresDatabase:
+    """A PostgreSQL database, for one gateway at a time."""
+
+    def __init__(self, url: str) -> None:
+        self._dsn = "postgresql" + url[url.index("://") :]
+        self._name = _name_of(self._dsn)
+        self.writable = True
+        """Whether the last write went through: a full disk can still be read."""
+        self._writer = self._engine(_WRITERS, isolation="READ COMMITTED")
+        # One state for all statements of a page: what was counted is what is listed.
+        self._reader = self._engine(_READERS, isolation="REPEATABLE READ").execution_options(
+            postgresql_readonly=True
+        )
+        self._turn = asyncio.Lock()
+        self._running: set[asyncio.Task[Any]] = set()
+        self.lease = Lease(self._name, self._beside)
+
+    @property
+    def name(self) -> str:
+        """Host, port and database."""
+        return self._name
+
+    @property
+    def identity(self) -> str:
+        """See ``Database.identity``."""
+        return self._name
+
+    def holds_for_s(self) -> float:
+        """See ``Leadership.holds_for_s``."""
+        return self.lease.holds_for_s()
+
+    async def until_it_holds(self, for_s: float) -> None:
+        """See ``Leadership.until_it_holds``."""
+        await self.lease.until_it_holds(for_s)
+
+    async def check(self) -> None:
+        """Connect for the first time. Raises ``DatabaseUnusable`` where that is not possible or of no use."""
+        try:
+            encoding = await self.read(
+                lambda connection: connection.execute(text("SHOW server_encoding")).scalar()
+            )
+        except Unavailable as error:
+            cause = error.__cause__
+            reason = said(cause) if cause is not None else error.detail
+            raise DatabaseUnusable(f"{self._name}: {reason}.") from error
+        if encoding != "UTF8":
+            raise DatabaseUnusable(
+                f"{self._name} has the encoding {encoding}, which cannot hold every text.",
+                hint="Make one with: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0.",
+            )
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """See ``Database.write``."""
+        return await self._to_its_end(self._write(work))
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """See ``Database.read``."""
+        return await self._to_its_end(self._transact(self._reader, work))
+
+    async def close(self) -> None:
+        """See ``Database.close``."""
+        while self._running:
+            await asyncio.wait(self._running)
+        await self._reader.dispose()
+        await self._writer.dispose()
+
+    async def _write(self, work: Callable[[Connection], T]) -> T:
+        def guarded(connection: Connection) -> T:
+            self.lease.fence(connection)
+            # A statement of its own: the next one then sees what the holder before committed (S7d).
+            connection.execute(_WRITE_LOCK)
+            return work(connection)
+
+        try:
+            async with self._turn:
+                result = await self._transact(self._writer, guarded)
+        except Unavailable:
+            self.writable = False
+            raise
+        self.writable = True
+        return result
+
+    async def _beside(self, work: Callable[[Connection], T]) -> T:
+        """A transaction of the lease's own, beside the write transaction."""
+        return await self._to_its_end(self._transact(self._writer, work))
+
+    async def _transact(self, engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
+        with storage_errors():
+            async with engine.begin() as connection:
+                return await connection.run_sync(work)
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """See it through although the caller may be cancelled: as with a thread, nothing is cut off in its middle."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+    def _engine(self, connections: int, *, isolation: str) -> AsyncEngine:
+        try:
+            driver = importlib.import_module(_DRIVER)
+        except ModuleNotFoundError as error:
+            raise DatabaseUnusable(
+                "PostgreSQL needs the package asyncpg, which is not installed.",
+                hint="Install it: pip install 'letta-gateway[gateway,postgres]'.",
+            ) from error
+
+        async def connect() -> Any:  # noqa: ANN401 - the driver has no types
+            return await _connect(driver, self._dsn)
+
+        engine = create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=connect,
+            pool_size=connections,
+            max_overflow=0,
+            pool_timeout=_CONNECT_S,
+            isolation_level=isolation,
+        )
+        event.listen(engine.sync_engine, "checkout", _is_open)
+        return engine
+
+
+async def _connect(driver: Any, dsn: str) -> Any:  # noqa: ANN401 - the driver has no types
+    try:
+        connection = await driver.connect(
+            dsn,
+            timeout=_CONNECT_S,
+            command_timeout=_SILENCE_S,
+            server_settings={
+                "application_name": "letta-gateway",
+                "statement_timeout": f"{_STATEMENT_S}s",
+                "lock_timeout": f"{_LOCK_S}s",
+                "idle_in_transaction_session_timeout": f"{_IDLE_S}s",
+                "tcp_keepalives_idle": "15",
+                "tcp_keepalives_interval": "5",
+                "tcp_keepalives_count": "3",
+                # Statements are short, and compiling one costs more than running it.
+                "jit": "off",
+            },
+        )
+    except ValueError as error:  # what the URL says is not a way to connect
+        raise DatabaseUnusable(f"GATEWAY_DATABASE_URL cannot be used: {error}.") from error
+    # Stronger settings stay as they are. This one would acknowledge what a power loss takes away.
+    if await connection.fetchval("SHOW synchronous_commit") == "off":
+        await connection.execute("SET synchronous_commit = on")
+    return connection
+
+
+def _is_open(connection: Any, _record: object, _proxy: object) -> None:  # noqa: ANN401 - SQLAlchemy's adapter
+    """A server that went away has closed its connections: the pool makes a new one, at no cost to the others."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError("the server closed this connection")
+
+
+def _name_of(dsn: str) -> str:
+    parts = urlsplit(dsn)
+    return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
