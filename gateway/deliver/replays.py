@@ -12,6 +12,7 @@ from gateway.deliver.envelopes import EnvelopeCache, Event, event_of, partition_
 from gateway.deliver.journal import Journal
 from gateway.deliver.lanes import Lanes
 from gateway.deliver.patience import patiently
+from gateway.deliver.selecting import gets
 from gateway.deliver.timers import Timers
 from gateway.deliver.world import DEFAULT_LIMITS, Limits, World
 from gateway.domain.feed import Queued
@@ -146,20 +147,22 @@ class Replays:
             if position > reached:
                 return False
             standing = standings.get(position, _NEW)
-            wanted = _wanted(record, standing) and not _to_come(lane, event, standing)
+            wanted = _wanted(record, standing) and not _to_come(lane, current, event, standing)
             if not (wanted and self._selects(selector, event, standing)):
                 replay.feed.pass_over(position)
                 continue
             key = (lane.number, position)
             if lane.is_under_way(position) or self._journal.unwritten(key):
                 return False  # how it stands is not known before its outcome is written
+            if standing.pending is not None and lane.one_at_a_time:
+                return False  # taken over it would leave its place in the order; so it ends first (S4a)
             again = _next_round(lane.number, position, standing, replay.replay)
-            if not self._offer(lane, replay, event, again, waiting=_counted(standing)):
+            if not self._offer(lane, replay, event, again, standing):
                 return False
         return True
 
     def _offer(
-        self, lane: Lane, replay: ReplayFeed, event: Event, again: PendingDelivery, *, waiting: bool
+        self, lane: Lane, replay: ReplayFeed, event: Event, again: PendingDelivery, standing: Standing
     ) -> bool:
         by_key = lane.ordered and lane.batching is None and event.envelope is not None
         key = partition_key(event.envelope) if by_key and event.envelope is not None else None
@@ -170,7 +173,13 @@ class Replays:
             self._now(),
             replace(again, partition_key=again.partition_key or key),
         )
-        if not lane.offer_replay(replay, item, waiting=waiting):
+        pending = standing.pending
+        if not lane.offer_replay(
+            replay,
+            item,
+            waiting=pending is not None and not pending.asked,
+            taken_from=None if pending is None else pending.replay,
+        ):
             return False
         self._timers.forget(again.key)
         self._cache.put(event)
@@ -195,12 +204,13 @@ def _wanted(record: ReplayRecord, standing: Standing) -> bool:
     return standing.failed or not record.range.only_failed
 
 
-def _to_come(lane: Lane, event: Event, standing: Standing) -> bool:
+def _to_come(lane: Lane, current: Current, event: Event, standing: Standing) -> bool:
     """Whether the live stream still has it to send for the first time: it stands behind a blocked key (S4b)."""
     if standing.attempts or standing.pending is not None or event.envelope is None:
         return False
     key = partition_key(event.envelope)
-    return key is not None and lane.feed.covers(key, event.entry.position)
+    covered = key is not None and lane.feed.covers(key, event.entry.position)
+    return covered and gets(current.record, event)
 
 
 def _next_round(number: int, position: int, standing: Standing, replay: int) -> PendingDelivery:
@@ -216,11 +226,6 @@ def _next_round(number: int, position: int, standing: Standing, replay: int) -> 
         blocked_from=None if pending is None else pending.blocked_from,
         replay=replay,
     )
-
-
-def _counted(standing: Standing) -> bool:
-    """Whether a lane counts it among those that wait."""
-    return standing.pending is not None and not standing.pending.asked
 
 
 def _selector_of(current: Current, revision: int) -> Selector:

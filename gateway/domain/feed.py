@@ -177,7 +177,11 @@ class Feed:
     def covers(self, key: str, position: int) -> bool:
         """Whether this position stands behind a head of its key, and is still to be started by this feed."""
         busy = self._keys.get(key)
-        return busy is not None and busy.head < position <= busy.skipped_to
+        if busy is None or position <= busy.head:
+            return False
+        if not busy.unread:
+            return any(item.position == position for item in busy.followers)
+        return position <= busy.skipped_to
 
     def wants_successors(self, position: int) -> str | None:
         """The key whose successors must be looked up in the log before this head may be released."""

@@ -247,8 +247,13 @@ class Lane:
         """Feed a replay from now on."""
         self.replays[replay.replay] = replay
 
-    def offer_replay(self, replay: ReplayFeed, item: Queued, *, waiting: bool) -> bool:
-        """Queue a delivery of a replay's range; ``waiting``: it is pending by now, and taken over (S5b)."""
+    def offer_replay(
+        self, replay: ReplayFeed, item: Queued, *, waiting: bool, taken_from: int | None = None
+    ) -> bool:
+        """Queue a delivery of a replay's range.
+
+        ``waiting``: it is pending by now, and taken over (S5b); ``taken_from``: it was another replay's.
+        """
         if item.position in self._in_flight or any(
             item.position in other.claimed for other in self.replays.values()
         ):
@@ -262,6 +267,8 @@ class Lane:
         elif waiting:
             self._waiting = max(0, self._waiting - 1)
             replay.taken.add(item.position)
+        if taken_from in self.replays:
+            self.replays[taken_from].open -= 1
         return True
 
     def end_replay(self, replay: int) -> None:
@@ -286,7 +293,7 @@ class Lane:
         if self.breaker.open:
             started = self._probe(now_us)
         elif self._may_retry(now_us):
-            started = self._retry(self._due.oldest() if self._one_at_a_time else self._due.first())
+            started = self._retry(self._due.oldest() if self.one_at_a_time else self._due.first())
         elif self._may_replay() and not (self._replayed_last and self._may_queue(now_us)):
             started = self._replay(now_us)
         elif self._may_queue(now_us):
@@ -356,10 +363,10 @@ class Lane:
 
     @property
     def _concurrency(self) -> int:
-        return 1 if self._one_at_a_time else self.concurrency
+        return 1 if self.one_at_a_time else self.concurrency
 
     @property
-    def _one_at_a_time(self) -> bool:
+    def one_at_a_time(self) -> bool:
         """Whether a batch must have ended before the next one is made (S10a)."""
         return self.ordered and self.batching is not None
 
@@ -367,7 +374,7 @@ class Lane:
         self._due.ripen(now_us)
         if not self._due.ready:
             return False
-        if self._one_at_a_time:
+        if self.one_at_a_time:
             # In order: what lies before it may still wait for its own time.
             return not (self._waiting or self._due.incomplete)
         share = (
@@ -380,14 +387,14 @@ class Lane:
             return True
         if not self.feed.queue or self.backlogged or not self.feed.has_next():
             return False
-        if self._one_at_a_time and self.pending:
+        if self.one_at_a_time and self.pending:
             return False
         return self.batching is None or self._full(self.feed, self.batching, now_us)
 
     def _may_replay(self) -> bool:
         if len(self._replaying) >= max(1, self._concurrency // 2) or self.backlogged:
             return False
-        if self._one_at_a_time and self.pending:
+        if self.one_at_a_time and self.pending:
             return False
         return any(self._may_feed(replay) for replay in self.replays.values())
 
