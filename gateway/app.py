@@ -180,6 +180,7 @@ class _Gateway:
                 now=now_us,
                 random=os.urandom,
                 jitter=random.random,
+                leadership=database,
             )
         )
         self.batcher = Batcher(self.log, self.dispatcher.appended)

@@ -16,6 +16,10 @@ from gateway.domain.due import Started
 from gateway.domain.ids import HASH_BYTES
 from gateway.domain.lane import Lane
 from gateway.domain.pending import PendingDelivery
+from gateway.domain.sending import ATTEMPT_S_MAX
+
+LEASE_S = ATTEMPT_S_MAX + 2.0
+"""For how long this process must be the only one, from the start of a POST on (S6a)."""
 
 _NO_HASH = bytes(HASH_BYTES)
 
@@ -41,6 +45,7 @@ class Attempts:
         self._timers = timers
         self._settling = settling
         self._now = world.now
+        self._leadership = world.leadership
         self._posting = Posting(world)
         self._batches = Batches(self._posting, settling, journal, directory, world)
         self.write_ahead_until = 0
@@ -60,6 +65,9 @@ class Attempts:
         if started[0].position <= self.write_ahead_until:
             # It may have been what the process before this one died of: count this start first (S3c).
             await self._journal.written()
+        if self._leadership.holds_for_s() < LEASE_S:
+            # Another process may take the log over while this POST is under way (S6a).
+            await self._leadership.until_it_holds(LEASE_S)
         # Between here and the POST nothing is waited for, so this is how the subscription is now (S3d).
         current = self._directory.get(lane.number)
         if current is None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.domain.lane import PENDING_MAX, QUEUE_MAX
-from gateway.ports import Deliveries, EventLog, Now, Random, Sender, StreamCommands, Subscriptions
+from gateway.ports import Deliveries, EventLog, Leadership, Now, Random, Sender, StreamCommands, Subscriptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +61,4 @@ class World:
     now: Now
     random: Random
     jitter: Callable[[], float]
+    leadership: Leadership

@@ -15,7 +15,15 @@ from simulation.making import AGENTS, FACTS, ORGANIZATIONS, RETRIES, TYPES, even
 from simulation.oracle import Oracle, Told, Wish
 from simulation.plan import Plan
 from simulation.sinks import MOODS, Post, Sinks
-from simulation.stores import Killed, Wire, WiredCommands, WiredDeliveries, WiredLog, WiredSubscriptions
+from simulation.stores import (
+    ALONE,
+    Killed,
+    Wire,
+    WiredCommands,
+    WiredDeliveries,
+    WiredLog,
+    WiredSubscriptions,
+)
 
 _SECRET = "whsec_" + "A" * 32
 
@@ -97,6 +105,7 @@ class Simulation:
             now=now_us,
             random=self.dice.randbytes,
             jitter=self.dice.random,
+            leadership=ALONE,
         )
         self._dispatcher = Dispatcher(world, self.plan.limits)
         self._task = asyncio.create_task(self._dispatcher.run())

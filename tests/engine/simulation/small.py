@@ -22,6 +22,7 @@ from gateway.ports import NewEntry, SubscriptionRecord
 from schemas import build
 from simulation.clock import now_us
 from simulation.sinks import sink_url
+from simulation.stores import ALONE
 
 Script = Callable[[int, int], Awaitable[int | Answer]]
 """Answers a POST of subscription number and position with a status, or with a whole answer."""
@@ -66,6 +67,7 @@ class Engine:
             now=now_us,
             random=random.Random(2).randbytes,
             jitter=lambda: 0.5,
+            leadership=ALONE,
         )
         return Dispatcher(world, self.limits)
 

@@ -1,6 +1,7 @@
 """One process's way to the stores: slow, sometimes failing, and cut when the process dies."""
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
@@ -183,3 +184,16 @@ class WiredSubscriptions:
         return await self._wire.write(
             lambda: self._subscriptions.set_state(number, state, cause=cause, revision=revision, skip=skip)
         )
+
+
+class Alone:
+    """A process that nobody can take the log from."""
+
+    def holds_for_s(self) -> float:
+        return math.inf
+
+    async def until_it_holds(self, for_s: float) -> None:
+        """At once."""
+
+
+ALONE = Alone()
