@@ -201,6 +201,7 @@ class _Gateway:
                 batcher=self.batcher,
                 door=door,
                 subscriptions=self.subscriptions,
+                commands=self.commands,
                 deliveries=self.deliveries,
                 quarantine=SqlQuarantine(database),
                 contracts=known,
