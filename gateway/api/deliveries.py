@@ -25,10 +25,9 @@ async def read(request: Request, caller: Caller, delivery_id: str) -> JSONRespon
     if known is None or entry is None or entry.row_hash[:HASH_BYTES] != reference.hash6:
         raise unknown
     subscription_id, organization = known
-    attempts = await service.deliveries.attempts(reference.number, reference.position)
-    started = attempts or any(
-        item.number == reference.number for item in await service.deliveries.pending_at(reference.position)
-    )
-    if not started or not (caller.admin or organization == caller.organization):
+    number, position = reference.number, reference.position
+    standings = await service.deliveries.standings(number, position, position, attempts_until=0)
+    attempts = await service.deliveries.attempts(number, position)
+    if position not in standings or not (caller.admin or organization == caller.organization):
         raise unknown
-    return JSONResponse(delivery_json(entry, reference.number, attempts, subscription_id))
+    return JSONResponse(delivery_json(entry, number, attempts, subscription_id, standings[position].pending))
