@@ -205,6 +205,40 @@ class SubscriptionRecord:
         return self.revisions[0].selector
 
 
+@dataclass(frozen=True, slots=True)
+class SubscriptionHistory:
+    """A subscription without anything sealed, deleted or not: what it selected when, and how far its stream has come.
+
+    Attributes:
+        cursor: Where its stream is dispatched to; None once it is deleted.
+        live: Whether it follows the router, whose position then counts where it is ahead of the cursor.
+        pending: Its deliveries that are dispatched and not terminal, but for those that a command put there.
+    """
+
+    number: int
+    id: str
+    organization: str
+    state: SubscriptionState
+    start_position: int
+    revisions: tuple[Revision, ...]
+    cursor: int | None
+    live: bool
+    pending: int
+
+    def revision_at(self, position: int) -> Revision:
+        """The revision in force at a position; before the first one, the first (S3d)."""
+        return next(
+            (item for item in reversed(self.revisions) if item.position < position), self.revisions[0]
+        )
+
+    def passed(self, routed: int) -> int:
+        """The position up to which everything that matches has been dispatched, once the router was at ``routed``."""
+        if self.cursor is None:
+            return 0
+        follows = self.live and self.state is SubscriptionState.ACTIVE
+        return max(self.cursor, routed) if follows else self.cursor
+
+
 class Subscriptions(Protocol):
     """The commands on subscriptions: each one a fact, the vault and the projection in one transaction (S1d)."""
 
@@ -254,6 +288,10 @@ class Subscriptions(Protocol):
 
     async def page(self, *, organization: str | None, after: int, limit: int) -> Sequence[SubscriptionRecord]:
         """Those of an organization (None: all), in order of creation, behind number ``after``."""
+        ...
+
+    async def history(self, subscription_id: str) -> SubscriptionHistory | None:
+        """One by its id, deleted ones too; None for an id that never was."""
         ...
 
     async def ids(self, numbers: Sequence[int]) -> Mapping[int, tuple[str, str]]:
@@ -438,8 +476,16 @@ class Deliveries(Protocol):
         """The pending deliveries that block a key (S4b)."""
         ...
 
+    async def blocking(self, number: int, key: str) -> PendingDelivery | None:
+        """The pending delivery that blocks this key of a subscription (S4b)."""
+        ...
+
     async def notes(self) -> Sequence[StreamNote]:
         """What is remembered of failing streams (S3g)."""
+        ...
+
+    async def note(self, number: int) -> StreamNote | None:
+        """What is remembered of one stream; None: nothing is wrong with it."""
         ...
 
     async def replays(self, number: int | None = None) -> Sequence[ReplayRecord]:

@@ -14,6 +14,7 @@ from gateway.cli import (
     demo,
     emit,
     events,
+    explaining,
     listen,
     operations,
     serving,
@@ -59,6 +60,7 @@ app.command()(events.events)
 app.command()(events.tail)
 app.command()(deliveries.deliveries)
 app.command()(stream_commands.retry)
+app.command()(explaining.explain)
 app.add_typer(deliveries.quarantine, name="quarantine")
 app.add_typer(contracts.app, name="contracts")
 

@@ -81,9 +81,7 @@ def services(database) -> Services:
         log=log,
         batcher=Batcher(log, lambda: None),
         door=Door(known, DoorPolicy(fact_source=PUBLIC_URL + "/gateway", event_bytes_max=65_536)),
-        commands=SqlStreamCommands(
-            database, fact_source=FACT_SOURCE, now=now_us, random=os.urandom
-        ),
+        commands=SqlStreamCommands(database, fact_source=FACT_SOURCE, now=now_us, random=os.urandom),
         subscriptions=SqlSubscriptions(
             database,
             Keyring((bytes(32),)),

@@ -84,9 +84,22 @@ class MemoryDeliveries:
         """See ``Deliveries.heads``."""
         return [item for item in self._store.pending.values() if item.partition_key is not None]
 
+    async def blocking(self, number: int, key: str) -> PendingDelivery | None:
+        """See ``Deliveries.blocking``."""
+        found = [
+            item
+            for item in self._store.pending.values()
+            if (item.number, item.partition_key) == (number, key)
+        ]
+        return min(found, key=lambda item: item.position, default=None)
+
     async def notes(self) -> Sequence[StreamNote]:
         """See ``Deliveries.notes``."""
         return list(self._store.notes.values())
+
+    async def note(self, number: int) -> StreamNote | None:
+        """See ``Deliveries.note``."""
+        return self._store.notes.get(number)
 
     async def replays(self, number: int | None = None) -> Sequence[ReplayRecord]:
         """See ``Deliveries.replays``."""

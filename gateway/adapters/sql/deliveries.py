@@ -77,9 +77,20 @@ class SqlDeliveries:
         """See ``Deliveries.heads``."""
         return await self._pending(select(_PENDING).where(_PENDING.c.partition_key.is_not(None)))
 
+    async def blocking(self, number: int, key: str) -> PendingDelivery | None:
+        """See ``Deliveries.blocking``."""
+        statement = select(_PENDING).where(_PENDING.c.number == number, _PENDING.c.partition_key == key)
+        found = await self._pending(statement.order_by(_PENDING.c.position).limit(1))
+        return found[0] if found else None
+
     async def notes(self) -> Sequence[StreamNote]:
         """See ``Deliveries.notes``."""
         return await self._database.read(notes)
+
+    async def note(self, number: int) -> StreamNote | None:
+        """See ``Deliveries.note``."""
+        found = await self._database.read(lambda connection: notes(connection, number))
+        return found[0] if found else None
 
     async def replays(self, number: int | None = None) -> Sequence[ReplayRecord]:
         """See ``Deliveries.replays``."""

@@ -52,11 +52,14 @@ def write_notes(connection: Connection, notes: Sequence[Note]) -> None:
         connection.execute(insert(_NOTE), rows)
 
 
-def notes(connection: Connection) -> list[Note]:
-    """Everything that is remembered of failing streams."""
+def notes(connection: Connection, number: int | None = None) -> list[Note]:
+    """What is remembered of failing streams: of one, or of all."""
+    statement = select(_NOTE).order_by(_NOTE.c.number)
+    if number is not None:
+        statement = statement.where(_NOTE.c.number == number)
     return [
         Note(row.number, row.failing_since, row.opened_at, row.probe_at, row.probes)
-        for row in connection.execute(select(_NOTE).order_by(_NOTE.c.number))
+        for row in connection.execute(statement)
     ]
 
 
