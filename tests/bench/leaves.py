@@ -183,7 +183,11 @@ class Bench:
             await self.log.append(batch[:missing])
 
     def admitted(self, raw: bytes) -> NewEntry:
-        return self.door.admit(schemas.parse_structured(raw))
+        return self.admit(schemas.parse_with_data(raw))
+
+    def admit(self, parsed: tuple[schemas.Envelope, object]) -> NewEntry:
+        envelope, data = parsed
+        return self.door.admit(envelope, data=data)
 
     def context(self, envelope: Any) -> AttemptContext:
         trace = origin_trace(envelope).with_span(span_id_from(os.urandom(8)))
@@ -236,11 +240,11 @@ class Bench:
     def cases(self, run: Callable[[Awaitable[Any]], Any]) -> Iterator[Case]:
         rows = self.rows
         fields = [(b"%d-0" % index, {b"event": raw}) for index, raw in enumerate(self.raws)]
-        envelopes = [schemas.parse_structured(raw) for raw in self.raws]
+        parsed = [schemas.parse_with_data(raw) for raw in self.raws]
         write_now, read_now = self.database.write_now, self.database.read_now
         yield Case("in: read a stream entry", rows, each(lambda pair: raw_entry(*pair), fields))
-        yield Case("in: parse the envelope", rows, each(schemas.parse_structured, self.raws))
-        yield Case("in: admit at the door", rows, each(self.door.admit, envelopes))
+        yield Case("in: parse the envelope", rows, each(schemas.parse_with_data, self.raws))
+        yield Case("in: admit at the door", rows, each(self.admit, parsed))
         yield Case(
             f"in: append to the log, {rows} per transaction",
             rows,
