@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from gateway.deliver.directory import Current, Directory
 from gateway.deliver.journal import Checkpoint
 from gateway.deliver.world import DEFAULT_LIMITS, Limits
+from gateway.domain.batching import Batching
 from gateway.domain.breaker import Breaker, StreamNote
 from gateway.domain.due import Started
 from gateway.domain.feed import Feed
-from gateway.domain.lane import Batching, Lane
+from gateway.domain.lane import Lane
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.rate import Rate
 from gateway.domain.replay import ReplayFeed
@@ -166,7 +167,7 @@ class Lanes:
 
     def replaying(self) -> list[tuple[Lane, ReplayFeed]]:
         """The replays of this process."""
-        return [(lane, replay) for lane in self._lanes.values() for replay in lane.replays.values()]
+        return [(lane, replay) for lane in self._lanes.values() for replay in lane.replays]
 
     def moved(self, lane: Lane) -> None:
         """Note that a cursor is to be written."""

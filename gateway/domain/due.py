@@ -30,6 +30,10 @@ class Due:
     def __contains__(self, position: int) -> bool:
         return position in self._deliveries
 
+    def get(self, position: int) -> PendingDelivery | None:
+        """The delivery, if it is here."""
+        return self._deliveries.get(position)
+
     @property
     def ready(self) -> bool:
         """Whether something is complete."""

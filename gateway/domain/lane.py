@@ -8,28 +8,20 @@ Everything that bounds a stream is asked in one place, ``start``: concurrency, r
 shares of retries and replays.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
+from gateway.domain.batching import Batching
 from gateway.domain.breaker import Breaker, Change
 from gateway.domain.due import Due, Started
 from gateway.domain.feed import Feed, IllegalTransition, Queued
+from gateway.domain.flight import Flight, Kind
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.rate import Rate
-from gateway.domain.replay import ReplayFeed
+from gateway.domain.replay import ReplayFeed, ReplayFeeds
 
 QUEUE_MAX: Final = 1_000
 PENDING_MAX: Final = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Batching:
-    """When a batch is full: whichever comes first. Bytes are those of the envelopes."""
-
-    events_max: int
-    bytes_max: int
-    age_us: int
 
 
 class Lane:
@@ -40,14 +32,8 @@ class Lane:
     """
 
     __slots__ = (
-        "_busy",
         "_due",
-        "_groups",
-        "_in_flight",
-        "_replayed_last",
-        "_replaying",
-        "_retried_last",
-        "_retrying",
+        "_flight",
         "_waiting",
         "batching",
         "breaker",
@@ -89,15 +75,9 @@ class Lane:
         self.halted = False
         self.waits_until_us = 0
         self.feed = Feed(seen=seen, queue_max=queue_max)
-        self.replays: dict[int, ReplayFeed] = {}
-        self._busy = 0
+        self.replays = ReplayFeeds()
         self._due = Due()
-        self._in_flight: dict[int, PendingDelivery] = {}
-        self._groups: dict[int, list[int]] = {}
-        self._retrying: set[int] = set()
-        self._replaying: set[int] = set()
-        self._retried_last = False
-        self._replayed_last = False
+        self._flight = Flight()
         self._waiting = waiting
 
     # What it is like now.
@@ -130,13 +110,14 @@ class Lane:
     @property
     def pending(self) -> int:
         """How many deliveries are dispatched and not terminal."""
-        taken = sum(len(replay.taken) for replay in self.replays.values()) if self.replays else 0
-        return len(self._in_flight) + len(self._due) + self._waiting + len(self.feed.next_up) + taken
+        return (
+            len(self._flight) + len(self._due) + self._waiting + len(self.feed.next_up) + self.replays.taken
+        )
 
     @property
     def in_flight(self) -> tuple[PendingDelivery, ...]:
         """What has been started and not settled."""
-        return tuple(self._in_flight.values())
+        return self._flight.deliveries
 
     @property
     def backlogged(self) -> bool:
@@ -149,7 +130,7 @@ class Lane:
         return not (
             self.feed.queue
             or self._due
-            or self._in_flight
+            or self._flight
             or self.replays
             or self.feed.blocked_keys
             or not self.breaker.quiet
@@ -171,14 +152,19 @@ class Lane:
 
     def wants_probe(self, now_us: int) -> bool:
         """Whether a probe is due and the oldest pending delivery is to be brought for it."""
-        return not self.halted and not self._busy and self._waiting > 0 and self.breaker.probe_due(now_us)
+        return (
+            not self.halted
+            and not self._flight.posts
+            and self._waiting > 0
+            and self.breaker.probe_due(now_us)
+        )
 
     def holds(self, position: int) -> bool:
         """Whether this delivery is in memory here, so that no second copy of it may be taken in."""
         return (
-            position in self._in_flight
+            position in self._flight
             or position in self._due
-            or any(position in replay.claimed for replay in self.replays.values())
+            or self.replays.claims(position)
             or any(item.position == position for item in self.feed.next_up)
         )
 
@@ -245,7 +231,7 @@ class Lane:
 
     def add_replay(self, replay: ReplayFeed) -> None:
         """Feed a replay from now on."""
-        self.replays[replay.replay] = replay
+        self.replays.add(replay)
 
     def offer_replay(
         self, replay: ReplayFeed, item: Queued, *, waiting: bool, taken_from: int | None = None
@@ -254,28 +240,23 @@ class Lane:
 
         ``waiting``: it is pending by now, and taken over (S5b); ``taken_from``: it was another replay's.
         """
-        if item.position in self._in_flight or any(
-            item.position in other.claimed for other in self.replays.values()
-        ):
-            raise IllegalTransition(f"{item.position} of subscription {self.number} is under way")
-        if not replay.feed.offer(item):
+        position = item.position
+        if self.is_under_way(position):
+            raise IllegalTransition(f"{position} of subscription {self.number} is under way")
+        due = self._due.get(position)
+        # What a command put here is counted nowhere until it starts: it would be given back as it came.
+        pending = waiting if due is None else not due.asked
+        if not self.replays.claim(replay, item, pending=pending, taken_from=taken_from):
             return False
-        replay.claimed.add(item.position)
-        if item.position in self._due:
-            self._due.forget(item.position)
-            replay.taken.add(item.position)
+        if due is not None:
+            self._due.forget(position)
         elif waiting:
             self._waiting = max(0, self._waiting - 1)
-            replay.taken.add(item.position)
-        if taken_from in self.replays:
-            self.replays[taken_from].open -= 1
         return True
 
     def end_replay(self, replay: int) -> None:
         """Feed it no more; what it has started goes on."""
-        ended = self.replays.pop(replay, None)
-        if ended is not None:
-            self._waiting += len(ended.taken)  # they wait as before, in the database
+        self._waiting += self.replays.end(replay)
 
     # Starting.
 
@@ -286,42 +267,36 @@ class Lane:
         failures still moves; a lane of one takes turns. Replays take at most half as well (S5a). While too much is
         pending, only retries go on (S2e).
         """
-        if self.halted or now_us < self.waits_until_us or self._busy >= self._concurrency:
+        if self.halted or now_us < self.waits_until_us or self._flight.posts >= self._places:
             return None
         if self.rate is not None and not self.rate.allows(now_us):
             return None
-        if self.breaker.open:
-            started = self._probe(now_us)
-        elif self._may_retry(now_us):
-            started = self._retry(self._due.oldest() if self.one_at_a_time else self._due.first())
-        elif self._may_replay() and not (self._replayed_last and self._may_queue(now_us)):
-            started = self._replay(now_us)
-        elif self._may_queue(now_us):
-            started = self._first(now_us)
+        if not self.breaker.open:
+            started = self._choose(now_us)
         else:
-            return None
-        if started is not None:
-            self._launch(started, now_us)
+            # While it is open, one at a time (S3g).
+            may_probe = not self._flight.posts and self.breaker.probe_due(now_us)
+            started = self._oldest(now_us) if may_probe else None
+        if started is not None and self.rate is not None:
+            self.rate.take(now_us)
         return started
 
     def wakes_at_us(self, now_us: int) -> int | None:
         """When ``start`` may say something else than now without anything being told; None: it will not."""
-        if self.halted or self._busy >= self._concurrency:
-            return None
-        if self.breaker.open:
-            probe_at = None if self._busy else self.breaker.probe_at_us
-            latest = 0 if probe_at is None else max(probe_at, self.waits_until_us)
-            return latest if latest > now_us else None
-        if not (self._due or self.feed.queue or self.feed.next_up or self.replays):
+        if self.halted or self._flight.posts >= self._places:
             return None
         held_to = self.waits_until_us
         if self.rate is not None:
             held_to = max(held_to, self.rate.next_us())
+        if self.breaker.open:
+            return self._probe_wakes_at_us(held_to, now_us)
+        if not (self._due or self.feed.queue or self.feed.next_up or self.replays):
+            return None
         if held_to > now_us:
             return held_to
         moments = [] if self._due.wakes_at_us is None else [self._due.wakes_at_us]
         if self.batching is not None and self.feed.queue:
-            moments.append(self.feed.queue[0].since_us + self.batching.age_us)
+            moments.append(self.batching.ripe_at_us(self.feed.queue))
         return min((moment for moment in moments if moment > now_us), default=None)
 
     def settle(self, position: int, *, again: bool) -> list[PendingDelivery]:
@@ -330,16 +305,13 @@ class Lane:
         Returns the successor that its end releases (S4b), if there is one: it is dispatched by that, and to be
         journaled as pending in the same transaction.
         """
-        delivery = self._in_flight.get(position)
+        delivery = self._flight.get(position)
         if delivery is None:
             raise IllegalTransition(f"{position} of subscription {self.number} is not in flight")
         released = [] if again else self._release(delivery)
-        del self._in_flight[position]
-        self._leave(position)
+        self._flight.land(position)
         if again:
             self._waiting += 1
-        elif delivery.replay in self.replays:
-            self.replays[delivery.replay].open -= 1
         return released
 
     def wants_successors(self, position: int) -> str | None:
@@ -348,9 +320,7 @@ class Lane:
 
     def assign(self, members: Started, batch: str) -> Started:
         """The batch that these in-flight deliveries are sent in, from now until they are terminal (S10a)."""
-        assigned = tuple(replace(item, batch=batch, batch_size=len(members)) for item in members)
-        self._in_flight.update((item.position, item) for item in assigned)
-        return assigned
+        return self._flight.assign(members, batch)
 
     def record(self, *, success: bool, at_us: int, jitter: float, routed: int) -> Change:
         """Note how an attempt that was sent ended; a breaker that opens makes the lane stop listening."""
@@ -362,13 +332,21 @@ class Lane:
     # How it chooses.
 
     @property
-    def _concurrency(self) -> int:
-        return 1 if self.one_at_a_time else self.concurrency
-
-    @property
     def one_at_a_time(self) -> bool:
         """Whether a batch must have ended before the next one is made (S10a)."""
         return self.ordered and self.batching is not None
+
+    @property
+    def _places(self) -> int:
+        return 1 if self.batching is not None and self.ordered else self.concurrency
+
+    def _choose(self, now_us: int) -> Started | None:
+        if self._may_retry(now_us):
+            return self._retry(self._due.oldest() if self.one_at_a_time else self._due.first())
+        replay = self._next_replay() if self.replays else None
+        if replay is not None and not (self._flight.replayed_last and self._may_queue(now_us)):
+            return self._replay(replay, now_us)
+        return self._first(now_us) if self._may_queue(now_us) else None
 
     def _may_retry(self, now_us: int) -> bool:
         self._due.ripen(now_us)
@@ -377,10 +355,9 @@ class Lane:
         if self.one_at_a_time:
             # In order: what lies before it may still wait for its own time.
             return not (self._waiting or self._due.incomplete)
-        share = (
-            not self._retried_last if self._concurrency == 1 else len(self._retrying) < self._concurrency // 2
+        return self._flight.retries_have_share(self.concurrency) or not (
+            self._may_queue(now_us) or self._next_replay() is not None
         )
-        return share or not (self._may_queue(now_us) or self._may_replay())
 
     def _may_queue(self, now_us: int) -> bool:
         if self.feed.next_up:
@@ -389,14 +366,15 @@ class Lane:
             return False
         if self.one_at_a_time and self.pending:
             return False
-        return self.batching is None or self._full(self.feed, self.batching, now_us)
+        return self.batching is None or self.batching.is_full(self.feed.queue, now_us)
 
-    def _may_replay(self) -> bool:
-        if len(self._replaying) >= max(1, self._concurrency // 2) or self.backlogged:
-            return False
-        if self.one_at_a_time and self.pending:
-            return False
-        return any(self._may_feed(replay) for replay in self.replays.values())
+    def _next_replay(self) -> ReplayFeed | None:
+        if not self._flight.replays_have_share(self._places):
+            return None
+        # What only waits for a replay to start it again must not keep that replay from starting.
+        if (self.one_at_a_time or self.backlogged) and self.pending > self.replays.taken:
+            return None
+        return next((replay for replay in self.replays if self._may_feed(replay)), None)
 
     def _may_feed(self, replay: ReplayFeed) -> bool:
         if not replay.feed.has_next():
@@ -405,108 +383,80 @@ class Lane:
         # It is fed again below half of its room: what is more than that is all that comes until it has moved.
         return full or replay.feed.room < replay.feed.queue_max // 2 or replay.feed.seen >= replay.until
 
-    @staticmethod
-    def _full(feed: Feed, batching: Batching, now_us: int) -> bool:
-        """Whether what is queued fills a batch, or has waited long enough to go as it is."""
-        if len(feed.queue) >= batching.events_max or now_us - feed.queue[0].since_us >= batching.age_us:
-            return True
-        size_bytes = 0
-        for item in feed.queue:
-            size_bytes += item.size_bytes
-            if size_bytes >= batching.bytes_max:
-                return True
-        return False
-
-    def _retry(self, started: Started) -> Started:
-        self._retried_last = True
-        self._retrying.add(started[0].position)
-        return tuple(replace(item, next_at_us=None, asked=False) for item in started)
-
-    def _probe(self, now_us: int) -> Started | None:
-        """While the breaker is open, one at a time, and the oldest that there is (S3g)."""
-        if self._busy or not self.breaker.probe_due(now_us):
-            return None
+    def _oldest(self, now_us: int) -> Started | None:
+        """A probe: the oldest pending one, and where nothing is pending, what comes next (S3g)."""
+        self._due.ripen(now_us)
         if self._due.ready:
             return self._retry(self._due.oldest())
-        if self._waiting or self._due.incomplete:
+        if self.feed.next_up:
+            return self._first(now_us)
+        # What is taken over is pending, and is not brought from the database beside that.
+        replay = next((replay for replay in self.replays if replay.feed.has_next()), None)
+        if replay is not None and self.replays.taken:
+            return self._replay(replay, now_us)
+        if self._waiting or self._due:
             return None  # the oldest one is on its way from the database
         if self.feed.has_next():
             return self._first(now_us)
-        if any(replay.feed.has_next() for replay in self.replays.values()):
-            return self._replay(now_us)
-        return None
+        return None if replay is None else self._replay(replay, now_us)
+
+    def _probe_wakes_at_us(self, held_to: int, now_us: int) -> int | None:
+        if self._flight.posts or self.breaker.probe_at_us is None:
+            return None
+        latest = max(held_to, self.breaker.probe_at_us)
+        if latest > now_us:
+            return latest
+        # With more of it in the database, that is asked first.
+        return None if self._waiting else self._due.wakes_at_us
+
+    def _retry(self, due: Started) -> Started:
+        started = tuple([replace(item, next_at_us=None, asked=False) for item in due])
+        self._flight.launch(Kind.RETRY, started)
+        return started
 
     def _first(self, now_us: int) -> Started:
-        self._retried_last = self._replayed_last = False
-        batching = None if self.feed.next_up else self.batching
-        return tuple(
-            PendingDelivery(
-                self.number,
-                item.position,
-                first_at_us=now_us,
-                partition_key=item.key,
-                blocked_from=None if item.key is None else item.position,
-            )
-            for item in _taken(self.feed, batching, self.pending_max - self.pending)
+        if self.batching is None or self.feed.next_up:
+            items = [self.feed.take()]
+        else:
+            items = self.batching.take(self.feed, self.pending_max - self.pending)
+        started = tuple(
+            [
+                PendingDelivery(
+                    self.number,
+                    item.position,
+                    first_at_us=now_us,
+                    partition_key=item.key,
+                    blocked_from=None if item.key is None else item.position,
+                )
+                for item in items
+            ]
         )
+        self._flight.launch(Kind.FIRST, started)
+        return started
 
-    def _replay(self, now_us: int) -> Started:
-        self._replayed_last, self._retried_last = True, False
-        replay = next(replay for replay in self.replays.values() if replay.feed.has_next())
-        # The next one in turn is another replay.
-        self.replays[replay.replay] = self.replays.pop(replay.replay)
-        started = []
-        for item in _taken(replay.feed, self.batching, self.pending_max - self.pending):
-            if item.delivery is None:
-                raise IllegalTransition(f"{item.position} is replayed from no state")
-            replay.claimed.discard(item.position)
-            replay.taken.discard(item.position)
-            started.append(replace(item.delivery, first_at_us=now_us, next_at_us=None))
-        replay.open += len(started)
-        self._replaying.add(started[0].position)
-        return tuple(started)
-
-    def _launch(self, started: Started, now_us: int) -> None:
-        self._busy += 1
-        for delivery in started:
-            self._in_flight[delivery.position] = delivery
-        if len(started) > 1:
-            group = [len(started)]
-            self._groups.update((delivery.position, group) for delivery in started)
-        if self.rate is not None:
-            self.rate.take(now_us)
-
-    def _leave(self, position: int) -> None:
-        """One member of a start has ended; the last one of them makes room."""
-        self._retrying.discard(position)
-        self._replaying.discard(position)
-        group = self._groups.pop(position, None)
-        if group is not None:
-            group[0] -= 1
-            if group[0]:
-                return
-        self._busy -= 1
+    def _replay(self, replay: ReplayFeed, now_us: int) -> Started:
+        self.replays.had_its_turn(replay)
+        if self.batching is None:
+            items = [replay.feed.take()]
+        else:
+            items = self.batching.take(replay.feed, self.pending_max - self.pending)
+        for item in items:
+            self.replays.started(replay, item.position)
+        started = tuple(
+            [
+                replace(item.delivery, first_at_us=now_us, next_at_us=None)
+                for item in items
+                if item.delivery is not None
+            ]
+        )
+        self._flight.launch(Kind.REPLAY, started)
+        return started
 
     def _release(self, delivery: PendingDelivery) -> list[PendingDelivery]:
-        if delivery.replay in self.replays:
-            self.replays[delivery.replay].feed.release(delivery.position)
         following = self.feed.release(delivery.position)
+        if self.replays:
+            self.replays.ended(delivery.position, delivery.replay)
         if following is None:
             return []
         position = following.position
         return [PendingDelivery(self.number, position, partition_key=following.key, blocked_from=position)]
-
-
-def _taken(feed: Feed, batching: Batching | None, most: int) -> Iterator[Queued]:
-    """One, or as many as a batch takes, and as may be pending."""
-    first = feed.take()
-    yield first
-    if batching is None:
-        return
-    count, size_bytes = 1, first.size_bytes
-    while count < min(batching.events_max, most) and feed.queue and feed.has_next():
-        size_bytes += feed.queue[0].size_bytes
-        if size_bytes > batching.bytes_max:
-            return
-        count += 1
-        yield feed.take()

@@ -1,8 +1,9 @@
-"""A replay as its lane feeds it (S5), pure: a second, bounded cursor over the log."""
+"""Replays as a lane feeds them (S5), pure: each a second, bounded cursor over the log."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from gateway.domain.feed import Feed
+from gateway.domain.feed import Feed, IllegalTransition, Queued
 
 
 @dataclass(slots=True)
@@ -14,7 +15,7 @@ class ReplayFeed:
         until: The last position of its range.
         feed: What of the range was offered and not started.
         open: Deliveries that it started and that are not terminal.
-        claimed: Positions that are here and not started.
+        claimed: Positions that are here and not started, and the replay whose open delivery each of them is till then.
         taken: Those of them that were pending before, and are until they start.
     """
 
@@ -22,7 +23,7 @@ class ReplayFeed:
     until: int
     feed: Feed
     open: int = 0
-    claimed: set[int] = field(default_factory=set)
+    claimed: dict[int, int | None] = field(default_factory=dict)
     taken: set[int] = field(default_factory=set)
 
     @property
@@ -36,3 +37,72 @@ class ReplayFeed:
     def finished(self) -> bool:
         """Whether each delivery of the range is terminal in this replay's round."""
         return self.fed and not self.open
+
+
+class ReplayFeeds:
+    """The replays of a lane. Iterating is in the order in which it is their turn."""
+
+    __slots__ = ("_feeds", "taken")
+
+    def __init__(self) -> None:
+        self._feeds: dict[int, ReplayFeed] = {}
+        self.taken = 0
+        """How many pending deliveries are taken over, and not started again yet."""
+
+    def __len__(self) -> int:
+        return len(self._feeds)
+
+    def __iter__(self) -> Iterator[ReplayFeed]:
+        return iter(self._feeds.values())
+
+    def __contains__(self, replay: int) -> bool:
+        return replay in self._feeds
+
+    def add(self, replay: ReplayFeed) -> None:
+        """Feed one more."""
+        self._feeds[replay.replay] = replay
+
+    def end(self, number: int) -> int:
+        """Feed it no more. Says how many of those that it had taken over wait as before, in the database."""
+        ended = self._feeds.pop(number, None)
+        if ended is None:
+            return 0
+        self.taken -= len(ended.taken)
+        return len(ended.taken)
+
+    def claim(self, replay: ReplayFeed, item: Queued, *, pending: bool, taken_from: int | None) -> bool:
+        """Offer a delivery to a replay; False, and nothing changed, where it has no room."""
+        if item.delivery is None:
+            raise IllegalTransition(f"{item.position} is replayed from no state")
+        if not replay.feed.offer(item):
+            return False
+        replay.claimed[item.position] = taken_from
+        if pending:
+            replay.taken.add(item.position)
+            self.taken += 1
+        return True
+
+    def claims(self, position: int) -> bool:
+        """Whether one of them is to start this delivery."""
+        return any(position in replay.claimed for replay in self)
+
+    def started(self, replay: ReplayFeed, position: int) -> None:
+        """It is this replay's from now on, and no longer the one's that had it open."""
+        owner = replay.claimed.pop(position)
+        if position in replay.taken:
+            replay.taken.remove(position)
+            self.taken -= 1
+        if owner in self._feeds:
+            self._feeds[owner].open -= 1
+        replay.open += 1
+
+    def ended(self, position: int, replay: int | None) -> None:
+        """A delivery is terminal. Whatever stands behind it in any of them may go on, whoever started it last."""
+        for other in self:
+            other.feed.release(position)
+        if replay in self._feeds:
+            self._feeds[replay].open -= 1
+
+    def had_its_turn(self, replay: ReplayFeed) -> None:
+        """The next one in turn is another one."""
+        self._feeds[replay.replay] = self._feeds.pop(replay.replay)
