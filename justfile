@@ -29,7 +29,7 @@ test-letta *arguments: _venv _venv-letta
 chaos rounds="50" seed="": _venv
     CHAOS_ROUNDS={{ rounds }} CHAOS_SEED={{ seed }} {{ bin }}/python -m pytest -m chaos tests/chaos -s
 
-# measure: the whole report, beside what others deliver (docs/benchmarks.md); or `just bench emit`, `sender`, `letta`
+# measure: the whole report, beside what others deliver (docs/benchmarks.md); or `just bench emit`, `sender`, `leaves`, `letta`
 bench what="all" *arguments: _venv
     {{ bin }}/python tests/bench/{{ what }}.py {{ arguments }}
 

@@ -183,7 +183,7 @@ class _Gateway:
                 leadership=database,
             )
         )
-        self.batcher = Batcher(self.log, self.dispatcher.appended)
+        self.batcher = Batcher(self.log, lambda _events: self.dispatcher.appended())
         door = Door(
             _DoorContracts(types, Validator(known)),
             DoorPolicy(
@@ -201,6 +201,7 @@ class _Gateway:
                 batcher=self.batcher,
                 door=door,
                 subscriptions=self.subscriptions,
+                commands=self.commands,
                 deliveries=self.deliveries,
                 quarantine=SqlQuarantine(database),
                 contracts=known,

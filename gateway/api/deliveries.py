@@ -1,21 +1,45 @@
 """``/v1/deliveries``: one delivery with every attempt."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from gateway.api.auth import Caller
-from gateway.api.services import services
+from gateway.api.auth import Caller, Principal
+from gateway.api.services import Services, services
 from gateway.domain.ids import HASH_BYTES, parse_delivery_id
+from gateway.domain.pending import PendingDelivery
 from gateway.errors import NotFound
+from gateway.ports import AttemptRecord, Entry
 from gateway.views.deliveries import delivery_json
 
 router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"])
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A delivery with what it is of."""
+
+    entry: Entry
+    number: int
+    attempts: Sequence[AttemptRecord]
+    subscription_id: str
+    pending: PendingDelivery | None
 
 
 @router.get("/{delivery_id}", summary="One delivery with its attempts")
 async def read(request: Request, caller: Caller, delivery_id: str) -> JSONResponse:
     """What was tried or decided, when, and what the sink answered."""
     service = services(request)
+    found = await own_delivery(service, caller, delivery_id)
+    return JSONResponse(
+        delivery_json(found.entry, found.number, found.attempts, found.subscription_id, found.pending)
+    )
+
+
+async def own_delivery(service: Services, caller: Principal, delivery_id: str) -> Found:
+    """A delivery that the caller may see. Raises ``NotFound`` for any other."""
     unknown = NotFound("There is no delivery with this id.")
     reference = parse_delivery_id(delivery_id)
     if reference is None:
@@ -30,4 +54,4 @@ async def read(request: Request, caller: Caller, delivery_id: str) -> JSONRespon
     attempts = await service.deliveries.attempts(number, position)
     if position not in standings or not (caller.admin or organization == caller.organization):
         raise unknown
-    return JSONResponse(delivery_json(entry, number, attempts, subscription_id, standings[position].pending))
+    return Found(entry, number, attempts, subscription_id, standings[position].pending)

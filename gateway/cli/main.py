@@ -18,6 +18,7 @@ from gateway.cli import (
     listen,
     operations,
     serving,
+    stream_commands,
     subscriptions,
 )
 from gateway.cli.failures import FAILED, WRONG_USAGE, explain
@@ -58,6 +59,7 @@ app.add_typer(subscriptions.app, name="subscriptions")
 app.command()(events.events)
 app.command()(events.tail)
 app.command()(deliveries.deliveries)
+app.command()(stream_commands.retry)
 app.command()(explaining.explain)
 app.add_typer(deliveries.quarantine, name="quarantine")
 app.add_typer(contracts.app, name="contracts")

@@ -1,21 +1,14 @@
 """The cache of parsed envelopes: queues hold positions, the events themselves sit here, bounded in bytes (S2g)."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
 
 from gateway.domain.dialects import text_of
-from gateway.ports import Entry, EventLog
+from gateway.ports import Entry, Event, EventLog
 from schemas import Envelope, parse_structured
 
+__all__ = ["BYTES_MAX", "EnvelopeCache", "Event", "event_of", "partition_key"]
+
 BYTES_MAX = 64 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An entry of the log with its envelope read once; None: it was erased (S8b)."""
-
-    entry: Entry
-    envelope: Envelope | None
 
 
 def event_of(entry: Entry) -> Event:
