@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from gateway.domain.breaker import StreamNote
-from gateway.domain.delivery import Decision
+from gateway.domain.delivery import Decision, State
 from gateway.domain.filters import Selector
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.sending import Answer, OutboundRequest
@@ -157,6 +157,10 @@ class EventLog(Protocol):
 
     async def get(self, position: int) -> Entry | None:
         """One entry."""
+        ...
+
+    async def get_many(self, positions: Sequence[int]) -> Mapping[int, Entry]:
+        """The entries at these positions, those that are there."""
         ...
 
     async def search(self, query: EventQuery) -> Sequence[Entry]:
@@ -441,12 +445,51 @@ class JournalBatch:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryQuery:
-    """Which attempts a list of deliveries reads."""
+    """Which deliveries of a subscription a page shows, those of the latest events first.
 
-    number: int | None = None
-    position: int | None = None
-    before_seq: int | None = None
+    Attributes:
+        number: The subscription.
+        state: Only those in this state.
+        status: Only those whose last attempt was answered with this status.
+        after: Only of events behind this position.
+        until: Only of events up to this position.
+        before: Where the page before it ended: only of events ahead of that.
+        limit: How many at most.
+    """
+
+    number: int
+    state: State | None = None
+    status: int | None = None
+    after: int = 0
+    until: int | None = None
+    before: int | None = None
     limit: int = 50
+
+    def wants(self, state: State, status: int | None) -> bool:
+        """Whether a delivery that stands so is to be shown."""
+        return self.state in {None, state} and self.status in {None, status}
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryItem:
+    """One delivery of a page, with its attempts in order and its row, while it is not terminal."""
+
+    position: int
+    attempts: Sequence[AttemptRecord]
+    pending: PendingDelivery | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPage:
+    """A page of deliveries. It may have fewer than were asked for, or none, and yet be followed by another.
+
+    Attributes:
+        items: The deliveries, those of the latest events first.
+        before: What the next page is asked for with; None: this is the last one.
+    """
+
+    items: Sequence[DeliveryItem]
+    before: int | None
 
 
 class DueKey(NamedTuple):
@@ -521,6 +564,13 @@ class Deliveries(Protocol):
 
     async def attempts_at(self, position: int) -> Sequence[AttemptRecord]:
         """The attempts of every delivery of one event."""
+        ...
+
+    async def page(self, query: DeliveryQuery) -> DeliveryPage:
+        """A page of a subscription's deliveries.
+
+        Bounded in what it reads: where few match, it ends early, with where to go on.
+        """
         ...
 
     async def pending_at(self, position: int) -> Sequence[PendingDelivery]:
