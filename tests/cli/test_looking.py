@@ -90,3 +90,47 @@ def test_explain_says_why_and_why_not(
     unknown = ask("explain", position, "sub_none")
     assert unknown.returncode == 1
     assert "There is no subscription with this id." in unknown.stderr
+
+
+def test_deliveries_are_listed_and_shown_with_their_attempts(
+    ask: Callable[..., Any], subscribe: Callable[..., str], publish: Callable[[str], str]
+) -> None:
+    mine = subscribe("--type", "com.example.listed", "--config", '{"retry": []}')
+    first, second = publish("com.example.listed"), publish("com.example.listed")
+
+    def listed(*arguments: str) -> Records:
+        return records(ask("deliveries", "list", "--subscription", mine, "--json", *arguments))
+
+    until(lambda: len(listed("--state", "exhausted")) == 2)
+    assert [str(item["position"]) for item in listed()] == [second, first]
+    assert len(listed("--limit", "1")) == 1
+    assert listed("--state", "delivered") == listed("--status-code", "500") == []
+    assert listed("--until", "2000-01-01T00:00:00Z") == []
+    delivery = listed()[0]["id"]
+    assert f"{delivery}  {second}" in ask("deliveries", "list", "--subscription", mine).stdout
+
+    (attempt,) = records(ask("attempts", delivery, "--json"))
+    assert (attempt["number"], attempt["error_class"]) == (1, "connect")
+    assert "connect" in ask("attempts", delivery).stdout
+    # In few words, too.
+    assert ask("deliveries", delivery).stdout == ask("deliveries", "show", delivery).stdout
+    assert records(ask("deliveries", "--event", second, "--json")) == [
+        records(ask("deliveries", delivery, "--json"))[0]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        ((), "--subscription"),
+        (("list", "--event", "1", "--subscription", "x"), "--subscription"),
+        (("list", "--event", "1", "--state", "pending"), "--state"),
+        (("list", "--subscription", "x", "--state", "lost"), "exhausted"),
+        (("list", "--subscription", "x", "--status-code", "99"), "--status-code"),
+        (("nonsense",), "nonsense"),
+    ],
+)
+def test_no_way_to_list_deliveries(ask: Callable[..., Any], arguments: Any, what: str) -> None:
+    result = ask("deliveries", *arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert what in result.stderr
