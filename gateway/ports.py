@@ -197,6 +197,41 @@ class Revision:
     selector: Selector
 
 
+class Private(Protocol):
+    """What of a subscription is stored sealed.
+
+    It is opened when it is asked for, so that of many subscriptions only those lie open that are at work.
+    """
+
+    @property
+    def spec(self) -> SubscriptionSpec:
+        """What was asked for, the sink and its credential included."""
+        ...
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The signing secrets, the oldest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What was sealed, open."""
+
+    spec: SubscriptionSpec = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NewSubscription:
+    """A subscription that is to be made. ``privileged``: an administrator asks for it (S11b)."""
+
+    spec: SubscriptionSpec
+    organization: str
+    privileged: bool
+    secret: str = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class SubscriptionRecord:
     """A subscription as it is now, with the history of its selection."""
@@ -214,9 +249,18 @@ class SubscriptionRecord:
     cursor: int
     live: bool
     pending: int
-    spec: SubscriptionSpec = field(repr=False)
-    secrets: tuple[str, ...] = field(repr=False)
+    private: Private = field(repr=False)
     revisions: tuple[Revision, ...] = ()
+
+    @property
+    def spec(self) -> SubscriptionSpec:
+        """What was asked for, at the present revision."""
+        return self.private.spec
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The signing secrets, the oldest first."""
+        return self.private.secrets
 
     def selector_at(self, position: int) -> Selector:
         """The selection in force at a position; before the first revision, the first (S3d)."""
@@ -272,6 +316,14 @@ class Subscriptions(Protocol):
         secret: str,
     ) -> SubscriptionRecord:
         """Make a subscription; its start is resolved to a position in the same transaction."""
+        ...
+
+    async def create_many(self, wanted: Sequence[NewSubscription]) -> Sequence[SubscriptionRecord]:
+        """Make them all or none, in order, in one transaction; ``create`` is the case of one.
+
+        Bounding their number is for the caller: nothing else is written meanwhile. Raises ``InvalidRequest``, whose
+        pointers begin with the place of the subscription that is wrong (``/3/config/start``).
+        """
         ...
 
     async def update(
