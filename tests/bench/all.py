@@ -72,7 +72,7 @@ def main() -> int:
         (out / f"{NAME}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
         (out / f"{NAME}.md").write_text(text)
         print(f"written: {out / NAME}.md and .json")
-    return 1 if measured.left_out else 0
+    return 1 if measured.failed else 0
 
 
 if __name__ == "__main__":

@@ -60,6 +60,7 @@ class Measured:
     figures: dict[str, dict[int, Figures]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     others: list[float] = field(default_factory=list)
+    failed: bool = False
 
 
 def measure(run: Run, names: Sequence[str]) -> Measured:
@@ -80,6 +81,7 @@ def _measure(run: Run, name: str, number: int, measured: Measured) -> None:
         measured.left_out[name] = str(error)
     except Exception as error:
         traceback.print_exc()
+        measured.failed = True
         first = (str(error) or type(error).__name__).splitlines()[0]
         measured.left_out[name] = f"It failed in round {number + 1}: {first}"
     else:
