@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import sys
 from pathlib import Path
 
@@ -231,7 +232,9 @@ def test_without_the_driver_it_says_what_to_install(monkeypatch, postgres_url):
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds the server's processes in /proc")
-def test_a_server_that_stands_still_is_not_waited_for_without_end(postgres_server, postgres_url, monkeypatch):
+def test_a_server_that_stands_still_is_not_waited_for_without_end(
+    postgres_server, postgres_url, monkeypatch, caplog
+):
     """Neither by who asks nor by who closes; what it had begun ends when it wakes, whole or not at all."""
     monkeypatch.setattr(postgres, "_PATIENCE_S", 0.3)
     monkeypatch.setattr(postgres, "_END_S", 0.3)
@@ -253,3 +256,5 @@ def test_a_server_that_stands_still_is_not_waited_for_without_end(postgres_serve
         return connection.execute(text("SELECT count(*) FROM shard")).scalar_one()
 
     asyncio.run(main())
+    gc.collect()
+    assert not caplog.records  # what failed after its caller had gone is nobody's error

@@ -151,12 +151,17 @@ class PostgresDatabase:
         """See it through although the caller may be cancelled: as with a thread, nothing is cut off in its middle."""
         task = asyncio.get_running_loop().create_task(work)
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._ended)
         try:
             async with asyncio.timeout(patience_s):
                 return await asyncio.shield(task)
         except TimeoutError:
             raise Unavailable("The database does not answer.") from None
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # nobody else asks, where the caller has gone
 
     def _engine(self, connections: int, *, isolation: str) -> AsyncEngine:
         try:
