@@ -29,8 +29,8 @@ test-letta *arguments: _venv _venv-letta
 chaos rounds="50" seed="": _venv
     CHAOS_ROUNDS={{ rounds }} CHAOS_SEED={{ seed }} {{ bin }}/python -m pytest -m chaos tests/chaos -s
 
-# measure: `just bench emit`, `just bench sender`, `just bench letta`
-bench what *arguments: _venv
+# measure: the whole report, beside what others deliver (docs/benchmarks.md); or `just bench emit`, `sender`, `leaves`, `letta`
+bench what="all" *arguments: _venv
     {{ bin }}/python tests/bench/{{ what }}.py {{ arguments }}
 
 # check format and lint

@@ -27,6 +27,7 @@ from gateway.adapters.http.resolver import SystemResolver
 from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
 from gateway.adapters.redis_stream import RawEntry, RedisStreamReader, Take
+from gateway.adapters.sql.commands import SqlStreamCommands
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.deliveries import SqlDeliveries
 from gateway.adapters.sql.log import SqlLog
@@ -157,6 +158,7 @@ class _Gateway:
             now=now_us,
             random=os.urandom,
         )
+        self.commands = SqlStreamCommands(database, fact_source=fact_source, now=now_us, random=os.urandom)
         policy = EgressPolicy(
             allow=settings.allowed_networks,
             https_only=settings.production,
@@ -172,14 +174,16 @@ class _Gateway:
                 log=self.log,
                 deliveries=self.deliveries,
                 subscriptions=self.subscriptions,
+                commands=self.commands,
                 sender=self.sender,
                 policy=AttemptPolicy(settings.delivery_timeout, _dataschema_of(public_url, types, known)),
                 now=now_us,
                 random=os.urandom,
                 jitter=random.random,
+                leadership=database,
             )
         )
-        self.batcher = Batcher(self.log, self.dispatcher.appended)
+        self.batcher = Batcher(self.log, lambda _events: self.dispatcher.appended())
         door = Door(
             _DoorContracts(types, Validator(known)),
             DoorPolicy(
@@ -197,6 +201,7 @@ class _Gateway:
                 batcher=self.batcher,
                 door=door,
                 subscriptions=self.subscriptions,
+                commands=self.commands,
                 deliveries=self.deliveries,
                 quarantine=SqlQuarantine(database),
                 contracts=known,

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from gateway.domain.breaker import StreamNote
 from gateway.domain.delivery import Decision
 from gateway.domain.filters import Selector
-from gateway.domain.lane import PendingDelivery
+from gateway.domain.pending import PendingDelivery
 from gateway.domain.sending import Answer, OutboundRequest
 from gateway.domain.subscription import SubscriptionSpec
+from schemas import Envelope
 
 
 class Kind(StrEnum):
@@ -25,7 +27,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewEntry:
-    """What was admitted and is to be appended: the envelope as received and the columns it is searched by."""
+    """What was admitted and is to be appended: the envelope as received and the columns it is searched by.
+
+    ``parsed`` is the same envelope as the door has read it, for whoever routes it in the same process.
+    """
 
     type: str
     source: str
@@ -36,7 +41,9 @@ class NewEntry:
     agent_id: str | None = None
     run_id: str | None = None
     trace_id: str | None = None
+    partition_key: str | None = None
     redriven_from: str | None = None
+    parsed: Envelope | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +56,6 @@ class NewQuarantine:
     problems: Sequence[Mapping[str, str]]
     payload: bytes
     organization: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Appended:
-    """Where one entry stands in the log; for a duplicate, where the original stands (S7c)."""
-
-    position: int
-    duplicate: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +72,26 @@ class Entry:
     row_hash: bytes
     envelope: bytes | None
     addressee: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An entry of the log with its envelope read once; None: it was erased (S8b)."""
+
+    entry: Entry
+    envelope: Envelope | None
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where one entry stands in the log; for a duplicate, where the original stands (S7c).
+
+    ``entry`` is the row as it was appended; None for a duplicate, whose original is not read for this.
+    """
+
+    position: int
+    duplicate: bool
+    entry: Entry | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +167,13 @@ class EventLog(Protocol):
         """The last position that was appended before ``at_us`` (0: none)."""
         ...
 
+    async def read_key(self, key: str, after: int, until: int, limit: int) -> Sequence[Entry]:
+        """Up to ``limit`` events of a partition key behind ``after`` and up to ``until``, by index (S4b).
+
+        There may be others among them: those of an agent with this id that carry another key.
+        """
+        ...
+
 
 class SubscriptionState(StrEnum):
     """What a subscription does now."""
@@ -194,6 +220,40 @@ class SubscriptionRecord:
             if revision.position < position:
                 return revision.selector
         return self.revisions[0].selector
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionHistory:
+    """A subscription without anything sealed, deleted or not: what it selected when, and how far its stream has come.
+
+    Attributes:
+        cursor: Where its stream is dispatched to; None once it is deleted.
+        live: Whether it follows the router, whose position then counts where it is ahead of the cursor.
+        pending: Its deliveries that are dispatched and not terminal, but for those that a command put there.
+    """
+
+    number: int
+    id: str
+    organization: str
+    state: SubscriptionState
+    start_position: int
+    revisions: tuple[Revision, ...]
+    cursor: int | None
+    live: bool
+    pending: int
+
+    def revision_at(self, position: int) -> Revision:
+        """The revision in force at a position; before the first one, the first (S3d)."""
+        return next(
+            (item for item in reversed(self.revisions) if item.position < position), self.revisions[0]
+        )
+
+    def passed(self, routed: int) -> int:
+        """The position up to which everything that matches has been dispatched, once the router was at ``routed``."""
+        if self.cursor is None:
+            return 0
+        follows = self.live and self.state is SubscriptionState.ACTIVE
+        return max(self.cursor, routed) if follows else self.cursor
 
 
 class Subscriptions(Protocol):
@@ -247,6 +307,10 @@ class Subscriptions(Protocol):
         """Those of an organization (None: all), in order of creation, behind number ``after``."""
         ...
 
+    async def history(self, subscription_id: str) -> SubscriptionHistory | None:
+        """One by its id, deleted ones too; None for an id that never was."""
+        ...
+
     async def ids(self, numbers: Sequence[int]) -> Mapping[int, tuple[str, str]]:
         """Id and organization of these numbers, deleted ones too: their attempts are still to be read."""
         ...
@@ -276,6 +340,81 @@ class AttemptRecord:
     next_at_us: int | None = None
     response_headers: Sequence[tuple[str, str]] = ()
     response_body: bytes = b""
+    batch: str | None = None
+    replay: int | None = None
+
+
+class ReplayState(StrEnum):
+    """Where a replay stands (S5)."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayRange:
+    """What is to be replayed: positions, both included; ``only_failed``: what is exhausted or refused by now."""
+
+    from_position: int
+    until_position: int
+    only_failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayRecord:
+    """A replay as it is now.
+
+    Attributes:
+        replay: Its number: the position of the fact that asked for it.
+        number: The subscription.
+        revision: The selection that decides what it sends: the one in force at the command.
+        range: What is replayed.
+        attempts_until: The last attempt (``seq``) at the command.
+        cursor: Everything of the range up to here was started.
+        open: Its deliveries that are not terminal.
+    """
+
+    replay: int
+    number: int
+    revision: int
+    range: ReplayRange
+    attempts_until: int
+    cursor: int
+    state: ReplayState
+    requested_at_us: int
+    ended_at_us: int | None = None
+    open: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where one delivery stands, for a replay that comes to it.
+
+    Attributes:
+        round: The round of its last attempt.
+        attempts: How many attempts there are.
+        failed: It was exhausted or refused when the replay was asked for.
+        pending: Its row, where it is not terminal.
+        late: Its first attempt was made after the replay was asked for: the live stream came to it by itself.
+        replay: The last replay that sent it.
+        last_span_id: The span of its last attempt.
+    """
+
+    round: int
+    attempts: int
+    failed: bool
+    pending: PendingDelivery | None
+    late: bool = False
+    replay: int | None = None
+    last_span_id: str | None = None
+
+
+class ReplayUpdate(NamedTuple):
+    """How far a replay has come."""
+
+    replay: int
+    cursor: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +435,8 @@ class JournalBatch:
     settled: Sequence[tuple[int, int]]
     cursors: Sequence[CursorUpdate]
     routed: int
+    replays: Sequence[ReplayUpdate] = ()
+    notes: Sequence[StreamNote] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +481,40 @@ class Deliveries(Protocol):
         """Waiting deliveries that are due until then, the earliest first, from behind a key; of one subscription."""
         ...
 
+    async def oldest(self, number: int) -> PendingDelivery | None:
+        """The pending delivery of a subscription that is lowest in the log: what a probe tries (S3g)."""
+        ...
+
+    async def batch(self, number: int, batch: str) -> Sequence[PendingDelivery]:
+        """The pending deliveries of one batch (S10a)."""
+        ...
+
+    async def heads(self) -> Sequence[PendingDelivery]:
+        """The pending deliveries that block a key (S4b)."""
+        ...
+
+    async def blocking(self, number: int, key: str) -> PendingDelivery | None:
+        """The pending delivery that blocks this key of a subscription (S4b)."""
+        ...
+
+    async def notes(self) -> Sequence[StreamNote]:
+        """What is remembered of failing streams (S3g)."""
+        ...
+
+    async def note(self, number: int) -> StreamNote | None:
+        """What is remembered of one stream; None: nothing is wrong with it."""
+        ...
+
+    async def replays(self, number: int | None = None) -> Sequence[ReplayRecord]:
+        """The replays that run, of one subscription or of all."""
+        ...
+
+    async def standings(
+        self, number: int, first: int, last: int, *, attempts_until: int
+    ) -> Mapping[int, Standing]:
+        """Where the deliveries of a subscription in a range of positions stand; none for what was never tried."""
+        ...
+
     async def attempts(self, number: int, position: int) -> Sequence[AttemptRecord]:
         """The attempts of one delivery, in order."""
         ...
@@ -350,6 +525,34 @@ class Deliveries(Protocol):
 
     async def pending_at(self, position: int) -> Sequence[PendingDelivery]:
         """The deliveries of one event that are not terminal."""
+        ...
+
+
+class StreamCommands(Protocol):
+    """What is asked of a stream, or told about it: each a fact, with its projections in one transaction (S1d, S6b)."""
+
+    async def test(self, number: int) -> int:
+        """Append an event that is addressed to this subscription alone; its position."""
+        ...
+
+    async def retry(self, number: int, position: int) -> None:
+        """Ask for one more attempt of a delivery now (S3h); one that has ended begins a new round.
+
+        Raises ``NotFound`` for one that was never tried, ``Conflict`` while it is in flight or the subscription is
+        disabled.
+        """
+        ...
+
+    async def request_replay(self, number: int, wanted: ReplayRange) -> ReplayRecord:
+        """Begin a replay of a range, by the selection in force now (S5a)."""
+        ...
+
+    async def end_replay(self, replay: int, state: ReplayState) -> None:
+        """It is finished, or cancelled: a fact. One that has ended already stays as it is."""
+        ...
+
+    async def notice(self, number: int, kind: str, data: Mapping[str, object]) -> None:
+        """Tell operators something about a stream, as a fact that nothing is derived from (S1e)."""
         ...
 
 

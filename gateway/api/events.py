@@ -29,6 +29,7 @@ from gateway.ingest.door import Reason, Refused
 from gateway.ports import Appended, Entry, EventQuery, NewEntry
 from gateway.views.deliveries import deliveries_of
 from gateway.views.events import item_json, page_json
+from gateway.views.explain import Explainer
 from schemas import BatchTooLongError, Envelope, EnvelopeError, Problem, UnsupportedFormatError, parse_http
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
@@ -36,6 +37,7 @@ router = APIRouter(prefix="/v1/events", tags=["events"])
 LIMIT = 50
 LIMIT_MAX = 500
 _DELIVERIES = "event-deliveries"
+_NO_EVENT = "There is no event at this position."
 _DIGITS_MAX = 19
 _JSON = "application/json"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -127,8 +129,9 @@ async def get_deliveries(
     after = _after_number(cursor)
     service = services(request)
     entry = await _entry(service, caller, position)
-    attempts = await service.deliveries.attempts_at(entry.position)
+    # In this order: a delivery that is settled in between is then seen with its outcome.
     pending = await service.deliveries.pending_at(entry.position)
+    attempts = await service.deliveries.attempts_at(entry.position)
     touched = {item.number for item in attempts} | {item.number for item in pending}
     numbers = sorted(number for number in touched if number > after)
     known = await service.subscriptions.ids(numbers)
@@ -140,6 +143,33 @@ async def get_deliveries(
     page = dict(sorted(mine.items())[:limit])
     following = encode_cursor(_DELIVERIES, max(page)) if len(mine) > limit else None
     return JSONResponse({"items": deliveries_of(entry, attempts, pending, page), "next": following})
+
+
+@router.get("/{position}/explain", summary="Why an event was, or was not, delivered")
+async def explain(
+    request: Request,
+    caller: Caller,
+    position: str,
+    *,
+    subscription: Annotated[str, Query(description="The subscription's id; a deleted one's as well")],
+) -> JSONResponse:
+    """Why this event was, or was not, delivered to this subscription: clause by clause, and what became of it."""
+    service = services(request)
+    place = _position(position)
+    unknown = NotFound("There is no subscription with this id.")
+    stream = await service.subscriptions.history(subscription)
+    if stream is None or not (caller.admin or stream.organization == caller.organization):
+        raise unknown
+    explainer = Explainer(service.log, service.subscriptions, service.deliveries)
+    entry = await service.log.get(place)
+    if entry is None:
+        return JSONResponse(await explainer.absent(place, stream))
+    if not (caller.admin or entry.organization == caller.organization):
+        raise NotFound(_NO_EVENT)
+    answer = await explainer.explain(entry, stream.id)
+    if answer is None:
+        raise unknown
+    return JSONResponse(answer)
 
 
 async def _append(entries: Sequence[NewEntry], service: Services) -> Sequence[Appended]:
@@ -185,16 +215,17 @@ def _admit(envelopes: Sequence[Envelope], service: Services, caller: Principal) 
 
 
 async def _entry(service: Services, caller: Principal, position: str) -> Entry:
-    if (
-        position.isascii()
-        and position.isdigit()
-        and len(position) <= _DIGITS_MAX
-        and int(position) <= NUMBER_MAX
-    ):
-        entry = await service.log.get(int(position))
-        if entry is not None and (caller.admin or entry.organization == caller.organization):
-            return entry
-    raise NotFound("There is no event at this position.")
+    entry = await service.log.get(_position(position))
+    if entry is None or not (caller.admin or entry.organization == caller.organization):
+        raise NotFound(_NO_EVENT)
+    return entry
+
+
+def _position(text: str) -> int:
+    digits = text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX
+    if not digits or not 0 < int(text) <= NUMBER_MAX:
+        raise NotFound(_NO_EVENT)
+    return int(text)
 
 
 def _after(order: str, cursor: str | None) -> int | None:

@@ -8,7 +8,7 @@ from fastapi import Request
 
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door
-from gateway.ports import Deliveries, EventLog, Quarantine, Random, Subscriptions
+from gateway.ports import Deliveries, EventLog, Quarantine, Random, StreamCommands, Subscriptions
 
 
 class ContractFiles(Protocol):
@@ -58,6 +58,7 @@ class Services:
     batcher: Batcher
     door: Door
     subscriptions: Subscriptions
+    commands: StreamCommands
     deliveries: Deliveries
     quarantine: Quarantine
     contracts: ContractFiles

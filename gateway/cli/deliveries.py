@@ -50,6 +50,11 @@ def _row(delivery: Json) -> tuple[object, ...]:
 
 def _print(delivery: Json) -> None:
     print_details([(name, value) for name, value in delivery.items() if name != "attempts"])
+    print_attempts(delivery)
+
+
+def print_attempts(delivery: Json) -> None:
+    """Print the attempts of a delivery as a table."""
     rows = [
         (a["number"], a["started_at"], f"{a['duration_ms']:.1f}", _answer(a), a["decision"], a["trace_id"])
         for a in delivery["attempts"]

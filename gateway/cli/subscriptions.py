@@ -111,7 +111,7 @@ def create(
 def show(*, subscription_id: SubscriptionId, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Show one subscription."""
     with connect(data_dir) as client:
-        _print(client.request("GET", _path(subscription_id)), as_json=as_json)
+        _print(client.request("GET", path_of(subscription_id)), as_json=as_json)
 
 
 @app.command()
@@ -143,14 +143,14 @@ def update(
     if not body:
         raise UsageError("Name at least one member to change, such as --sink.")
     with connect(data_dir) as client:
-        _print(client.request("PATCH", _path(subscription_id), body=body), as_json=as_json)
+        _print(client.request("PATCH", path_of(subscription_id), body=body), as_json=as_json)
 
 
 @app.command()
 def pause(*, subscription_id: SubscriptionId, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Stop sending; nothing is lost, resume goes on where it stopped."""
     with connect(data_dir) as client:
-        _print(client.request("POST", _path(subscription_id) + "/pause", body={}), as_json=as_json)
+        _print(client.request("POST", path_of(subscription_id) + "/pause", body={}), as_json=as_json)
 
 
 @app.command()
@@ -166,18 +166,19 @@ def resume(
     """Send again after a pause, or after the gateway has disabled it."""
     with connect(data_dir) as client:
         body = {"from": start.value}
-        _print(client.request("POST", _path(subscription_id) + "/resume", body=body), as_json=as_json)
+        _print(client.request("POST", path_of(subscription_id) + "/resume", body=body), as_json=as_json)
 
 
 @app.command()
 def delete(*, subscription_id: SubscriptionId, data_dir: DataDir = None) -> None:
     """Delete a subscription with its cursor, pending deliveries and secrets."""
     with connect(data_dir) as client:
-        client.request("DELETE", _path(subscription_id))
+        client.request("DELETE", path_of(subscription_id))
     results().print(f"Deleted {subscription_id}.", soft_wrap=True)
 
 
-def _path(subscription_id: str) -> str:
+def path_of(subscription_id: str) -> str:
+    """Where a subscription is found on the API."""
     return f"{_PATH}/{quote(subscription_id, safe='')}"
 
 

@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from functools import partial
 
 from gateway.deliver.directory import Directory
-from gateway.deliver.envelopes import EnvelopeCache, Event, event_of
+from gateway.deliver.envelopes import EnvelopeCache, Event, event_of, partition_key
 from gateway.deliver.journal import Journal
 from gateway.deliver.lanes import Lanes
 from gateway.deliver.patience import patiently
+from gateway.deliver.selecting import gets
 from gateway.deliver.signal import Signal
 from gateway.deliver.world import DEFAULT_LIMITS, Limits
 from gateway.domain.lane import Lane
-from gateway.ports import EventLog
+from gateway.ports import EventLog, Now
 
 _POLL_S = 1.0
 
@@ -32,6 +33,7 @@ class CatchUp:
         journal: Journal,
         *,
         caught_up: Signal,
+        now: Now,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._log = log
@@ -40,6 +42,7 @@ class CatchUp:
         self._cache = cache
         self._journal = journal
         self._caught_up = caught_up
+        self._now = now
         self._limits = limits
         self._last = 0
         self.wake = Signal()
@@ -72,12 +75,12 @@ class CatchUp:
         return chosen
 
     def _wants(self, lane: Lane) -> bool:
-        return lane.seen < self._lanes.routed and lane.room >= lane.queue_max // 2
+        return lane.seen < self._lanes.routed and lane.wants_rows(self._now())
 
     def _share(self, events: Sequence[Event]) -> None:
         first, last = events[0].entry.position, events[-1].entry.position
         for lane in self._lanes.scanning():
-            if first - 1 <= lane.seen < last and lane.room:
+            if first - 1 <= lane.seen < last and self._wants(lane):
                 self._feed(lane, events)
 
     def _feed(self, lane: Lane, events: Sequence[Event]) -> None:
@@ -88,16 +91,22 @@ class CatchUp:
             position = event.entry.position
             if position <= lane.seen:
                 continue
-            if event.envelope is not None and self._directory.routable(event):
-                selector = current.record.selector_at(position)
-                if selector.matches(event.envelope.attributes, event.entry.organization):
-                    if not lane.offer(position):
-                        break
-                    self._cache.put(event)
-                    continue
+            if gets(current.record, event) and self._directory.routable(event):
+                if not self._offer(lane, event):
+                    break
+                continue
             lane.pass_over(position)
         self._lanes.moved(lane)
         self._journal.touch()
         self._lanes.pump(lane)
         if lane.seen >= self._lanes.routed:
             self._caught_up.set()
+
+    def _offer(self, lane: Lane, event: Event) -> bool:
+        envelope, position = event.envelope, event.entry.position
+        if envelope is None or not lane.offer(
+            position, partition_key(envelope), size_bytes=len(envelope.raw), now_us=event.entry.appended_at_us
+        ):
+            return False
+        self._cache.put(event)
+        return True

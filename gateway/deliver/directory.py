@@ -56,7 +56,7 @@ class Directory:
         A fact about a subscription that asks for the gateway's facts is recorded and not routed, so that a
         subscription never feeds itself (S1e).
         """
-        if event.entry.kind is not Kind.FACT or event.envelope is None:
+        if event.entry.kind is not Kind.FACT or event.envelope is None or event.entry.addressee is not None:
             return True
         return event.envelope.subject not in self._audits
 

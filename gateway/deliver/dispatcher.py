@@ -8,14 +8,21 @@ from gateway.deliver.catchup import CatchUp
 from gateway.deliver.directory import Directory
 from gateway.deliver.envelopes import EnvelopeCache
 from gateway.deliver.journal import Journal
-from gateway.deliver.lanes import Lanes, concurrency_of
+from gateway.deliver.lanes import Lanes, configure
+from gateway.deliver.notices import Notices
 from gateway.deliver.patience import patiently
+from gateway.deliver.probes import Probes
 from gateway.deliver.recovery import take_up
+from gateway.deliver.replays import Replays
 from gateway.deliver.router import Router
+from gateway.deliver.settling import Settling
 from gateway.deliver.signal import Signal
+from gateway.deliver.successors import Successors
 from gateway.deliver.timers import LOOK_S, Timers
 from gateway.deliver.world import DEFAULT_LIMITS, Limits, World
-from gateway.domain.lane import Lane, PendingDelivery
+from gateway.domain import facts
+from gateway.domain.due import Started
+from gateway.domain.lane import Lane
 from gateway.errors import CursorAhead
 
 _STOP_S = 20.0
@@ -46,6 +53,7 @@ class Dispatcher:
             changed=self.changed,
             limits=limits,
         )
+        self.notices = Notices(world.commands, world.now)
         self.catch_up = CatchUp(
             world.log,
             self.directory,
@@ -53,7 +61,35 @@ class Dispatcher:
             self.cache,
             self.journal,
             caught_up=self.router.wake,
+            now=world.now,
             limits=limits,
+        )
+        self.replays = Replays(
+            world,
+            directory=self.directory,
+            lanes=self.lanes,
+            cache=self.cache,
+            journal=self.journal,
+            timers=self.timers,
+            limits=limits,
+        )
+        self.probes = Probes(
+            world.deliveries,
+            self.lanes,
+            self.journal,
+            self.timers,
+            now=world.now,
+            wants_rows=self.catch_up.wake,
+        )
+        self.settling = Settling(
+            directory=self.directory,
+            lanes=self.lanes,
+            journal=self.journal,
+            timers=self.timers,
+            successors=Successors(world.log, self.directory, self.cache),
+            notices=self.notices,
+            world=world,
+            changed=self.changed,
         )
         self.attempts = Attempts(
             directory=self.directory,
@@ -61,10 +97,26 @@ class Dispatcher:
             cache=self.cache,
             journal=self.journal,
             timers=self.timers,
+            settling=self.settling,
             world=world,
-            changed=self.changed,
         )
+        self._connect()
+
+    def _connect(self) -> None:
+        """What the lanes tell the others."""
         self.lanes.blocked = lambda: self.journal.full
+        self.lanes.wakes = self.timers.lane_wakes
+        self.lanes.probes = self.probes.ask
+        self.lanes.hungry = self._hungry
+        self.lanes.backlogged = lambda lane: self.notices.tell(
+            lane.number, facts.SUBSCRIPTION_BACKLOGGED, lane.cursor
+        )
+
+    def _hungry(self, lane: Lane) -> None:
+        if not lane.live:
+            self.catch_up.wake.set()
+        if lane.replays:
+            self.journal.touch()
 
     def appended(self) -> None:
         """The log has grown."""
@@ -87,6 +139,8 @@ class Dispatcher:
                 loops.start_soon(self.catch_up.run)
                 loops.start_soon(self.timers.run)
                 loops.start_soon(self.timers.suspects.run)
+                loops.start_soon(self.probes.run)
+                loops.start_soon(self.notices.run)
                 loops.start_soon(self._journal)
                 loops.start_soon(self._watch_changes)
                 self.running = True
@@ -104,11 +158,10 @@ class Dispatcher:
         self._stopping.set()
 
     def _start_with(self, group: TaskGroup) -> None:
-        self.attempts.spawn = group.start_soon
+        self.settling.spawn = group.start_soon
 
-        def start(lane: Lane, delivery: PendingDelivery) -> None:
-            group.start_soon(self.attempts.run, lane, delivery)
-            self.catch_up.wake.set()
+        def start(lane: Lane, started: Started) -> None:
+            group.start_soon(self.attempts.run, lane, started)
 
         self.lanes.start = start
         for lane in self.lanes:
@@ -127,8 +180,11 @@ class Dispatcher:
                 await self.timers.look_ahead()
             if self.timers.wants_look:
                 self.journal.touch()  # one page was not all: the next one after the next commit
+            await self.replays.look_ahead()
             await self.journal.wait(LOOK_S)
+            finished = self.replays.finished()
             await self.journal.commit()
+            await self.replays.end(finished)
             self.lanes.go_on()
 
     async def _follow_router(self) -> None:
@@ -148,6 +204,8 @@ class Dispatcher:
         """Bring one lane in line with what its subscription is now."""
         current = await self.directory.refresh(number)
         lane = self.lanes.get(number)
+        # Whatever the command was, a retry or the end of a pause: what is due now may be news (S3h).
+        self.timers.resumed(number)
         if current is None:
             self.lanes.drop(number)
             return
@@ -155,13 +213,14 @@ class Dispatcher:
             lane = self.lanes.open(current)
         elif current.active and lane.halted:
             lane.halted = False
-            self.timers.resumed(number)
+            lane.breaker.reset()
         elif not current.active and not lane.halted:
             self.lanes.halt(lane)
         if current.record.cursor > lane.cursor:
             # What is stored comes from here, so it can be ahead only by a resume from now (S3h).
             lane.skip_to(current.record.cursor)
-        lane.concurrency = concurrency_of(current)
+        configure(lane, current)
+        await self.replays.load(number)
         self.lanes.moved(lane)
         self.journal.touch()
         self.catch_up.wake.set()
@@ -174,6 +233,10 @@ class Dispatcher:
         lanes.routed = await patiently(world.deliveries.routed, "the cursors cannot be read")
         repeated = await take_up(world, lanes.routed)
         await self.directory.load(lanes.routed)
+        lanes.remember(
+            await patiently(world.deliveries.notes, "what failed cannot be read"),
+            await patiently(world.deliveries.heads, "blocked keys cannot be read"),
+        )
         # After the subscriptions: what is commanded meanwhile makes the log longer, too.
         head = await patiently(world.log.head, "the log cannot be read")
         furthest = max([lanes.routed, *(current.record.cursor for current in self.directory)])
@@ -181,6 +244,7 @@ class Dispatcher:
             raise CursorAhead(f"The log ends at position {head.position}; deliveries had come to {furthest}.")
         for current in self.directory:
             lanes.follow(current)
+        await self.replays.load()
         for delivery in repeated:
             self.timers.add(delivery)
         self.attempts.write_ahead_until = head.position

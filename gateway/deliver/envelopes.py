@@ -1,25 +1,25 @@
 """The cache of parsed envelopes: queues hold positions, the events themselves sit here, bounded in bytes (S2g)."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
 
-from gateway.ports import Entry, EventLog
+from gateway.domain.dialects import text_of
+from gateway.ports import Entry, Event, EventLog
 from schemas import Envelope, parse_structured
 
+__all__ = ["BYTES_MAX", "EnvelopeCache", "Event", "event_of", "partition_key"]
+
 BYTES_MAX = 64 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An entry of the log with its envelope read once; None: it was erased (S8b)."""
-
-    entry: Entry
-    envelope: Envelope | None
 
 
 def event_of(entry: Entry) -> Event:
     """Read an entry's envelope. What is in the log was checked at the door, so this cannot fail on it."""
     return Event(entry, None if entry.envelope is None else parse_structured(entry.envelope))
+
+
+def partition_key(envelope: Envelope) -> str | None:
+    """What the event is ordered by (S4); None: it stands in no order."""
+    key = envelope.attributes.get("partitionkey")
+    return None if key is None else text_of(key)
 
 
 class EnvelopeCache:
@@ -41,6 +41,10 @@ class EnvelopeCache:
         while self._bytes > self._bytes_max and len(self._events) > 1:
             _, dropped = self._events.popitem(last=False)
             self._bytes -= _size(dropped)
+
+    def peek(self, position: int) -> Event | None:
+        """An event, if it is in the cache."""
+        return self._events.get(position)
 
     async def get(self, position: int) -> Event | None:
         """An event from the cache, else from the log; None: archived or never there."""

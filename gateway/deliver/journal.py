@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import anyio
 
 from gateway.deliver.world import DEFAULT_LIMITS, Limits
-from gateway.domain.lane import PendingDelivery
+from gateway.domain.breaker import StreamNote
+from gateway.domain.pending import PendingDelivery
 from gateway.errors import Unavailable
-from gateway.ports import AttemptRecord, CursorUpdate, Deliveries, JournalBatch
+from gateway.ports import AttemptRecord, CursorUpdate, Deliveries, JournalBatch, ReplayUpdate
 
 _LOGGER = logging.getLogger(__name__)
 INTERVAL_S = 0.05
@@ -29,6 +30,8 @@ class Checkpoint:
     cursors: Sequence[CursorUpdate]
     in_flight: Sequence[PendingDelivery]
     routed: int
+    replays: Sequence[ReplayUpdate] = ()
+    notes: Sequence[StreamNote] = ()
 
 
 class Journal:
@@ -47,7 +50,8 @@ class Journal:
         self._waiting: dict[tuple[int, int], PendingDelivery] = {}
         self._settled: dict[tuple[int, int], None] = {}
         self._committing: frozenset[tuple[int, int]] = frozenset()
-        self._stored: set[tuple[int, int]] = set()
+        self._stored: dict[tuple[int, int], PendingDelivery] = {}
+        self._replayed: dict[int, int] = {}
         self._routed = -1
         self._gives_up_at: float | None = None
         self._dirty = anyio.Event()
@@ -131,21 +135,27 @@ class Journal:
         waiting, self._waiting = self._waiting, {}
         settled, self._settled = self._settled, {}
         self._committing = frozenset(waiting) | frozenset(settled)
-        in_flight = [
-            item for item in checkpoint.in_flight if (item.number, item.position) not in self._stored
-        ]
-        # A delivery in flight has a row until its outcome is written; one that settled in time never gets
-        # one.
-        self._stored.difference_update(self._committing)
-        self._stored.update((item.number, item.position) for item in in_flight)
+        # A delivery in flight has a row until its outcome is written; one that settled in time never gets one.
+        for key in self._committing:
+            self._stored.pop(key, None)
+        in_flight = [item for item in checkpoint.in_flight if self._stored.get(item.key) is not item]
+        self._stored.update((item.key, item) for item in in_flight)
         # One that was settled and started again meanwhile is in flight: that is its row.
-        pending = waiting | {(item.number, item.position): item for item in in_flight}
-        moved = checkpoint.cursors or checkpoint.routed != self._routed
+        pending = waiting | {item.key: item for item in in_flight}
+        replays = [item for item in checkpoint.replays if self._replayed.get(item.replay) != item.cursor]
+        self._replayed.update(replays)
+        moved = checkpoint.cursors or replays or checkpoint.notes or checkpoint.routed != self._routed
         if not (attempts or pending or settled or moved):
             return None
         self._routed = checkpoint.routed
         return JournalBatch(
-            attempts, tuple(pending.values()), tuple(settled), checkpoint.cursors, checkpoint.routed
+            attempts,
+            tuple(pending.values()),
+            tuple(settled),
+            checkpoint.cursors,
+            checkpoint.routed,
+            replays,
+            checkpoint.notes,
         )
 
     async def _write(self, batch: JournalBatch) -> None:

@@ -1,6 +1,6 @@
 """The POST a subscriber gets: headers, body and signatures (INTERFACE, CONFORMANCE 11, 18-22, 33, 38, 39, 45, 47)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.deliver.directory import Current
@@ -11,6 +11,7 @@ from otel.traceparent import TraceParent, derive, parse_traceparent, valid_trace
 from schemas import Envelope, short_of, to_binary, to_structured
 
 USER_AGENT = "Letta-Webhook/1.0"
+BATCH = "application/cloudevents-batch+json; charset=utf-8"
 STRUCTURED = "application/cloudevents+json; charset=utf-8"
 
 
@@ -50,6 +51,40 @@ def build_request(
         headers, body = to_binary(envelope, dataschema=dataschema)
     headers += _own_headers(envelope, webhook_id, context)
     headers += current.signer.sign(webhook_id, context.timestamp_s, body)
+    headers += _subscriber_headers(record.spec.headers, record.spec.bearer_token)
+    return OutboundRequest(
+        url=record.spec.sink,
+        headers=tuple(headers),
+        body=body,
+        timeout_s=record.spec.config.timeout_s or timeout_s,
+        privileged=record.privileged,
+    )
+
+
+def build_batch_request(
+    events: Sequence[Event],
+    batch: str,
+    current: Current,
+    context: AttemptContext,
+    *,
+    dataschema_of: Callable[[str], str | None],
+    timeout_s: float,
+) -> OutboundRequest:
+    """A batch, signed: a JSON array of structured events and no `ce-` headers (CONFORMANCE 20, 21)."""
+    record = current.record
+    envelopes = [event.envelope for event in events if event.envelope is not None]
+    parts = [to_structured(envelope, dataschema=dataschema_of(envelope.type)) for envelope in envelopes]
+    body = b"[" + b",".join(parts) + b"]"
+    headers = [
+        ("Content-Type", BATCH),
+        ("User-Agent", USER_AGENT),
+        ("X-Letta-Event", "batch"),
+        ("X-Letta-Delivery", batch),
+        ("traceparent", context.trace.render()),
+    ]
+    if context.replay:
+        headers.append(("X-Letta-Replay", "1"))
+    headers += current.signer.sign(batch, context.timestamp_s, body)
     headers += _subscriber_headers(record.spec.headers, record.spec.bearer_token)
     return OutboundRequest(
         url=record.spec.sink,

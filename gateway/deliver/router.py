@@ -1,12 +1,12 @@
 """The router: one pass over new rows of the log for all subscriptions (S2)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import anyio
 import anyio.lowlevel
 
 from gateway.deliver.directory import Directory
-from gateway.deliver.envelopes import EnvelopeCache, Event, event_of
+from gateway.deliver.envelopes import EnvelopeCache, Event, event_of, partition_key
 from gateway.deliver.journal import Journal
 from gateway.deliver.lanes import Lanes
 from gateway.deliver.patience import patiently
@@ -15,6 +15,7 @@ from gateway.deliver.world import DEFAULT_LIMITS, Limits
 from gateway.domain.facts import ABOUT_SUBSCRIPTIONS
 from gateway.domain.lane import Lane
 from gateway.ports import Entry, EventLog, Kind
+from schemas import Envelope
 
 _POLL_S = 1.0
 
@@ -89,15 +90,23 @@ class Router:
         position, envelope = event.entry.position, event.envelope
         if envelope is None:
             return
-        for number in self._directory.index.matching(envelope.attributes, event.entry.organization):
+        key, size_bytes, now_us = partition_key(envelope), len(envelope.raw), event.entry.appended_at_us
+        for number in self._addressed(event, envelope):
             lane = self._lanes.live(number)
             # Up to its own cursor a lane has dispatched before a restart what the router passes again (S2c).
             if lane is None or position <= lane.seen:
                 continue
-            if lane.offer(position):
+            if lane.offer(position, key, size_bytes=size_bytes, now_us=now_us):
                 self._lanes.pump(lane)
             else:
                 self._demote(lane)
+
+    def _addressed(self, event: Event, envelope: Envelope) -> Iterable[int]:
+        """Whom an event is for: whoever selects it, or the one that it is addressed to, a test (S3h)."""
+        addressee = event.entry.addressee
+        if addressee is not None:
+            return (addressee,) if addressee in self._directory.index else ()
+        return self._directory.index.matching(envelope.attributes, event.entry.organization)
 
     def _demote_behind(self) -> None:
         for lane in self._lanes:

@@ -11,7 +11,7 @@ import anyio
 
 from gateway.deliver.lanes import Lanes
 from gateway.deliver.signal import Signal
-from gateway.domain.lane import PendingDelivery
+from gateway.domain.pending import PendingDelivery
 
 CRASHES_MAX = 3
 _ALONE_S = 20.0
@@ -42,12 +42,22 @@ class Suspects:
         """Start them until cancelled. A stream that stands still makes the others wait 20 s at most."""
         while True:
             while self._queue:
-                delivery = self._queue.popleft()
-                self._hand_over(delivery)
+                together = self._take()
+                for delivery in together:
+                    self._hand_over(delivery)
                 with anyio.move_on_after(_ALONE_S):
-                    while self._is_open(delivery):
+                    while any(self._is_open(delivery) for delivery in together):
                         await anyio.sleep(_POLL_S)
             await self._wake.wait(_LOOK_S)
+
+    def _take(self) -> list[PendingDelivery]:
+        """The next one, with all that is sent in one POST with it (S10a)."""
+        first = self._queue.popleft()
+        if first.batch is None:
+            return [first]
+        together = [item for item in self._queue if (item.number, item.batch) == (first.number, first.batch)]
+        self._queue = deque(item for item in self._queue if item not in together)
+        return [first, *together]
 
     def _is_open(self, delivery: PendingDelivery) -> bool:
         lane = self._lanes.get(delivery.number)

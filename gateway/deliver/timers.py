@@ -10,7 +10,7 @@ from gateway.deliver.signal import Signal
 from gateway.deliver.suspects import Suspects, is_suspect
 from gateway.deliver.world import DEFAULT_LIMITS, Limits
 from gateway.domain.ids import NUMBER_MAX
-from gateway.domain.lane import Lane, PendingDelivery
+from gateway.domain.pending import PendingDelivery
 from gateway.ports import Deliveries, DueKey, Now
 
 NEAR_US = 30_000_000
@@ -40,9 +40,9 @@ class Timers:
         self._now = now
         self._rows_max = limits.due_rows_max
         self._heap: list[tuple[int, int, PendingDelivery]] = []
-        self._held: set[tuple[int, int]] = set()
+        self._held: dict[tuple[int, int], PendingDelivery] = {}
         self._order = itertools.count()
-        self._pauses: dict[int, int] = {}
+        self._wakes: dict[int, int] = {}
         self._resumed: dict[int, DueKey | None] = {}
         self.suspects = Suspects(lanes, self._hand_over)
         self._wake = Signal()
@@ -53,13 +53,20 @@ class Timers:
         """A delivery waits for its next attempt. One that is far off is left to the database."""
         due_us = delivery.next_at_us
         if due_us is None or due_us - self._now() > NEAR_US:
+            self._held.pop(delivery.key, None)
             return
         self._hold(delivery, due_us)
 
-    def lane_waits(self, number: int, until_us: int) -> None:
-        """A whole lane waits (429): look at it again then."""
-        self._pauses[number] = max(until_us, self._pauses.get(number, 0))
-        self._wake.set()
+    def forget(self, key: tuple[int, int]) -> None:
+        """A delivery is no longer waited for here: something else has taken it up."""
+        self._held.pop(key, None)
+
+    def lane_wakes(self, number: int, at_us: int) -> None:
+        """A whole lane may go on then (a wait, a rate, a batch that is old enough, a probe): look at it again."""
+        earlier = self._wakes.get(number)
+        if earlier is None or at_us < earlier:
+            self._wakes[number] = at_us
+            self._wake.set()
 
     def resumed(self, number: int) -> None:
         """A lane goes on: what came due while it stood still is to be read."""
@@ -97,23 +104,26 @@ class Timers:
             now_us = self._now()
             while self._heap and self._heap[0][0] <= now_us:
                 _, _, delivery = heapq.heappop(self._heap)
+                if self._held.get(delivery.key) is not delivery:
+                    continue  # it was put off, brought forward or taken up since
                 if is_suspect(delivery):
                     self.suspects.add(delivery)
                 else:
                     self._hand_over(delivery)
-            for number, until_us in list(self._pauses.items()):
-                if until_us <= now_us:
-                    del self._pauses[number]
+            for number, at_us in list(self._wakes.items()):
+                if at_us <= now_us:
+                    del self._wakes[number]
                     lane = self._lanes.get(number)
                     if lane is not None:
                         self._lanes.pump(lane)
             await self._wake.wait(self._sleep_s(now_us))
 
     def _hand_over(self, delivery: PendingDelivery) -> None:
-        self._held.discard((delivery.number, delivery.position))
-        lane = self._lanes.get(delivery.number)
-        if lane is not None:
-            lane.due(delivery)
+        if self._held.pop(delivery.key, None) is None:
+            return
+        lane = self._lanes.obtain(delivery.number)
+        if lane is not None and not lane.holds(delivery.position):
+            lane.due(delivery, counted=not delivery.asked, now_us=self._now())
             self._lanes.pump(lane)
 
     async def _read(self, until_us: int, *, after: DueKey | None, number: int | None = None) -> DueKey | None:
@@ -130,23 +140,22 @@ class Timers:
         return DueKey(rows[-1].next_at_us or 0, rows[-1].number, rows[-1].position)
 
     def _take_in(self, delivery: PendingDelivery) -> None:
-        lane = self._lanes.get(delivery.number)
+        lane = self._lanes.obtain(delivery.number)
         if lane is None or lane.halted or delivery.next_at_us is None:
             return
-        if not self._here(lane, delivery):
-            self._hold(delivery, delivery.next_at_us)
-
-    def _here(self, lane: Lane, delivery: PendingDelivery) -> bool:
-        return (delivery.number, delivery.position) in self._held or lane.holds(delivery.position)
+        held = self._held.get(delivery.key)
+        if lane.holds(delivery.position) or (held is not None and held.next_at_us == delivery.next_at_us):
+            return
+        self._hold(delivery, delivery.next_at_us)
 
     def _hold(self, delivery: PendingDelivery, due_us: int) -> None:
-        self._held.add((delivery.number, delivery.position))
+        self._held[delivery.key] = delivery
         heapq.heappush(self._heap, (due_us, next(self._order), delivery))
         self._wake.set()
 
     def _sleep_s(self, now_us: int) -> float:
         moments = [self._heap[0][0]] if self._heap else []
-        moments += self._pauses.values()
+        moments += self._wakes.values()
         if not moments:
             return LOOK_S
         return min(LOOK_S, max(0.0, (min(moments) - now_us) / _SECOND_US))

@@ -4,15 +4,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.domain.lane import PENDING_MAX, QUEUE_MAX
-from gateway.ports import Deliveries, EventLog, Now, Random, Sender, Subscriptions
+from gateway.ports import Deliveries, EventLog, Leadership, Now, Random, Sender, StreamCommands, Subscriptions
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptPolicy:
-    """What is the same for every attempt. ``dataschema_of`` gives the contract's URL of a type that has one."""
+    """What is the same for every attempt.
+
+    Attributes:
+        timeout_s: One attempt, whole, where the subscription does not say.
+        dataschema_of: The contract's URL of a type that has one.
+        disable_after_s: How long a subscription may do nothing but fail, before it is disabled (S3g).
+    """
 
     timeout_s: float
     dataschema_of: Callable[[str], str | None]
+    disable_after_s: float = 5 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +55,10 @@ class World:
     log: EventLog
     deliveries: Deliveries
     subscriptions: Subscriptions
+    commands: StreamCommands
     sender: Sender
     policy: AttemptPolicy
     now: Now
     random: Random
     jitter: Callable[[], float]
+    leadership: Leadership

@@ -20,10 +20,10 @@ from schemas import Problem
 from schemas.rfc3339 import is_timestamp
 
 AVAILABLE: Final[Mapping[str, frozenset[str]]] = {
-    "config": frozenset({"max_concurrency", "timeout_s", "retry"}),
-    "format": frozenset({"binary", "structured"}),
+    "config": frozenset({"max_concurrency", "max_per_second", "timeout_s", "retry"}),
+    "format": frozenset({"binary", "structured", "batch"}),
     "handshake": frozenset({"off"}),
-    "ordering": frozenset({"none"}),
+    "ordering": frozenset({"none", "partitionkey"}),
     "payload": frozenset({"full"}),
     "protocol": frozenset({"HTTP"}),
     "signing": frozenset({"v1"}),

@@ -19,6 +19,18 @@ SUBSCRIPTION_PAUSED: Final = "subscription.paused"
 SUBSCRIPTION_RESUMED: Final = "subscription.resumed"
 SUBSCRIPTION_DISABLED: Final = "subscription.disabled"
 SUBSCRIPTION_DELETED: Final = "subscription.deleted"
+SUBSCRIPTION_TEST: Final = "subscription.test"
+RETRY_REQUESTED: Final = "subscription.retry_requested"
+REPLAY_REQUESTED: Final = "subscription.replay_requested"
+REPLAY_FINISHED: Final = "subscription.replay_finished"
+REPLAY_CANCELLED: Final = "subscription.replay_cancelled"
+
+BREAKER_OPENED: Final = "breaker.opened"
+BREAKER_CLOSED: Final = "breaker.closed"
+DELIVERY_EXHAUSTED: Final = "delivery.exhausted"
+SUBSCRIPTION_BACKLOGGED: Final = "subscription.backlogged"
+NOTICES: Final = frozenset({BREAKER_OPENED, BREAKER_CLOSED, DELIVERY_EXHAUSTED, SUBSCRIPTION_BACKLOGGED})
+"""What operators may want to be told (S1e); nothing is derived from these."""
 
 ABOUT_SUBSCRIPTIONS: Final = GATEWAY_TYPE_PREFIX + "subscription."
 """What the type of every fact about a subscription begins with; its ``subject`` is the subscription's id."""

@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,6 +27,8 @@ _QUARANTINE: Final = "qrn_"
 _FACT: Final = "fct_"
 _DELIVERY_CHARS: Final = len(_DELIVERY) + 36  # 22 bytes in base32 without padding
 _FACT_BYTES: Final = 20
+_BATCH: Final = "bat_"
+_BATCH_BYTES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,14 @@ def delivery_id(number: int, position: int, row_hash: bytes) -> str:
     return _DELIVERY + _base32(
         number.to_bytes(8, "big") + position.to_bytes(8, "big") + row_hash[:HASH_BYTES]
     )
+
+
+def batch_id(deliveries: Sequence[str]) -> str:
+    """The id of a batch, derived from its members' delivery ids in order (S10a), also its `webhook-id`."""
+    digest = hashlib.sha256()
+    for delivery in deliveries:
+        digest.update(delivery.encode())
+    return _BATCH + _base32(digest.digest()[:_BATCH_BYTES])
 
 
 def parse_delivery_id(text: str) -> DeliveryRef | None:

@@ -41,6 +41,7 @@ AGE_S_MAX: Final = 4 * 24 * 3600.0
 """Waits are not counted, so they end by the age of the round instead."""
 
 _SUCCESS: Final = range(200, 300)
+_CLIENT_ERROR: Final = range(400, 500)
 _SERVER_ERROR: Final = range(500, 600)
 _RETRIED: Final = frozenset(
     {
@@ -58,6 +59,9 @@ REFUSED: Final = "refused"
 """The error class of an attempt that had nowhere to go: a name that does not resolve, or only to addresses
 that the egress guard refuses. To a subscriber both say the same: the gateway could not, or would not,
 connect."""
+
+CRASH: Final = "crash"
+"""The error class of a delivery that is parked."""
 
 _NOWHERE_TO_SEND: Final = frozenset({SendErrorKind.REFUSED, SendErrorKind.DNS})
 
@@ -88,7 +92,14 @@ class NotSent:
             raise ValueError(f"{self.decision} is decided by an attempt, not before it")
 
 
-Outcome: TypeAlias = Answered | Failed | NotSent
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """It was settled unsent because so many processes ended while they delivered it (S3c)."""
+
+    crashes: int
+
+
+Outcome: TypeAlias = Answered | Failed | NotSent | Parked
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +135,7 @@ def decide(
     now_s: float,
     jitter: float,
     round_started_s: float,
+    counting: bool = True,
 ) -> Settlement:
     """Settle one attempt.
 
@@ -134,16 +146,39 @@ def decide(
         now_s: When it ended.
         jitter: Drawn by the caller from [0, 1).
         round_started_s: When the first attempt of this round began: waits end 4 days later.
+        counting: Whether it counts against the schedule: not while the breaker is open (S3g).
     """
     if isinstance(outcome, Answered) and _asks_to_wait(outcome):
         return _wait(
             outcome, _wait_s(outcome, schedule, jitter), now_s=now_s, round_started_s=round_started_s
         )
     last = _last(outcome)
-    if not _tried_again(outcome) or failures_in_round >= len(schedule):
+    if not _tried_again(outcome) or not schedule:
+        return last
+    if not counting:
+        if now_s - round_started_s >= AGE_S_MAX:
+            return last
+        delay_s = schedule[min(failures_in_round, len(schedule) - 1)]
+        return replace(last, decision=Decision.FAILED, counts=False, next_at=now_s + spread(delay_s, jitter))
+    if failures_in_round >= len(schedule):
         return last
     next_at = now_s + spread(schedule[failures_in_round], jitter)
     return replace(last, decision=Decision.FAILED, next_at=next_at)
+
+
+def succeeded(outcome: Outcome) -> bool:
+    """Whether the sink took it: any 2xx (CONFORMANCE 25)."""
+    return isinstance(outcome, Answered) and outcome.status in _SUCCESS
+
+
+def splits(outcome: Outcome) -> bool:
+    """Whether a batch that met this is tried in halves (S10a): 413, or another 4xx that no retry would change."""
+    return (
+        isinstance(outcome, Answered)
+        and outcome.status in _CLIENT_ERROR
+        and not _tried_again(outcome)
+        and not _asks_to_wait(outcome)
+    )
 
 
 def spread(delay_s: float, jitter: float) -> float:
@@ -156,6 +191,8 @@ def _last(outcome: Outcome) -> Settlement:
     match outcome:
         case NotSent():
             return Settlement(outcome.decision)
+        case Parked():
+            return Settlement(Decision.EXHAUSTED, error_class=CRASH)
         case Failed():
             if outcome.kind in _NOWHERE_TO_SEND:
                 return Settlement(Decision.REFUSED, counts=True, error_class=REFUSED)
@@ -170,7 +207,7 @@ def _last(outcome: Outcome) -> Settlement:
 def _tried_again(outcome: Outcome) -> bool:
     """Whether the schedule holds for it; a wait that the receiver asks for is not of the schedule."""
     match outcome:
-        case NotSent():
+        case NotSent() | Parked():
             return False
         case Failed():
             return True

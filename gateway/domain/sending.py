@@ -6,6 +6,9 @@ Pure records. Nothing here, not even an error's text, ever holds the address tha
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+ATTEMPT_S_MAX = 15.0
+"""The longest that one attempt may take, seconds, whatever is configured (S6a)."""
+
 
 class SinkRule(StrEnum):
     """The rule of the egress guard that a sink broke."""

@@ -16,6 +16,7 @@ from gateway.domain.retry import (
     Failed,
     NotSent,
     Outcome,
+    Parked,
     Settlement,
     decide,
 )
@@ -69,6 +70,7 @@ _ROWS: Final[tuple[tuple[str, Outcome], ...]] = (
     ("`expirytime` passed", NotSent(Decision.EXPIRED)),
     ("payload erased", NotSent(Decision.ERASED)),
     ("cancelled", NotSent(Decision.CANCELLED)),
+    ("three processes ended while they delivered it", Parked(3)),
 )
 
 

@@ -5,7 +5,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from gateway.domain.lane import IllegalTransition, Lane, PendingDelivery
+from gateway.domain.feed import IllegalTransition
+from gateway.domain.lane import Lane
+from gateway.domain.pending import PendingDelivery
 
 NOW = 1_000
 

@@ -30,7 +30,7 @@ def test_s3c_a_delivery_that_three_processes_died_on_is_parked(virtually: Virtua
                 pending = engine.store.pending[1, position]
                 assert (pending.next_at_us, pending.crashes) == (None, died)
         async with engine.running():
-            assert engine.decisions(1, position) == ["exhausted"]
+            await engine.until(lambda: engine.decisions(1, position) == ["exhausted"])
             assert engine.store.attempts[1, position][0].error_class == "crash"
             assert not engine.store.pending
         assert len(engine.posts) == 3

@@ -15,7 +15,7 @@ from gateway.deliver.journal import OUTCOMES_MAX, Checkpoint, Journal
 from gateway.deliver.lanes import Lanes
 from gateway.deliver.timers import NEAR_US, Timers
 from gateway.domain.delivery import Decision
-from gateway.domain.lane import PendingDelivery
+from gateway.domain.pending import PendingDelivery
 from gateway.errors import Unavailable
 from gateway.ports import AttemptRecord, JournalBatch
 
@@ -206,7 +206,7 @@ def test_s2g_a_retry_whose_outcome_is_unwritten_while_its_window_is_read_is_not_
         timers, _, lanes, journal = _timers(engine)
         await lanes._directory.load(0)
         started: list[int] = []
-        lanes.start = lambda _lane, delivery: started.append(delivery.position)
+        lanes.start = lambda _lane, group: started.extend(item.position for item in group)
         for current in lanes._directory:
             lanes.open(current, waiting=1)
         far = replace(_waiting(1, NEAR_US + 20_000_000), attempts=1)
@@ -223,12 +223,12 @@ def test_s2g_a_retry_whose_outcome_is_unwritten_while_its_window_is_read_is_not_
     virtually(main())
 
 
-def test_s3e_the_longest_of_two_waits_holds(virtually: Virtually) -> None:
+def test_s3e_a_lane_that_waits_is_looked_at_again_at_the_first_of_its_moments(virtually: Virtually) -> None:
     async def main() -> None:
         timers, *_ = _timers(Engine())
-        timers.lane_waits(1, now_us() + 60_000_000)
-        timers.lane_waits(1, now_us() + 1_000_000)
-        assert timers._pauses[1] == now_us() + 60_000_000
+        timers.lane_wakes(1, now_us() + 60_000_000)
+        timers.lane_wakes(1, now_us() + 1_000_000)
+        assert timers._wakes[1] == now_us() + 1_000_000
 
     virtually(main())
 

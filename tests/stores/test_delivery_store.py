@@ -6,7 +6,7 @@ import pytest
 
 from gateway.domain.delivery import Decision
 from gateway.domain.filters import filters_from
-from gateway.domain.lane import PendingDelivery
+from gateway.domain.pending import PendingDelivery
 from gateway.domain.subscription import Config, StartAt, SubscriptionSpec
 from gateway.errors import InvalidRequest, NotFound, PreconditionFailed
 from gateway.ports import AttemptRecord, CursorUpdate, EventQuery, JournalBatch, NewEntry, SubscriptionState

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.domain.delivery import Decision
-from gateway.domain.lane import PendingDelivery
+from gateway.domain.pending import PendingDelivery
 from gateway.domain.subscription import SubscriptionSpec
 from gateway.ports import AttemptRecord, CursorUpdate, DueKey, JournalBatch, NewEntry, SubscriptionState
 

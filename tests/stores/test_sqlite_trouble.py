@@ -8,7 +8,7 @@ import pytest
 from gateway.adapters.sql.migrate import upgrade
 from gateway.adapters.sql.sqlite import SqliteDatabase
 from gateway.adapters.sql.verify import verify_log
-from gateway.domain.lane import PendingDelivery
+from gateway.domain.pending import PendingDelivery
 from gateway.errors import DatabaseUnusable, Unavailable
 from gateway.ports import CursorUpdate, JournalBatch, NewEntry
 

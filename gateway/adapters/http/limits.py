@@ -2,9 +2,6 @@
 
 from dataclasses import dataclass
 
-#: S6a: a lease has to outlast an attempt, so no attempt may be longer, whatever was asked for.
-ATTEMPT_S_MAX = 15.0
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:

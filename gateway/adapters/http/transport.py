@@ -12,10 +12,10 @@ from gateway.adapters.http.connection import Connection
 from gateway.adapters.http.connector import Connector, default_ssl_context
 from gateway.adapters.http.guard import EgressPolicy, Resolver, Target, check_url
 from gateway.adapters.http.headers import FRAMING, block_from_bytes, method_bytes
-from gateway.adapters.http.limits import ATTEMPT_S_MAX, Limits
+from gateway.adapters.http.limits import Limits
 from gateway.adapters.http.pool import Pool
 from gateway.adapters.http.resolver import SystemResolver
-from gateway.domain.sending import Answer, SendError, SendErrorKind, SinkRefused
+from gateway.domain.sending import ATTEMPT_S_MAX, Answer, SendError, SendErrorKind, SinkRefused
 
 _TARGETS_REMEMBERED = 4096
 _BODILESS_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS"})

@@ -1,9 +1,17 @@
 """The stores in memory: what the SQL adapter does, without a disk. For simulations and for tests of the flows."""
 
+from gateway.adapters.memory.commands import MemoryStreamCommands
 from gateway.adapters.memory.deliveries import MemoryDeliveries
 from gateway.adapters.memory.log import MemoryLog
 from gateway.adapters.memory.quarantine import MemoryQuarantine
 from gateway.adapters.memory.store import MemoryStore
 from gateway.adapters.memory.subscriptions import MemorySubscriptions
 
-__all__ = ["MemoryDeliveries", "MemoryLog", "MemoryQuarantine", "MemoryStore", "MemorySubscriptions"]
+__all__ = [
+    "MemoryDeliveries",
+    "MemoryLog",
+    "MemoryQuarantine",
+    "MemoryStore",
+    "MemoryStreamCommands",
+    "MemorySubscriptions",
+]

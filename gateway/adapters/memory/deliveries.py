@@ -1,10 +1,13 @@
 """Attempts, cursors and pending deliveries in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from gateway.adapters.memory.store import MemoryStore
-from gateway.domain.lane import PendingDelivery
-from gateway.ports import AttemptRecord, DueKey, JournalBatch
+from gateway.domain.breaker import StreamNote
+from gateway.domain.delivery import fold
+from gateway.domain.pending import PendingDelivery
+from gateway.ports import AttemptRecord, DueKey, JournalBatch, ReplayRecord, ReplayState, Standing
 
 
 class MemoryDeliveries:
@@ -20,16 +23,30 @@ class MemoryDeliveries:
             return
         for attempt in batch.attempts:
             store.attempts.setdefault((attempt.number, attempt.position), []).append(attempt)
+            store.settled += 1
+            store.seqs[attempt.id] = store.settled
         for key in batch.settled:
             store.pending.pop(key, None)
         for item in batch.pending:
             if item.number in store.cursors:
                 store.pending[item.number, item.position] = item
+        self._move(batch)
+        store.routed = batch.routed
+
+    def _move(self, batch: JournalBatch) -> None:
+        store = self._store
         for update in batch.cursors:
             cursor = store.cursors.get(update.number)
             if cursor is not None:
                 cursor.position, cursor.live = max(cursor.position, update.cursor), update.live
-        store.routed = batch.routed
+        for moved in batch.replays:
+            replay = store.replays.get(moved.replay)
+            if replay is not None:
+                store.replays[moved.replay] = replace(replay, cursor=max(replay.cursor, moved.cursor))
+        for note in batch.notes:
+            store.notes.pop(note.number, None)
+            if note.failing_since_us is not None and note.number in store.cursors:
+                store.notes[note.number] = note
 
     async def routed(self) -> int:
         """See ``Deliveries.routed``."""
@@ -50,6 +67,69 @@ class MemoryDeliveries:
         ]
         keyed.sort(key=lambda pair: pair[0])
         return [item for key, item in keyed if after is None or key > after][:limit]
+
+    async def oldest(self, number: int) -> PendingDelivery | None:
+        """See ``Deliveries.oldest``."""
+        found = [item for item in self._store.pending.values() if item.number == number]
+        return min(found, key=lambda item: item.position, default=None)
+
+    async def batch(self, number: int, batch: str) -> Sequence[PendingDelivery]:
+        """See ``Deliveries.batch``."""
+        found = [
+            item for item in self._store.pending.values() if (item.number, item.batch) == (number, batch)
+        ]
+        return sorted(found, key=lambda item: item.position)
+
+    async def heads(self) -> Sequence[PendingDelivery]:
+        """See ``Deliveries.heads``."""
+        return [item for item in self._store.pending.values() if item.partition_key is not None]
+
+    async def blocking(self, number: int, key: str) -> PendingDelivery | None:
+        """See ``Deliveries.blocking``."""
+        found = [
+            item
+            for item in self._store.pending.values()
+            if (item.number, item.partition_key) == (number, key)
+        ]
+        return min(found, key=lambda item: item.position, default=None)
+
+    async def notes(self) -> Sequence[StreamNote]:
+        """See ``Deliveries.notes``."""
+        return list(self._store.notes.values())
+
+    async def note(self, number: int) -> StreamNote | None:
+        """See ``Deliveries.note``."""
+        return self._store.notes.get(number)
+
+    async def replays(self, number: int | None = None) -> Sequence[ReplayRecord]:
+        """See ``Deliveries.replays``."""
+        return [
+            replace(replay, open=sum(item.replay == replay.replay for item in self._store.pending.values()))
+            for replay in self._store.replays.values()
+            if replay.state is ReplayState.RUNNING and number in {None, replay.number}
+        ]
+
+    async def standings(
+        self, number: int, first: int, last: int, *, attempts_until: int
+    ) -> Mapping[int, Standing]:
+        """See ``Deliveries.standings``."""
+        store, found = self._store, {}
+        for position in range(first, last + 1):
+            attempts = store.attempts.get((number, position), ())
+            pending = store.pending.get((number, position))
+            if attempts or pending is not None:
+                before = [item for item in attempts if store.seqs[item.id] <= attempts_until]
+                now = fold(attempts)
+                found[position] = Standing(
+                    round=now.round,
+                    attempts=now.attempts,
+                    failed=bool(before) and fold(before).state.failed,
+                    pending=pending,
+                    late=bool(attempts) and not before,
+                    replay=max((item.replay or 0 for item in attempts), default=0) or None,
+                    last_span_id=attempts[-1].span_id if attempts else None,
+                )
+        return found
 
     async def attempts(self, number: int, position: int) -> Sequence[AttemptRecord]:
         """See ``Deliveries.attempts``."""

@@ -44,6 +44,11 @@ class MemoryLog:
         """See ``EventLog.position_at``."""
         return self._store.position_before(at_us)
 
+    async def read_key(self, key: str, after: int, until: int, limit: int) -> Sequence[Entry]:
+        """See ``EventLog.read_key``."""
+        rows = self._store.rows[after:until]
+        return [row.entry for row in rows if key in {row.columns.agent_id, row.columns.partition_key}][:limit]
+
 
 def _matches(row: Row, query: EventQuery) -> bool:
     entry, columns = row.entry, row.columns

@@ -7,9 +7,10 @@ fail is checked before anything is changed.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from gateway.domain.breaker import StreamNote
 from gateway.domain.chain import GENESIS, NONCE_BYTES, event_key, payload_hash, row_hash
 from gateway.domain.ids import RANDOM_BYTES, quarantine_id
-from gateway.domain.lane import PendingDelivery
+from gateway.domain.pending import PendingDelivery
 from gateway.ports import (
     Appended,
     AttemptRecord,
@@ -20,6 +21,8 @@ from gateway.ports import (
     Now,
     QuarantineRecord,
     Random,
+    ReplayRecord,
+    SubscriptionHistory,
     SubscriptionRecord,
 )
 
@@ -55,11 +58,17 @@ class MemoryStore:
     conflicts: int = 0
     quarantine: dict[tuple[str, str], QuarantineRecord] = field(default_factory=dict)
     subscriptions: dict[int, SubscriptionRecord | None] = field(default_factory=dict)
+    ended: dict[int, SubscriptionHistory] = field(default_factory=dict)
     names: dict[int, tuple[str, str]] = field(default_factory=dict)
     cursors: dict[int, Cursor] = field(default_factory=dict)
     pending: dict[tuple[int, int], PendingDelivery] = field(default_factory=dict)
     attempts: dict[tuple[int, int], list[AttemptRecord]] = field(default_factory=dict)
     routed: int = 0
+    replays: dict[int, ReplayRecord] = field(default_factory=dict)
+    notes: dict[int, StreamNote] = field(default_factory=dict)
+    settled: int = 0
+    """How many attempts there are: what ``seq`` numbers in a database."""
+    seqs: dict[str, int] = field(default_factory=dict)
 
     @property
     def head(self) -> int:
@@ -84,7 +93,7 @@ class MemoryStore:
             row = self._row(columns, kind, addressee)
             self.rows.append(row)
             self.keys[key] = row.entry.position
-            results.append(Appended(row.entry.position, duplicate=False))
+            results.append(Appended(row.entry.position, duplicate=False, entry=row.entry))
         return results
 
     def put_aside(self, records: Sequence[NewQuarantine]) -> None:
@@ -116,7 +125,7 @@ class MemoryStore:
         if found is None:
             return None
         cursor = self.cursors[number]
-        waiting = sum(owner == number for owner, _ in self.pending)
+        waiting = sum(item.number == number and not item.asked for item in self.pending.values())
         return replace(found, cursor=cursor.position, live=cursor.live, pending=waiting)
 
     def _row(self, columns: NewEntry, kind: Kind, addressee: int | None) -> Row:

@@ -8,7 +8,15 @@ from gateway.domain import facts
 from gateway.domain.ids import RANDOM_BYTES, subscription_id
 from gateway.domain.subscription import EVERY_ORGANIZATION, StartAt, SubscriptionSpec, sink_origin
 from gateway.errors import FieldError, InvalidRequest, NotFound, PreconditionFailed
-from gateway.ports import Kind, NewEntry, Revision, SubscriptionRecord, SubscriptionState
+from gateway.ports import (
+    Kind,
+    NewEntry,
+    ReplayState,
+    Revision,
+    SubscriptionHistory,
+    SubscriptionRecord,
+    SubscriptionState,
+)
 
 _SECOND_US = 1_000_000
 _STATE_FACTS = {
@@ -116,9 +124,18 @@ class MemorySubscriptions:
         fact = facts.Fact(facts.SUBSCRIPTION_DELETED, record.id, "deleted", data)
         self._fact(fact, record.organization, self._after(record))
         store.subscriptions[number] = None
+        store.ended[number] = replace(
+            _history(record), state=SubscriptionState.DELETED, cursor=None, live=False, pending=0
+        )
         del store.cursors[number]
         for key in [key for key in store.pending if key[0] == number]:
             del store.pending[key]
+        store.notes.pop(number, None)
+        for replay in store.replays.values():
+            if replay.number == number and replay.state is ReplayState.RUNNING:
+                store.replays[replay.replay] = replace(
+                    replay, state=ReplayState.CANCELLED, ended_at_us=store.now()
+                )
 
     async def get(self, subscription_id: str) -> SubscriptionRecord | None:
         """See ``Subscriptions.get``."""
@@ -136,6 +153,12 @@ class MemorySubscriptions:
             record for record in records if record is not None and organization in {None, record.organization}
         ]
         return found[:limit]
+
+    async def history(self, subscription_id: str) -> SubscriptionHistory | None:
+        """See ``Subscriptions.history``."""
+        number = next((number for number, name in self._store.names.items() if name[0] == subscription_id), 0)
+        record = self._store.record(number)
+        return self._store.ended.get(number) if record is None else _history(record)
 
     async def ids(self, numbers: Sequence[int]) -> Mapping[int, tuple[str, str]]:
         """See ``Subscriptions.ids``."""
@@ -179,6 +202,20 @@ class MemorySubscriptions:
                 return position
             case moment:
                 return self._store.position_before(int(moment.timestamp() * _SECOND_US))
+
+
+def _history(record: SubscriptionRecord) -> SubscriptionHistory:
+    return SubscriptionHistory(
+        number=record.number,
+        id=record.id,
+        organization=record.organization,
+        state=record.state,
+        start_position=record.start_position,
+        revisions=record.revisions,
+        cursor=record.cursor,
+        live=record.live,
+        pending=record.pending,
+    )
 
 
 def _selection(spec: SubscriptionSpec, organization: str, number: int, revision: int) -> dict[str, object]:

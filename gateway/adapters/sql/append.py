@@ -158,6 +158,7 @@ def _row(
         "agent_id": entry.agent_id,
         "run_id": entry.run_id,
         "trace_id": entry.trace_id,
+        "partition_key": entry.partition_key,
         "addressee": addressee,
         "redriven_from": entry.redriven_from,
         "appended_at": appended_at,

@@ -1,7 +1,8 @@
 """Attempts, cursors and pending deliveries in SQL: what the journal writes, and what is read from it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, select, tuple_, update
@@ -9,9 +10,11 @@ from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, s
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import Attempt, DeliveryCursor, Pending, Shard
+from gateway.adapters.sql.streams import last_attempts, notes, running_replays, write_notes, write_replays
+from gateway.domain.breaker import StreamNote
 from gateway.domain.delivery import Decision
-from gateway.domain.lane import PendingDelivery
-from gateway.ports import AttemptRecord, CursorUpdate, DueKey, JournalBatch
+from gateway.domain.pending import PendingDelivery
+from gateway.ports import AttemptRecord, CursorUpdate, DueKey, JournalBatch, ReplayRecord, Standing
 
 _ATTEMPT = Attempt.__table__  # type: ignore[attr-defined]
 _PENDING = Pending.__table__  # type: ignore[attr-defined]
@@ -58,6 +61,59 @@ class SqlDeliveries:
         if number is not None:
             statement = statement.where(_PENDING.c.number == number)
         return await self._pending(statement.order_by(*key).limit(limit))
+
+    async def oldest(self, number: int) -> PendingDelivery | None:
+        """See ``Deliveries.oldest``."""
+        statement = select(_PENDING).where(_PENDING.c.number == number)
+        found = await self._pending(statement.order_by(_PENDING.c.position).limit(1))
+        return found[0] if found else None
+
+    async def batch(self, number: int, batch: str) -> Sequence[PendingDelivery]:
+        """See ``Deliveries.batch``."""
+        statement = select(_PENDING).where(_PENDING.c.number == number, _PENDING.c.batch == batch)
+        return await self._pending(statement.order_by(_PENDING.c.position))
+
+    async def heads(self) -> Sequence[PendingDelivery]:
+        """See ``Deliveries.heads``."""
+        return await self._pending(select(_PENDING).where(_PENDING.c.partition_key.is_not(None)))
+
+    async def blocking(self, number: int, key: str) -> PendingDelivery | None:
+        """See ``Deliveries.blocking``."""
+        statement = select(_PENDING).where(_PENDING.c.number == number, _PENDING.c.partition_key == key)
+        found = await self._pending(statement.order_by(_PENDING.c.position).limit(1))
+        return found[0] if found else None
+
+    async def notes(self) -> Sequence[StreamNote]:
+        """See ``Deliveries.notes``."""
+        return await self._database.read(notes)
+
+    async def note(self, number: int) -> StreamNote | None:
+        """See ``Deliveries.note``."""
+        found = await self._database.read(lambda connection: notes(connection, number))
+        return found[0] if found else None
+
+    async def replays(self, number: int | None = None) -> Sequence[ReplayRecord]:
+        """See ``Deliveries.replays``."""
+        return await self._database.read(lambda connection: running_replays(connection, number))
+
+    async def standings(
+        self, number: int, first: int, last: int, *, attempts_until: int
+    ) -> Mapping[int, Standing]:
+        """See ``Deliveries.standings``."""
+
+        def work(connection: Connection) -> dict[int, Standing]:
+            tried = last_attempts(connection, number, first, last, attempts_until)
+            statement = select(_PENDING).where(
+                _PENDING.c.number == number, _PENDING.c.position.between(first, last)
+            )
+            pending = {row.position: _pending_of(row) for row in connection.execute(statement)}
+            nothing = Standing(0, 0, failed=False, pending=None)
+            return {
+                position: replace(tried.get(position, nothing), pending=pending.get(position))
+                for position in tried.keys() | pending.keys()
+            }
+
+        return await self._database.read(work)
 
     async def attempts(self, number: int, position: int) -> Sequence[AttemptRecord]:
         """See ``Deliveries.attempts``."""
@@ -112,6 +168,8 @@ def write_journal(connection: Connection, batch: JournalBatch) -> None:
         connection.execute(insert(_PENDING), rows)
     if batch.cursors:
         _write_cursors(connection, batch.cursors)
+    write_replays(connection, batch.replays)
+    write_notes(connection, batch.notes)
     connection.execute(update(_SHARD).values(routed=batch.routed).where(_SHARD.c.routed != batch.routed))
 
 
@@ -168,6 +226,8 @@ def _attempt_row(attempt: AttemptRecord) -> dict[str, Any]:
         "span_id": attempt.span_id,
         "response_headers": json.dumps(attempt.response_headers) if attempt.response_headers else None,
         "response_body": attempt.response_body or None,
+        "batch": attempt.batch,
+        "replay": attempt.replay,
     }
 
 
@@ -194,6 +254,8 @@ def _attempt_of(row: Row[Any]) -> AttemptRecord:
         next_at_us=row.next_at,
         response_headers=tuple((name, value) for name, value in headers),
         response_body=bytes(row.response_body or b""),
+        batch=row.batch,
+        replay=row.replay,
     )
 
 
@@ -210,6 +272,10 @@ def _pending_row(item: PendingDelivery) -> dict[str, Any]:
         "partition_key": item.partition_key,
         "blocked_from": item.blocked_from,
         "last_span_id": item.last_span_id,
+        "replay": item.replay,
+        "batch": item.batch,
+        "batch_size": item.batch_size,
+        "asked": item.asked,
     }
 
 
@@ -226,6 +292,10 @@ def _pending_of(row: Row[Any]) -> PendingDelivery:
         partition_key=row.partition_key,
         blocked_from=row.blocked_from,
         last_span_id=row.last_span_id,
+        replay=row.replay,
+        batch=row.batch,
+        batch_size=row.batch_size,
+        asked=row.asked,
     )
 
 

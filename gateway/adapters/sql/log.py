@@ -88,6 +88,20 @@ class SqlLog:
         """See ``EventLog.position_at``."""
         return await self._database.read(lambda connection: position_before(connection, at_us))
 
+    async def read_key(self, key: str, after: int, until: int, limit: int) -> Sequence[Entry]:
+        """See ``EventLog.read_key``."""
+        found: dict[int, Entry] = {}
+        # One read by each index; a single one over both would be sorted whole before its first row.
+        for column in (_LOG.c.agent_id, _LOG.c.partition_key):
+            statement = (
+                select(*_COLUMNS)
+                .where(sought(column, key), _LOG.c.position > after, _LOG.c.position <= until)
+                .order_by(_LOG.c.position)
+                .limit(limit)
+            )
+            found.update((entry.position, entry) for entry in await self._entries(statement))
+        return [found[position] for position in sorted(found)[:limit]]
+
     async def _entries(self, statement: Select[Any]) -> list[Entry]:
         return await self._database.read(
             lambda connection: [entry_of(row) for row in connection.execute(statement)]

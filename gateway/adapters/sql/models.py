@@ -12,6 +12,8 @@ from gateway.adapters.sql.texts import text_index
 _IS_FACT = text("kind = 'fact'")
 _IS_ADDRESSED = text("addressee IS NOT NULL")
 _IS_NOT_DELIVERED = text("decision <> 'delivered'")
+_HAS_KEY = text("partition_key IS NOT NULL")
+_IS_REPLAYED = text("replay IS NOT NULL")
 
 
 def _position(*, primary_key: bool = False, nullable: bool = False, index: bool = False) -> Column[int]:
@@ -36,6 +38,7 @@ class LogEntry(SQLModel, table=True):
         Index("ix_log_trace", "trace_id"),
         Index("ix_log_facts", "position", sqlite_where=_IS_FACT, postgresql_where=_IS_FACT),
         Index("ix_log_addressee", "addressee", sqlite_where=_IS_ADDRESSED, postgresql_where=_IS_ADDRESSED),
+        *text_index("ix_log_key", "partition_key", "position"),
     )
 
     position: int = Field(sa_column=_position(primary_key=True))
@@ -48,6 +51,8 @@ class LogEntry(SQLModel, table=True):
     agent_id: str | None = Field(default=None, sa_type=Text)
     run_id: str | None = Field(default=None, sa_type=Text)
     trace_id: str | None = Field(default=None, sa_type=Text)
+    partition_key: str | None = Field(default=None, sa_type=Text)
+    """The event's ``partitionkey`` where it is not its agent's id, whose index serves as well (S4b)."""
     addressee: int | None = Field(default=None, sa_column=_position(nullable=True))
     redriven_from: str | None = Field(default=None, sa_type=Text)
     appended_at: int = Field(sa_type=BigInteger)
@@ -176,7 +181,12 @@ class Pending(SQLModel, table=True):
     """A delivery that was dispatched and is not terminal (S2a): in flight, or waiting for ``next_at``."""
 
     __tablename__ = "pending"
-    __table_args__ = (Index("ix_pending_due", "next_at"), Index("ix_pending_position", "position"))
+    __table_args__ = (
+        Index("ix_pending_due", "next_at"),
+        Index("ix_pending_position", "position"),
+        Index("ix_pending_head", "number", "position", sqlite_where=_HAS_KEY, postgresql_where=_HAS_KEY),
+        Index("ix_pending_replay", "replay", sqlite_where=_IS_REPLAYED, postgresql_where=_IS_REPLAYED),
+    )
 
     number: int = Field(sa_column=_position(primary_key=True))
     position: int = Field(sa_column=_position(primary_key=True))
@@ -189,6 +199,42 @@ class Pending(SQLModel, table=True):
     partition_key: str | None = Field(default=None, sa_type=Text)
     blocked_from: int | None = Field(default=None, sa_column=_position(nullable=True))
     last_span_id: str | None = Field(default=None, sa_type=Text)
+    replay: int | None = Field(default=None, sa_column=_position(nullable=True))
+    batch: str | None = Field(default=None, sa_type=Text)
+    batch_size: int | None = None
+    asked: bool = False
+
+
+class Replay(SQLModel, table=True):
+    """Projection of the replay facts: a second, bounded cursor of a stream (S5)."""
+
+    __tablename__ = "replay"
+
+    replay: int = Field(sa_column=_position(primary_key=True))
+    """The position of the fact that asked for it."""
+    number: int = Field(sa_column=_position(index=True))
+    revision: int
+    from_position: int = Field(sa_column=_position())
+    until_position: int = Field(sa_column=_position())
+    only_failed: bool
+    attempts_until: int = Field(sa_type=BigInteger)
+    """The last attempt (``seq``) at the command: what had failed by then is what `only: failed` takes up."""
+    cursor: int = Field(sa_column=_position())
+    state: str = Field(sa_type=Text)
+    requested_at: int = Field(sa_type=BigInteger)
+    ended_at: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class StreamNote(SQLModel, table=True):
+    """A working note on a stream that fails: its breaker, and since when nothing succeeded (S3g)."""
+
+    __tablename__ = "stream_note"
+
+    number: int = Field(sa_column=_position(primary_key=True))
+    failing_since: int | None = Field(default=None, sa_type=BigInteger)
+    opened_at: int | None = Field(default=None, sa_type=BigInteger)
+    probe_at: int | None = Field(default=None, sa_type=BigInteger)
+    probes: int = 0
 
 
 class Attempt(SQLModel, table=True):
@@ -231,3 +277,5 @@ class Attempt(SQLModel, table=True):
     span_id: str = Field(sa_type=Text)
     response_headers: str | None = Field(default=None, sa_type=Text)
     response_body: bytes | None = Field(default=None, sa_type=LargeBinary)
+    batch: str | None = Field(default=None, sa_type=Text)
+    replay: int | None = Field(default=None, sa_column=_position(nullable=True))

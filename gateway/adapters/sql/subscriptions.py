@@ -19,6 +19,7 @@ from gateway.adapters.sql.models import (
     SubscriptionRevision,
     VaultEntry,
 )
+from gateway.adapters.sql.streams import cancel_replays
 from gateway.adapters.sql.texts import same
 from gateway.adapters.vault import Keyring
 from gateway.domain import facts
@@ -31,7 +32,16 @@ from gateway.domain.subscription import (
     sink_origin,
 )
 from gateway.errors import FieldError, InvalidRequest, NotFound, PreconditionFailed
-from gateway.ports import Kind, NewEntry, Now, Random, Revision, SubscriptionRecord, SubscriptionState
+from gateway.ports import (
+    Kind,
+    NewEntry,
+    Now,
+    Random,
+    Revision,
+    SubscriptionHistory,
+    SubscriptionRecord,
+    SubscriptionState,
+)
 
 _SUBSCRIPTION = Subscription.__table__  # type: ignore[attr-defined]
 _REVISION = SubscriptionRevision.__table__  # type: ignore[attr-defined]
@@ -180,6 +190,7 @@ class SqlSubscriptions:
             connection.execute(delete(_CURSOR).where(_CURSOR.c.number == number))
             connection.execute(delete(_PENDING).where(_PENDING.c.number == number))
             connection.execute(delete(_VAULT).where(_VAULT.c.owner == row.id))
+            cancel_replays(connection, number, now_us)
 
         await self._database.write(work)
 
@@ -200,6 +211,28 @@ class SqlSubscriptions:
                 statement = statement.where(_SUBSCRIPTION.c.organization == organization)
             rows = connection.execute(statement.order_by(_SUBSCRIPTION.c.number).limit(limit)).all()
             return [self._record(connection, row) for row in rows]
+
+        return await self._database.read(work)
+
+    async def history(self, subscription_id: str) -> SubscriptionHistory | None:
+        """See ``Subscriptions.history``."""
+
+        def work(connection: Connection) -> SubscriptionHistory | None:
+            statement = _joined(deleted_too=True).where(_SUBSCRIPTION.c.id == subscription_id)
+            row = connection.execute(statement).one_or_none()
+            if row is None:
+                return None
+            return SubscriptionHistory(
+                number=row.number,
+                id=row.id,
+                organization=row.organization,
+                state=SubscriptionState(row.state),
+                start_position=row.start_position,
+                revisions=_revisions(connection, row),
+                cursor=row.cursor,
+                live=bool(row.live),
+                pending=_pending_count(connection, row.number),
+            )
 
         return await self._database.read(work)
 
@@ -229,18 +262,6 @@ class SqlSubscriptions:
     def _record(self, connection: Connection, row: Row[Any]) -> SubscriptionRecord:
         spec = SubscriptionSpec.from_json(self._open(connection, _SPEC, row.id, row.revision))
         secrets = self._open(connection, _SECRETS, row.id, None)["secrets"]
-        history = connection.execute(
-            select(_REVISION).where(_REVISION.c.number == row.number).order_by(_REVISION.c.revision)
-        )
-        revisions = tuple(
-            Revision(
-                item.revision, item.position, selector_from(json.loads(item.selection), row.organization)
-            )
-            for item in history
-        )
-        waiting = connection.execute(
-            select(func.count()).select_from(_PENDING).where(_PENDING.c.number == row.number)
-        ).scalar_one()
         return SubscriptionRecord(
             number=row.number,
             id=row.id,
@@ -254,10 +275,10 @@ class SqlSubscriptions:
             start_position=row.start_position,
             cursor=row.cursor,
             live=row.live,
-            pending=waiting,
+            pending=_pending_count(connection, row.number),
             spec=spec,
             secrets=tuple(secrets),
-            revisions=revisions,
+            revisions=_revisions(connection, row),
         )
 
     def _fact(self, connection: Connection, fact: facts.Fact, organization: str, now_us: int) -> int:
@@ -287,10 +308,29 @@ class SqlSubscriptions:
         return json.loads(plain)
 
 
-def _joined() -> Select[Any]:
+def _joined(*, deleted_too: bool = False) -> Select[Any]:
     return select(_SUBSCRIPTION, _CURSOR.c.cursor, _CURSOR.c.live).join(
-        _CURSOR, _CURSOR.c.number == _SUBSCRIPTION.c.number
+        _CURSOR, _CURSOR.c.number == _SUBSCRIPTION.c.number, isouter=deleted_too
     )
+
+
+def _revisions(connection: Connection, row: Row[Any]) -> tuple[Revision, ...]:
+    history = connection.execute(
+        select(_REVISION).where(_REVISION.c.number == row.number).order_by(_REVISION.c.revision)
+    )
+    return tuple(
+        Revision(item.revision, item.position, selector_from(json.loads(item.selection), row.organization))
+        for item in history
+    )
+
+
+def _pending_count(connection: Connection, number: int) -> int:
+    statement = (
+        select(func.count())
+        .select_from(_PENDING)
+        .where(_PENDING.c.number == number, _PENDING.c.asked.is_(False))
+    )
+    return int(connection.execute(statement).scalar_one())
 
 
 def _present(connection: Connection, number: int, unchanged_since_us: int | None) -> Row[Any]:

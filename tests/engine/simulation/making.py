@@ -54,4 +54,5 @@ def event_of(index: int, type_: str, agent: str, dice: random.Random) -> NewEntr
         id=attributes["id"],
         envelope=build(attributes, {"n": index}).raw,
         organization=organization,
+        partition_key=agent,
     )

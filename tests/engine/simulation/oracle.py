@@ -11,7 +11,16 @@ from dataclasses import dataclass, field
 from gateway.adapters.memory import MemoryStore
 from gateway.domain.delivery import Decision, fold
 from gateway.domain.ids import delivery_id
-from gateway.ports import AttemptRecord, Entry, JournalBatch, Kind, SubscriptionState
+from gateway.ports import (
+    AttemptRecord,
+    Entry,
+    JournalBatch,
+    Kind,
+    ReplayRange,
+    ReplayRecord,
+    ReplayState,
+    SubscriptionState,
+)
 from simulation.sinks import Post, Sinks
 
 _SLACK_US = 1_500_000
@@ -48,6 +57,11 @@ class Told:
     stopped_us: int | None = None
     resumed_us: int = 0
     deleted: bool = False
+    ordered: bool = False
+    reopened: set[int] = field(default_factory=set)
+    """Positions that a command may have sent again after they had ended."""
+    promised: dict[int, set[int]] = field(default_factory=dict)
+    """By replay: what it must send, as far as the live stream had come to it by then."""
 
     def wish_at(self, position: int) -> Wish:
         earlier = [wish for at, wish in self.wishes if at < position]
@@ -62,11 +76,16 @@ class Oracle:
         self.told: dict[int, Told] = {}
         self.agents: dict[int, str] = {}
         self.last_outage_us = 0
+        self.asked: set[tuple[int, int]] = set()
         self._checked: dict[int, int] = {}
         self._terminal: set[tuple[int, int]] = set()
-        self._open: set[tuple[int, int]] = set()
+        self._open: dict[tuple[int, int], str] = {}
+        self._arrived: set[tuple[int, int]] = set()
         self._delivered: set[tuple[int, int]] = set()
         self._process = 0
+        self._answers: list[tuple[int, int]] = []
+        self._opened: dict[int, bool] = {}
+        self._parked: set[str] = set()
         self._crashes: Counter[tuple[int, int]] = Counter()
 
     def process_started(self, process: int) -> None:
@@ -86,10 +105,28 @@ class Oracle:
         for entry in (row.entry for row in store.rows[first - 1 : last]):
             at = entry.position
             foreign = told.organization not in {"*", entry.organization}
+            if entry.addressee is not None:
+                if entry.addressee == number and at not in told.excused:
+                    found.append(at)
+                continue
             if foreign or at in told.excused or self._feeds_itself(entry):
                 continue
             if told.wish_at(at).wants(entry, self.agents.get(at, "")):
                 found.append(at)
+        return found
+
+    def replayed(self, number: int, wanted: ReplayRange) -> set[int]:
+        """What a replay that is asked for now must send, by the selection that is in force now (S5a)."""
+        told, found = self.told[number], set()
+        for entry in (row.entry for row in self.store.rows[wanted.from_position - 1 : wanted.until_position]):
+            at, attempts = entry.position, self.store.attempts.get((number, entry.position), [])
+            if entry.addressee is not None or told.organization not in {"*", entry.organization}:
+                continue
+            failed = bool(attempts) and fold(attempts).state.failed
+            known = at <= self.passed(number)
+            wants = told.wishes[-1][1].wants(entry, self.agents.get(at, "")) and not self._feeds_itself(entry)
+            if wants and known and (failed or not wanted.only_failed):
+                found.add(at)
         return found
 
     def _feeds_itself(self, entry: Entry) -> bool:
@@ -107,12 +144,16 @@ class Oracle:
         """After a commit: attempts fold, and no cursor has passed what is neither settled nor pending."""
         for attempt in batch.attempts:
             key = (attempt.number, attempt.position)
-            if attempt.error_class != "crash":
-                self._crashes[key] = 0
+            if attempt.error_class == "crash" and attempt.id not in self._parked:
+                self._parked.add(attempt.id)  # the same commit may come twice, its answer having been lost
+                assert attempt.decision is Decision.EXHAUSTED
+                assert self._crashes[key] >= 3, f"{key} was parked after {self._crashes[key]} crashes"
+            self._crashes[key] = 0
             state = fold(self.store.attempts[key])
             if state.state.terminal:
                 self._terminal.add(key)
-        for number, count in Counter(number for number, _ in self.store.pending).items():
+        of_the_stream = [item for item in self.store.pending.values() if item.round == 0]
+        for number, count in Counter(item.number for item in of_the_stream).items():
             assert count <= self.pending_max, f"{count} deliveries of {number} are pending"
         for number, position in self.store.pending:
             assert position <= self.passed(number), f"pending {position} of {number} is ahead of its cursor"
@@ -130,9 +171,19 @@ class Oracle:
     def _check_passed(self, number: int, after: int) -> None:
         for position in self.owed(number, after + 1, self.passed(number)):
             key = (number, position)
-            assert key in self._terminal or key in self.store.pending, (
+            assert key in self._terminal or key in self.store.pending or self._stands_behind(*key), (
                 f"the cursor of {number} passed {position}, which is neither settled nor pending"
             )
+
+    def _stands_behind(self, number: int, position: int) -> bool:
+        """Whether the pending head of its key covers it (S4b)."""
+        return any(
+            head.number == number
+            and head.blocked_from is not None
+            and head.position < position
+            and head.partition_key == self.agents.get(position)
+            for head in self.store.pending.values()
+        )
 
     def passed(self, number: int) -> int:
         """How far the stream counts as dispatched for whoever starts now."""
@@ -152,28 +203,69 @@ class Oracle:
         """At every POST: it is owed, it is this delivery's turn, and nothing forbids it now."""
         key, told = (post.number, post.position), self.told[post.number]
         row_hash = self.store.rows[post.position - 1].entry.row_hash
-        assert post.webhook_id == delivery_id(post.number, post.position, row_hash)
+        if not post.batch:
+            assert post.webhook_id == delivery_id(post.number, post.position, row_hash)
         assert key not in self._open, f"{key} is posted twice at a time"
-        assert key not in self._terminal, f"{key} is posted after it was journaled as ended"
-        assert key not in self._delivered, f"{key} is posted after this process delivered it"
-        wants = told.wish_at(post.position).wants(
-            self.store.rows[post.position - 1].entry, self.agents.get(post.position, "")
-        )
-        assert wants, f"{key} is posted and was not asked for"
+        if post.position not in told.reopened:
+            assert key not in self._terminal, f"{key} is posted after it was journaled as ended"
+            assert key not in self._delivered, f"{key} is posted after this process delivered it"
+            entry = self.store.rows[post.position - 1].entry
+            wants = told.wish_at(post.position).wants(entry, self.agents.get(post.position, ""))
+            wanted = wants if entry.addressee is None else entry.addressee == post.number
+            assert wanted, f"{key} is posted and was not asked for"
         self._check_time(post, told)
-        in_flight = sum(1 for number, _ in self._open if number == post.number)
-        assert in_flight < told.concurrency, f"{post.number} has more in flight than it allows"
-        self._open.add(key)
+        in_flight = {webhook_id for other, webhook_id in self._open.items() if other[0] == post.number}
+        assert len(in_flight - {post.webhook_id}) < told.concurrency, (
+            f"{post.number} has more in flight than it allows"
+        )
+        self._open[key] = post.webhook_id
+        if told.ordered and not (post.replay or told.deleted):
+            self._check_order(post, told)
+        self._arrived.add(key)
+
+    def _check_order(self, post: Post, told: Told) -> None:
+        """S4a: what comes for the first time comes behind everything of its key that lies before it."""
+        if (post.number, post.position) in self._arrived or post.position in told.reopened:
+            return
+        agent = self.agents.get(post.position)
+        if agent is None:
+            return  # a fact has no key
+        for earlier in self.owed(post.number, self.start_of(post.number) + 1, post.position - 1):
+            came = (post.number, earlier) in self._arrived or (post.number, earlier) in self._terminal
+            assert came or self.agents.get(earlier) != agent, (
+                f"{post.position} of {post.number} came before {earlier} of the same key"
+            )
 
     def ended(self, post: Post) -> None:
         if post.process == self._process:
-            self._open.discard((post.number, post.position))
+            self._answered(post.number, post.status)
+            self._open.pop((post.number, post.position), None)
             if 200 <= post.status < 300:
                 self._delivered.add((post.number, post.position))
 
+    def _probes(self, number: int) -> bool:
+        """Whether the breaker of this subscription may be open: then the oldest is tried before its time (S3g)."""
+        note = self.store.notes.get(number)
+        recent = [status for at, status in self._answers if at == number][-100:]
+        failed = [not 200 <= status < 300 for status in recent]
+        in_a_row = 20
+        return (
+            (note is not None and note.opened_at_us is not None)
+            or (len(failed) >= in_a_row and all(failed[-in_a_row:]))
+            or sum(failed) >= 80
+            or self._opened.get(number, False)
+        )
+
+    def _answered(self, number: int, status: int) -> None:
+        """Keeps the count from which `_probes` is told."""
+        success = 200 <= status < 300
+        self._answers.append((number, status))
+        self._opened[number] = not success and self._probes(number)
+
     def _check_time(self, post: Post, told: Told) -> None:
         attempts = self.store.attempts.get((post.number, post.position), ())
-        if attempts and attempts[-1].next_at_us is not None:
+        early = self._probes(post.number) or post.position in told.reopened
+        if attempts and attempts[-1].next_at_us is not None and not early:
             assert post.started_us >= attempts[-1].next_at_us - 1, "a retry came before its time"
         if self.last_outage_us + _AFTER_OUTAGE_US > post.started_us:
             return
@@ -204,10 +296,24 @@ class Oracle:
                 assert number not in self.store.cursors
                 assert self.store.subscriptions[number] is None
                 assert not any(owner == number for owner, _ in self.store.pending)
+        for replay in self.store.replays.values():
+            self._check_replay(replay)
         for key, attempts in self.store.attempts.items():
             fold(attempts)
             assert len({attempt.id for attempt in attempts}) == len(attempts)
             self._check_repeats(key, attempts)
+
+    def _check_replay(self, replay: ReplayRecord) -> None:
+        told = self.told[replay.number]
+        if told.deleted:
+            assert replay.state is not ReplayState.RUNNING
+            return
+        assert replay.state is ReplayState.FINISHED
+        for position in told.promised[replay.replay]:
+            attempts = self.store.attempts[replay.number, position]
+            sent = any(attempt.replay == replay.replay for attempt in attempts)
+            late = self.store.seqs[attempts[0].id] > replay.attempts_until
+            assert sent or late, f"the replay {replay.replay} of {replay.number} left out {position}"
 
     def _check_repeats(self, key: tuple[int, int], attempts: list[AttemptRecord]) -> None:
         """A POST without an attempt row is one that a crash cut off or whose outcome it took.
@@ -219,7 +325,3 @@ class Oracle:
         per_process = Counter(post.process for post in posts)
         if not self.last_outage_us:
             assert len(posts) - sent <= len(per_process), f"{key} was posted more often than crashes explain"
-        parked = [attempt for attempt in attempts if attempt.error_class == "crash"]
-        if parked:
-            assert parked[0].decision is Decision.EXHAUSTED
-            assert self._crashes[key] >= 3, f"{key} was parked after {self._crashes[key]} crashes"

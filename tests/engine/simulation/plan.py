@@ -26,3 +26,5 @@ class Plan:
     lost_answer: float = 0.02
     deaf: float = 0.2
     settle_s: float = 900.0
+    features: frozenset[str] = frozenset({"order", "batch", "rate", "replay", "retry", "test"})
+    """What subscriptions and commands may ask for, beside what every run has."""

@@ -1,20 +1,29 @@
 """One run: commands, events, moods, outages and crashes by the dice; then everything is well, and must settle."""
 
 import asyncio
+import contextlib
 import random
 
-from gateway.adapters.memory import MemoryLog, MemoryStore, MemorySubscriptions
+from gateway.adapters.memory import MemoryLog, MemoryStore, MemoryStreamCommands, MemorySubscriptions
 from gateway.deliver.dispatcher import Dispatcher
 from gateway.deliver.world import AttemptPolicy, World
-from gateway.domain.subscription import Config, StartAt
-from gateway.errors import Unavailable
-from gateway.ports import SubscriptionState
+from gateway.domain.subscription import Config, Format, Ordering, StartAt
+from gateway.errors import Conflict, Unavailable
+from gateway.ports import ReplayRange, ReplayState, SubscriptionState
 from simulation.clock import now_us
 from simulation.making import AGENTS, FACTS, ORGANIZATIONS, RETRIES, TYPES, event_of, random_wish, spec_of
 from simulation.oracle import Oracle, Told, Wish
 from simulation.plan import Plan
 from simulation.sinks import MOODS, Post, Sinks
-from simulation.stores import Killed, Wire, WiredDeliveries, WiredLog, WiredSubscriptions
+from simulation.stores import (
+    ALONE,
+    Killed,
+    Wire,
+    WiredCommands,
+    WiredDeliveries,
+    WiredLog,
+    WiredSubscriptions,
+)
 
 _SECRET = "whsec_" + "A" * 32
 
@@ -28,8 +37,10 @@ class Simulation:
         self.store = MemoryStore(now=now_us, random=self.dice.randbytes)
         self.log = MemoryLog(self.store)
         self.subscriptions = MemorySubscriptions(self.store, fact_source="https://gateway.test/gateway")
+        self.commands = MemoryStreamCommands(self.store, fact_source="https://gateway.test/gateway")
         self.sinks = Sinks(self.dice, now_us)
         self.oracle = Oracle(self.store, self.sinks, plan.limits.pending_max)
+        self.sinks.positions = self.store.keys
         self.sinks.arrived = self._arrived
         self.sinks.ended = self.oracle.ended
         self.processes = 0
@@ -48,9 +59,9 @@ class Simulation:
             await self._pass(self.dice.expovariate(1 / self.plan.action_gap_s))
         await self._make_well()
         deadline = now_us() + int(self.plan.settle_s * 1_000_000)
-        while self.oracle.missing() or self.store.pending:
+        while self.oracle.missing() or self.store.pending or self._replaying():
             assert now_us() < deadline, (
-                f"not settled: {self.oracle.missing()[:5]} {list(self.store.pending)[:5]}"
+                f"not settled: {self.oracle.missing()[:5]} {list(self.store.pending)[:5]} {self._replaying()}"
             )
             await self._pass(1.0)
         await self._pass(2.0)
@@ -88,11 +99,13 @@ class Simulation:
             log=WiredLog(self._wire, self.store),  # type: ignore[arg-type]  # what delivering uses of it
             deliveries=WiredDeliveries(self._wire, self.store),  # type: ignore[arg-type]  # likewise
             subscriptions=WiredSubscriptions(self._wire, self.subscriptions),  # type: ignore[arg-type]
+            commands=WiredCommands(self._wire, self.commands),  # type: ignore[arg-type]  # likewise
             sender=self.sinks.sender(self._wire, self.processes),
             policy=AttemptPolicy(5.0, lambda _type: None),
             now=now_us,
             random=self.dice.randbytes,
             jitter=self.dice.random,
+            leadership=ALONE,
         )
         self._dispatcher = Dispatcher(world, self.plan.limits)
         self._task = asyncio.create_task(self._dispatcher.run())
@@ -187,14 +200,35 @@ class Simulation:
         )
         organization = self.dice.choice(("*", "*", *ORGANIZATIONS))
         concurrency = self.dice.choice((1, 2, 5))
-        spec = spec_of(
-            number, wish, Config(start=start, retry=self.dice.choice(RETRIES), max_concurrency=concurrency)
+        has = self.plan.features
+        ordering = self.dice.choice(
+            (Ordering.NONE, Ordering.PARTITIONKEY if "order" in has else Ordering.NONE)
         )
+        form = self.dice.choice(
+            (Format.BINARY, Format.BINARY, Format.BATCH if "batch" in has else Format.BINARY)
+        )
+        config = Config(
+            start=start,
+            retry=self.dice.choice(RETRIES),
+            max_concurrency=concurrency,
+            ordering=ordering,
+            format=form,
+            batch_events_max=self.dice.choice((2, 5, 50)) if form is Format.BATCH else None,
+            batch_age_s=self.dice.choice((0.1, 3.0)) if form is Format.BATCH else None,
+            max_per_second=self.dice.choice((None, None, 3.0 if "rate" in has else None)),
+        )
+        spec = spec_of(number, wish, config)
         record = await self.subscriptions.create(
             spec, organization=organization, privileged=True, secret=_SECRET
         )
         assert record.number == number
-        self.oracle.told[number] = Told(organization, [(record.created_position, wish)], audits, concurrency)
+        self.oracle.told[number] = Told(
+            organization,
+            [(record.created_position, wish)],
+            audits,
+            concurrency,
+            ordered=ordering is Ordering.PARTITIONKEY,
+        )
         self._tell(number)
 
     async def _command(self) -> None:
@@ -207,7 +241,16 @@ class Simulation:
         if record.state is not SubscriptionState.ACTIVE and self.dice.random() < 0.7:
             await self._resume(number, skip=self.dice.random() < 0.3)
             return
-        match self.dice.choices(("pause", "update", "delete", "blink"), weights=(6, 6, 1, 2))[0]:
+        kinds = ("pause", "update", "delete", "blink", "retry", "replay", "test")
+        has = self.plan.features
+        weights = (6, 6, 1, 2, 6 * ("retry" in has), 4 * ("replay" in has), 2 * ("test" in has))
+        match self.dice.choices(kinds, weights=weights)[0]:
+            case "retry":
+                await self._retry(number)
+            case "replay":
+                await self._replay(number)
+            case "test":
+                await self.commands.test(number)
             case "pause":
                 await self._pause(number)
             case "blink":
@@ -224,6 +267,28 @@ class Simulation:
             # The router learns of it from the log, in one batch with what came after it.
             await self._publish()
         self._tell(number)
+
+    async def _retry(self, number: int) -> None:
+        positions = [at for owner, at in self.store.attempts if owner == number]
+        if not positions:
+            return
+        position = self.dice.choice(positions)
+        with contextlib.suppress(Conflict):
+            await self.commands.retry(number, position)
+            self.oracle.told[number].reopened.add(position)
+            self.oracle.asked.add((number, position))
+
+    async def _replay(self, number: int) -> None:
+        told, head = self.oracle.told[number], self.store.head
+        first = self.dice.randint(1, head)
+        wanted = ReplayRange(first, self.dice.randint(first, head), self.dice.random() < 0.3)
+        promised = self.oracle.replayed(number, wanted)
+        record = await self.commands.request_replay(number, wanted)
+        told.promised[record.replay] = promised
+        told.reopened |= set(range(wanted.from_position, wanted.until_position + 1))
+
+    def _replaying(self) -> list[int]:
+        return [item.replay for item in self.store.replays.values() if item.state is ReplayState.RUNNING]
 
     async def _pause(self, number: int) -> None:
         await self.subscriptions.set_state(number, SubscriptionState.PAUSED, cause="a test")

@@ -1,15 +1,17 @@
 """The sinks: each has its mood, and every POST that reaches one is checked as it arrives."""
 
 import asyncio
+import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from gateway.domain.chain import event_key
 from gateway.domain.ids import DeliveryRef, parse_delivery_id
 from gateway.domain.sending import Answer, OutboundRequest, SendError, SendErrorKind
 from simulation.stores import Killed, Wire
 
-MOODS = ("well", "well", "well", "slow", "failing", "flaky", "busy", "gone", "refusing", "silent")
+MOODS = ("well", "well", "well", "slow", "failing", "flaky", "busy", "gone", "refusing", "silent", "narrow")
 
 
 @dataclass(slots=True)
@@ -22,6 +24,8 @@ class Post:
     process: int
     started_us: int
     status: int = 0
+    batch: bool = False
+    replay: bool = False
     killed: bool = False
 
 
@@ -32,6 +36,8 @@ class Sinks:
         self._dice = dice
         self._now = now
         self.posts: list[Post] = []
+        self.positions: Mapping[bytes, int] = {}
+        self._batches: dict[str, bytes] = {}
         self.moods: dict[int, str] = {}
         self.waits_until_us: dict[int, int] = {}
         self.arrived: Callable[[Post], None] = lambda _post: None
@@ -41,21 +47,27 @@ class Sinks:
         return SimulatedSender(self, wire, process)
 
     async def post(self, request: OutboundRequest, wire: Wire, process: int) -> Answer:
-        post = self._post_of(request, process)
-        self.arrived(post)
-        self.posts.append(post)
+        posts = self._posts_of(request, process)
+        for post in posts:
+            self.arrived(post)
+            self.posts.append(post)
+        answer = None
         try:
-            answer = await self._answer(post)
+            answer = await self._answer(posts)
             if wire.alive:
-                post.status = answer.status
                 return answer
             raise Killed
         finally:
-            post.killed = not wire.alive
-            self.ended(post)
+            for post in posts:
+                post.status = answer.status if wire.alive and answer is not None else 0
+                post.killed = not wire.alive
+                self.ended(post)
 
-    async def _answer(self, post: Post) -> Answer:
+    async def _answer(self, posts: list[Post]) -> Answer:
+        post = posts[0]
         mood = self.moods.get(post.number, "well")
+        if mood == "narrow":
+            return _answer(413 if len(posts) > 2 else 204)
         roll = self._dice.random()
         if mood == "flaky":
             mood = "failing" if roll < 0.5 else "well"
@@ -73,14 +85,26 @@ class Sinks:
         status = {"failing": 503, "refusing": 422}.get(mood, 204)
         return _answer(status)
 
-    def _post_of(self, request: OutboundRequest, process: int) -> Post:
+    def _posts_of(self, request: OutboundRequest, process: int) -> list[Post]:
         headers = {name.lower(): value for name, value in request.headers}
         webhook_id = headers["webhook-id"]
+        assert headers["x-letta-delivery"] == webhook_id
+        number = number_of(request.url)
+        replay = headers.get("x-letta-replay") == "1"
+        if headers["x-letta-event"] == "batch":
+            # Frozen: the same id is the same bytes, whatever happened in between (S10a).
+            assert self._batches.setdefault(webhook_id, request.body) == request.body
+            keys = [(item["source"], item["id"]) for item in json.loads(request.body)]
+            positions = [self.positions[event_key(*key)] for key in keys]
+            assert positions == sorted(positions)
+            return [
+                Post(number, at, webhook_id, process, self._now(), batch=True, replay=replay)
+                for at in positions
+            ]
         reference = parse_delivery_id(webhook_id)
         assert isinstance(reference, DeliveryRef)
-        assert headers["x-letta-delivery"] == webhook_id
-        assert request.url == sink_url(reference.number), "a delivery went to another's sink"
-        return Post(reference.number, reference.position, webhook_id, process, self._now())
+        assert reference.number == number, "a delivery went to another's sink"
+        return [Post(number, reference.position, webhook_id, process, self._now(), replay=replay)]
 
 
 class SimulatedSender:
@@ -95,6 +119,10 @@ class SimulatedSender:
 
 def sink_url(number: int) -> str:
     return f"https://sink-{number}.test/hook"
+
+
+def number_of(url: str) -> int:
+    return int(url.removeprefix("https://sink-").removesuffix(".test/hook"))
 
 
 def _answer(status: int, *headers: tuple[str, str]) -> Answer:

@@ -6,7 +6,13 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from gateway.adapters.memory import MemoryDeliveries, MemoryLog, MemoryStore, MemorySubscriptions
+from gateway.adapters.memory import (
+    MemoryDeliveries,
+    MemoryLog,
+    MemoryStore,
+    MemoryStreamCommands,
+    MemorySubscriptions,
+)
 from gateway.deliver.dispatcher import Dispatcher
 from gateway.deliver.world import DEFAULT_LIMITS, AttemptPolicy, Limits, World
 from gateway.domain.ids import parse_delivery_id
@@ -16,6 +22,7 @@ from gateway.ports import NewEntry, SubscriptionRecord
 from schemas import build
 from simulation.clock import now_us
 from simulation.sinks import sink_url
+from simulation.stores import ALONE
 
 Script = Callable[[int, int], Awaitable[int | Answer]]
 """Answers a POST of subscription number and position with a status, or with a whole answer."""
@@ -38,6 +45,7 @@ class Engine:
     deliveries: MemoryDeliveries = field(init=False)
     log: MemoryLog = field(init=False)
     subscriptions: MemorySubscriptions = field(init=False)
+    commands: MemoryStreamCommands = field(init=False)
 
     def __post_init__(self) -> None:
         dice = random.Random(1)
@@ -45,6 +53,7 @@ class Engine:
         self.log = MemoryLog(self.store)
         self.deliveries = MemoryDeliveries(self.store)
         self.subscriptions = MemorySubscriptions(self.store, fact_source="https://gateway.test/gateway")
+        self.commands = MemoryStreamCommands(self.store, fact_source="https://gateway.test/gateway")
         self.dispatcher = self._new()
 
     def _new(self) -> Dispatcher:
@@ -52,11 +61,13 @@ class Engine:
             log=self.log,
             deliveries=self.deliveries,
             subscriptions=self.subscriptions,
+            commands=self.commands,
             sender=self,
             policy=AttemptPolicy(5.0, lambda _type: None),
             now=now_us,
             random=random.Random(2).randbytes,
             jitter=lambda: 0.5,
+            leadership=ALONE,
         )
         return Dispatcher(world, self.limits)
 

@@ -1,12 +1,20 @@
 """One process's way to the stores: slow, sometimes failing, and cut when the process dies."""
 
 import asyncio
+import math
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
-from gateway.adapters.memory import MemoryDeliveries, MemoryLog, MemoryStore, MemorySubscriptions
-from gateway.domain.lane import PendingDelivery
+from gateway.adapters.memory import (
+    MemoryDeliveries,
+    MemoryLog,
+    MemoryStore,
+    MemoryStreamCommands,
+    MemorySubscriptions,
+)
+from gateway.domain.breaker import StreamNote
+from gateway.domain.pending import PendingDelivery
 from gateway.errors import Unavailable
 from gateway.ports import (
     AttemptRecord,
@@ -14,6 +22,9 @@ from gateway.ports import (
     Entry,
     Head,
     JournalBatch,
+    ReplayRecord,
+    ReplayState,
+    Standing,
     SubscriptionRecord,
     SubscriptionState,
 )
@@ -81,6 +92,9 @@ class WiredLog:
     async def get(self, position: int) -> Entry | None:
         return await self._wire.read(lambda: self._log.get(position))
 
+    async def read_key(self, key: str, after: int, until: int, limit: int) -> Sequence[Entry]:
+        return await self._wire.read(lambda: self._log.read_key(key, after, until, limit))
+
 
 class WiredDeliveries:
     def __init__(self, wire: Wire, store: MemoryStore) -> None:
@@ -108,6 +122,39 @@ class WiredDeliveries:
 
     async def attempts(self, number: int, position: int) -> Sequence[AttemptRecord]:
         return await self._wire.read(lambda: self._deliveries.attempts(number, position))
+
+    async def oldest(self, number: int) -> PendingDelivery | None:
+        return await self._wire.read(lambda: self._deliveries.oldest(number))
+
+    async def batch(self, number: int, batch: str) -> Sequence[PendingDelivery]:
+        return await self._wire.read(lambda: self._deliveries.batch(number, batch))
+
+    async def heads(self) -> Sequence[PendingDelivery]:
+        return await self._wire.read(self._deliveries.heads)
+
+    async def notes(self) -> Sequence[StreamNote]:
+        return await self._wire.read(self._deliveries.notes)
+
+    async def replays(self, number: int | None = None) -> Sequence[ReplayRecord]:
+        return await self._wire.read(lambda: self._deliveries.replays(number))
+
+    async def standings(
+        self, number: int, first: int, last: int, *, attempts_until: int
+    ) -> Mapping[int, Standing]:
+        return await self._wire.read(
+            lambda: self._deliveries.standings(number, first, last, attempts_until=attempts_until)
+        )
+
+
+class WiredCommands:
+    def __init__(self, wire: Wire, commands: MemoryStreamCommands) -> None:
+        self._wire, self._commands = wire, commands
+
+    async def end_replay(self, replay: int, state: ReplayState) -> None:
+        await self._wire.write(lambda: self._commands.end_replay(replay, state))
+
+    async def notice(self, number: int, kind: str, data: Mapping[str, object]) -> None:
+        await self._wire.write(lambda: self._commands.notice(number, kind, data))
 
 
 class WiredSubscriptions:
@@ -137,3 +184,16 @@ class WiredSubscriptions:
         return await self._wire.write(
             lambda: self._subscriptions.set_state(number, state, cause=cause, revision=revision, skip=skip)
         )
+
+
+class Alone:
+    """A process that nobody can take the log from."""
+
+    def holds_for_s(self) -> float:
+        return math.inf
+
+    async def until_it_holds(self, for_s: float) -> None:
+        """At once."""
+
+
+ALONE = Alone()

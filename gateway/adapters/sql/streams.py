@@ -1,0 +1,129 @@
+"""Replays, notes and the standing of deliveries in SQL: what a journal writes of them, and what lanes begin with."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, select, update
+
+from gateway.adapters.sql.models import Attempt, DeliveryCursor, Pending, Replay, StreamNote
+from gateway.domain.breaker import StreamNote as Note
+from gateway.domain.delivery import Decision
+from gateway.ports import ReplayRange, ReplayRecord, ReplayState, ReplayUpdate, Standing
+
+_ATTEMPT = Attempt.__table__  # type: ignore[attr-defined]
+_PENDING = Pending.__table__  # type: ignore[attr-defined]
+_CURSOR = DeliveryCursor.__table__  # type: ignore[attr-defined]
+_REPLAY = Replay.__table__  # type: ignore[attr-defined]
+_NOTE = StreamNote.__table__  # type: ignore[attr-defined]
+_FAILED = frozenset({Decision.EXHAUSTED.value, Decision.REFUSED.value})
+
+
+def write_replays(connection: Connection, moved: Sequence[ReplayUpdate]) -> None:
+    """Part of a journal transaction: how far replays have come. None of them goes back."""
+    if moved:
+        connection.execute(
+            update(_REPLAY)
+            .where(_REPLAY.c.replay == bindparam("r"))
+            .values(cursor=case((_REPLAY.c.cursor > bindparam("c"), _REPLAY.c.cursor), else_=bindparam("c"))),
+            [{"r": item.replay, "c": item.cursor} for item in moved],
+        )
+
+
+def write_notes(connection: Connection, notes: Sequence[Note]) -> None:
+    """Part of a journal transaction: what is to be remembered of failing streams; nothing of those that went well."""
+    if not notes:
+        return
+    connection.execute(delete(_NOTE).where(_NOTE.c.number.in_([note.number for note in notes])))
+    failing = [note for note in notes if note.failing_since_us is not None]
+    there = select(_CURSOR.c.number).where(_CURSOR.c.number.in_([note.number for note in failing]))
+    kept = {row.number for row in connection.execute(there)}
+    rows = [
+        {
+            "number": note.number,
+            "failing_since": note.failing_since_us,
+            "opened_at": note.opened_at_us,
+            "probe_at": note.probe_at_us,
+            "probes": note.probes,
+        }
+        for note in failing
+        if note.number in kept
+    ]
+    if rows:
+        connection.execute(insert(_NOTE), rows)
+
+
+def notes(connection: Connection, number: int | None = None) -> list[Note]:
+    """What is remembered of failing streams: of one, or of all."""
+    statement = select(_NOTE).order_by(_NOTE.c.number)
+    if number is not None:
+        statement = statement.where(_NOTE.c.number == number)
+    return [
+        Note(row.number, row.failing_since, row.opened_at, row.probe_at, row.probes)
+        for row in connection.execute(statement)
+    ]
+
+
+def running_replays(connection: Connection, number: int | None) -> list[ReplayRecord]:
+    """The replays that run, of one subscription or of all, in the order in which they were asked for."""
+    open_ = (
+        select(func.count()).select_from(_PENDING).where(_PENDING.c.replay == _REPLAY.c.replay)
+    ).scalar_subquery()
+    statement = select(_REPLAY, open_.label("open")).where(_REPLAY.c.state == ReplayState.RUNNING.value)
+    if number is not None:
+        statement = statement.where(_REPLAY.c.number == number)
+    return [replay_of(row) for row in connection.execute(statement.order_by(_REPLAY.c.replay))]
+
+
+def replay_of(row: Row[Any]) -> ReplayRecord:
+    """A row of ``replay`` with its open deliveries."""
+    return ReplayRecord(
+        replay=row.replay,
+        number=row.number,
+        revision=row.revision,
+        range=ReplayRange(row.from_position, row.until_position, row.only_failed),
+        attempts_until=row.attempts_until,
+        cursor=row.cursor,
+        state=ReplayState(row.state),
+        requested_at_us=row.requested_at,
+        ended_at_us=row.ended_at,
+        open=row.open,
+    )
+
+
+def last_attempts(
+    connection: Connection, number: int, first: int, last: int, attempts_until: int
+) -> dict[int, Standing]:
+    """Where the deliveries of a range stand by their attempts alone, without their pending rows."""
+    found: dict[int, Standing] = {}
+    statement = (
+        select(
+            _ATTEMPT.c.position,
+            _ATTEMPT.c.attempt,
+            _ATTEMPT.c.round,
+            _ATTEMPT.c.decision,
+            _ATTEMPT.c.replay,
+            _ATTEMPT.c.span_id,
+            _ATTEMPT.c.seq,
+        )
+        .where(_ATTEMPT.c.number == number, _ATTEMPT.c.position.between(first, last))
+        .order_by(_ATTEMPT.c.position, _ATTEMPT.c.attempt)
+    )
+    for row in connection.execute(statement):
+        before = found.get(row.position)
+        failed = (
+            row.decision in _FAILED if row.seq <= attempts_until else before is not None and before.failed
+        )
+        late = row.seq > attempts_until if before is None else before.late
+        replayed = max(row.replay or 0, 0 if before is None else before.replay or 0) or None
+        found[row.position] = Standing(row.round, row.attempt, failed, None, late, replayed, row.span_id)
+    return found
+
+
+def cancel_replays(connection: Connection, number: int, now_us: int) -> None:
+    """Their subscription is deleted."""
+    connection.execute(
+        update(_REPLAY)
+        .where(_REPLAY.c.number == number, _REPLAY.c.state == ReplayState.RUNNING.value)
+        .values(state=ReplayState.CANCELLED.value, ended_at=now_us)
+    )
+    connection.execute(delete(_NOTE).where(_NOTE.c.number == number))

@@ -1,0 +1,155 @@
+"""Batches (S10a): many events in one POST, frozen and journaled before it, the same bytes on every retry."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from gateway.deliver.directory import Current, Directory
+from gateway.deliver.envelopes import Event
+from gateway.deliver.journal import Journal
+from gateway.deliver.posting import Ended, Posting
+from gateway.deliver.request import AttemptContext, build_batch_request
+from gateway.deliver.settling import Settling
+from gateway.deliver.suspects import CRASHES_MAX
+from gateway.deliver.world import World
+from gateway.domain.due import Started
+from gateway.domain.ids import HASH_BYTES, batch_id, delivery_id
+from gateway.domain.lane import Lane
+from gateway.domain.pending import PendingDelivery
+from gateway.domain.retry import Settlement, splits
+from otel.traceparent import derive, span_id_from
+
+_SECOND_US = 1_000_000
+_SPAN_BYTES = 8
+_NO_HASH = bytes(HASH_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """One event of a batch."""
+
+    delivery: PendingDelivery
+    event: Event
+
+    @property
+    def id(self) -> str:
+        entry = self.event.entry
+        return delivery_id(self.delivery.number, entry.position, entry.row_hash)
+
+
+class Batches:
+    """Sends what a lane gives out as a batch."""
+
+    def __init__(
+        self, posting: Posting, settling: Settling, journal: Journal, directory: Directory, world: World
+    ) -> None:
+        self._posting = posting
+        self._settling = settling
+        self._journal = journal
+        self._directory = directory
+        self._policy = world.policy
+        self._now = world.now
+        self._random = world.random
+
+    async def attempt(
+        self, lane: Lane, started: Started, events: Sequence[Event | None], current: Current
+    ) -> None:
+        """One POST of a whole batch, from freezing it to settling each member."""
+        members = await self._to_be_sent(lane, started, events, current)
+        if not members:
+            return
+        frozen = self._freeze(lane, members)
+        if frozen is None:
+            frozen = members
+        else:
+            # What goes out must be what is sent again after a crash, byte for byte.
+            await self._journal.written()
+        present = self._directory.get(lane.number)
+        if present is None:
+            return
+        if not present.active or self._now() < lane.waits_until_us:
+            self._settling.postpone(lane, tuple(member.delivery for member in frozen), present)
+            return
+        ended = await self._post(frozen, present)
+        await self._settle(lane, frozen, present, ended)
+
+    async def _to_be_sent(
+        self, lane: Lane, started: Started, events: Sequence[Event | None], current: Current
+    ) -> list[_Member]:
+        """The members that are to be sent; those that are erased or past their time are settled here."""
+        members = []
+        for delivery, event in zip(started, events, strict=True):
+            # A frozen batch is sent as it is: its bytes are promised, and time goes on.
+            whole = event is not None and event.envelope is not None and delivery.crashes < CRASHES_MAX
+            is_frozen = delivery.batch is not None and whole
+            ended = None if is_frozen else self._posting.unsent(event, delivery)
+            if ended is None and event is not None:
+                members.append(_Member(delivery, event))
+            elif ended is not None:
+                settlement = self._settling.judge(lane, delivery, current, ended)
+                hash6 = _NO_HASH if event is None else event.entry.row_hash[:HASH_BYTES]
+                await self._settling.settle(lane, delivery, current, ended, settlement, hash6=hash6)
+        return members
+
+    def _freeze(self, lane: Lane, members: Sequence[_Member]) -> list[_Member] | None:
+        """Give the batch its id; None where it has it from an earlier attempt."""
+        batch = batch_id([member.id for member in members])
+        if all(
+            member.delivery.batch == batch and member.delivery.batch_size == len(members)
+            for member in members
+        ):
+            return None
+        assigned = lane.assign(tuple(member.delivery for member in members), batch)
+        return [
+            replace(member, delivery=delivery) for member, delivery in zip(members, assigned, strict=True)
+        ]
+
+    async def _post(self, members: Sequence[_Member], current: Current) -> Ended:
+        first = members[0].delivery
+        started_at_us = self._now()
+        batch = first.batch or ""
+        trace = derive("batch", batch).with_span(span_id_from(self._random(_SPAN_BYTES)))
+        context = AttemptContext(
+            trace, started_at_us // _SECOND_US, replay=all(member.delivery.replay for member in members)
+        )
+        try:
+            request = build_batch_request(
+                [member.event for member in members],
+                batch,
+                current,
+                context,
+                dataschema_of=self._policy.dataschema_of,
+                timeout_s=self._policy.timeout_s,
+            )
+        except Exception as error:  # noqa: BLE001 - see `Posting.inside`
+            return self._posting.inside(error, trace, started_at_us, first.position)
+        return await self._posting.send(request, trace, started_at_us, first.position)
+
+    async def _settle(self, lane: Lane, members: Sequence[_Member], current: Current, ended: Ended) -> None:
+        """2xx settles all, anything else none; what no retry would change is tried in halves."""
+        one = self._settling.judge(lane, members[0].delivery, current, ended)
+        self._settling.conclude(lane, current, ended, one, members[0].delivery.position)
+        if splits(ended.outcome) and len(members) > 1:
+            middle = len(members) // 2
+            for half in (members[:middle], members[middle:]):
+                self._try_again(lane, half, current, ended)
+        else:
+            await self._settle_all(lane, members, current, ended, one)
+
+    async def _settle_all(
+        self, lane: Lane, members: Sequence[_Member], current: Current, ended: Ended, one: Settlement
+    ) -> None:
+        for member in members:
+            delivery = member.delivery
+            same = delivery.failures == members[0].delivery.failures
+            settlement = one if same else self._settling.judge(lane, delivery, current, ended)
+            if settlement.next_at is not None and one.next_at is not None:
+                # They are one batch, and due together.
+                settlement = replace(settlement, next_at=one.next_at)
+            hash6 = member.event.entry.row_hash[:HASH_BYTES]
+            await self._settling.settle(lane, delivery, current, ended, settlement, hash6=hash6)
+
+    def _try_again(self, lane: Lane, half: Sequence[_Member], current: Current, ended: Ended) -> None:
+        batch = batch_id([member.id for member in half])
+        for member in half:
+            again = replace(member.delivery, batch=batch, batch_size=len(half))
+            self._settling.try_again(lane, again, current, ended, member.event.entry.row_hash[:HASH_BYTES])

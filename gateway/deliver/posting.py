@@ -1,0 +1,126 @@
+"""The POST of one delivery: built, signed, sent; and how it ended, before anything is made of it."""
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gateway.deliver.directory import Current
+from gateway.deliver.envelopes import Event
+from gateway.deliver.request import AttemptContext, build_request, origin_trace
+from gateway.deliver.suspects import CRASHES_MAX
+from gateway.deliver.world import World
+from gateway.domain.delivery import Decision
+from gateway.domain.pending import PendingDelivery
+from gateway.domain.retry import Answered, Failed, NotSent, Outcome, Parked
+from gateway.domain.retry_after import parse_retry_after
+from gateway.domain.sending import Answer, OutboundRequest, SendError, SendErrorKind
+from otel.traceparent import TraceParent, derive, span_id_from
+from schemas import Envelope
+
+_LOGGER = logging.getLogger(__name__)
+_SECOND_US = 1_000_000
+_SPAN_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How one try ended, before it is settled."""
+
+    outcome: Outcome
+    trace: TraceParent
+    started_at_us: int
+    ended_at_us: int
+    answer: Answer | None = None
+    detail: str | None = None
+
+
+class Posting:
+    """Sends what is started, and never raises: whatever happens is an outcome."""
+
+    def __init__(self, world: World) -> None:
+        self._sender = world.sender
+        self._policy = world.policy
+        self._now = world.now
+        self._random = world.random
+
+    def unsent(self, event: Event | None, delivery: PendingDelivery) -> Ended | None:
+        """The end of what is not to be sent: erased (S8b), past its time (CONFORMANCE 35), or parked (S3c).
+
+        A delivery on which three processes ended is kept, listed, and retried by hand once somebody has looked at it.
+        """
+        position = delivery.position
+        if delivery.crashes >= CRASHES_MAX:
+            now_us = self._now()
+            trace = derive("parked", str(delivery.number), str(position))
+            detail = f"{delivery.crashes} processes ended while they delivered this"
+            return Ended(Parked(delivery.crashes), trace, now_us, now_us, detail=detail)
+        if event is None or event.envelope is None:
+            now_us = self._now()
+            return Ended(NotSent(Decision.ERASED), derive("erased", str(position)), now_us, now_us)
+        if "expirytime" in event.envelope.attributes and _expired(event.envelope, self._now()):
+            now_us = self._now()
+            return Ended(NotSent(Decision.EXPIRED), self._span(event.envelope), now_us, now_us)
+        return None
+
+    async def one(
+        self, event: Event, envelope: Envelope, current: Current, delivery: PendingDelivery
+    ) -> Ended:
+        """Send one event as its subscription wants it."""
+        started_at_us = self._now()
+        trace = self._span(envelope)
+        context = AttemptContext(
+            trace,
+            started_at_us // _SECOND_US,
+            replay=delivery.replay is not None,
+            test=event.entry.addressee is not None,
+        )
+        try:
+            request = build_request(
+                event,
+                envelope,
+                current,
+                context,
+                dataschema=self._policy.dataschema_of(envelope.type),
+                timeout_s=self._policy.timeout_s,
+            )
+        except Exception as error:  # noqa: BLE001 - see `inside`
+            return self.inside(error, trace, started_at_us, delivery.position)
+        return await self.send(request, trace, started_at_us, delivery.position)
+
+    async def send(
+        self, request: OutboundRequest, trace: TraceParent, started_at_us: int, position: int
+    ) -> Ended:
+        """Send a request that is built."""
+        try:
+            answer = await self._sender.send(request)
+        except SendError as error:
+            return Ended(Failed(error.kind), trace, started_at_us, self._now(), detail=error.detail)
+        except Exception as error:  # noqa: BLE001 - see `inside`
+            return self.inside(error, trace, started_at_us, position)
+        ended_at_us = self._now()
+        after = next((value for name, value in answer.headers if name.lower() == "retry-after"), None)
+        wait_s = None if after is None else parse_retry_after(after, ended_at_us / _SECOND_US)
+        return Ended(Answered(answer.status, wait_s), trace, started_at_us, ended_at_us, answer)
+
+    def inside(self, error: Exception, trace: TraceParent, started_at_us: int, position: int) -> Ended:
+        """One delivery that cannot even be made must not take all others down with it."""
+        _LOGGER.error("an attempt of position %d failed inside the gateway", position, exc_info=error)
+        detail = f"inside the gateway: {type(error).__name__}"
+        return Ended(Failed(SendErrorKind.PROTOCOL), trace, started_at_us, self._now(), detail=detail)
+
+    def _span(self, envelope: Envelope) -> TraceParent:
+        return origin_trace(envelope).with_span(span_id_from(self._random(_SPAN_BYTES)))
+
+
+def _expired(envelope: Envelope, now_us: int) -> bool:
+    """Whether the event says that it is no longer of use. An unreadable time says nothing."""
+    text = envelope.attributes.get("expirytime")
+    if not isinstance(text, str):
+        return False
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00").replace("z", "+00:00"))
+    except ValueError:
+        return False
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment.timestamp() * _SECOND_US <= now_us

@@ -1,0 +1,96 @@
+"""What of a stream is due to be tried again, pure: single deliveries, and batches once their members are all here."""
+
+from typing import Final, TypeAlias
+
+from gateway.domain.pending import PendingDelivery
+
+Started: TypeAlias = tuple[PendingDelivery, ...]
+"""What goes into one POST: a delivery, or the members of a batch in log order."""
+
+INCOMPLETE_US: Final = 2_000_000
+"""How long the due members of a batch wait for the others. Some may have been taken over by a replay."""
+
+
+class Due:
+    """Deliveries that may be started again, in the order in which they came."""
+
+    __slots__ = ("_arrived_us", "_deliveries", "_partial", "_ready")
+
+    def __init__(self) -> None:
+        self._arrived_us: dict[str, int] = {}
+        self._deliveries: dict[int, PendingDelivery] = {}
+        self._ready: dict[int, Started] = {}
+        self._partial: dict[str, dict[int, PendingDelivery]] = {}
+
+    def __len__(self) -> int:
+        return len(self._deliveries)
+
+    def __contains__(self, position: int) -> bool:
+        return position in self._deliveries
+
+    @property
+    def ready(self) -> bool:
+        """Whether something is complete."""
+        return bool(self._ready)
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether a batch waits for members."""
+        return bool(self._partial)
+
+    @property
+    def wakes_at_us(self) -> int | None:
+        """When a batch goes on without those that did not come."""
+        return min((at_us + INCOMPLETE_US for at_us in self._arrived_us.values()), default=None)
+
+    def add(self, delivery: PendingDelivery, now_us: int) -> None:
+        """One more. A batch is frozen: it is started whole (S10a)."""
+        self._deliveries[delivery.position] = delivery
+        if delivery.batch is None:
+            self._ready[delivery.position] = (delivery,)
+            return
+        members = self._partial.setdefault(delivery.batch, {})
+        members[delivery.position] = delivery
+        self._arrived_us[delivery.batch] = now_us
+        if len(members) == delivery.batch_size:
+            self._complete(delivery.batch)
+
+    def ripen(self, now_us: int) -> None:
+        """Let batches go that have waited long enough for members that do not come."""
+        for batch, at_us in list(self._arrived_us.items()):
+            if now_us >= at_us + INCOMPLETE_US:
+                self._complete(batch)
+
+    def first(self) -> Started:
+        """Take out what came first."""
+        return self._take(next(iter(self._ready)))
+
+    def oldest(self) -> Started:
+        """Take out what is lowest in the log."""
+        return self._take(min(self._ready))
+
+    def forget(self, position: int) -> None:
+        """A delivery is taken over by a replay; those of its batch go on without it."""
+        delivery = self._deliveries.pop(position)
+        if delivery.batch is not None and delivery.batch in self._partial:
+            members = self._partial[delivery.batch]
+            del members[position]
+            if not members:
+                del self._partial[delivery.batch], self._arrived_us[delivery.batch]
+            return
+        whole = next(first for first, started in self._ready.items() if delivery in started)
+        rest = tuple(item for item in self._ready.pop(whole) if item.position != position)
+        if rest:
+            self._ready[rest[0].position] = rest
+
+    def _take(self, first: int) -> Started:
+        started = self._ready.pop(first)
+        for item in started:
+            del self._deliveries[item.position]
+        return started
+
+    def _complete(self, batch: str) -> None:
+        members = self._partial.pop(batch)
+        del self._arrived_us[batch]
+        ordered = tuple(members[position] for position in sorted(members))
+        self._ready[ordered[0].position] = ordered

@@ -1,0 +1,47 @@
+"""A delivery that was dispatched and is not terminal (S2a): what one process hands to the next."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PendingDelivery:
+    """A delivery that was dispatched and is not terminal.
+
+    Attributes:
+        number: The subscription.
+        position: The event.
+        round: 0 for the first schedule; each replay and retry by hand adds one (S5b).
+        attempts: Attempts journaled so far, over all rounds.
+        failures: Attempts of this round that count against the retry schedule (S3e).
+        first_at_us: When the first attempt of this round began.
+        next_at_us: When the next one is due; None: in flight.
+        crashes: How many processes ended while it was in flight (S3c).
+        partition_key: The key that it blocks while it is pending, in an ordered stream (S4b).
+        blocked_from: The position behind which that key's successors are to be looked up.
+        last_span_id: The span of the attempt before, which the next one links to.
+        replay: The replay that it belongs to, until it is terminal (S5).
+        batch: The batch that it is sent in, frozen since before its first POST (S10a).
+        batch_size: How many deliveries that batch has.
+        asked: A command put it here, and no lane counts it yet (S3h).
+    """
+
+    number: int
+    position: int
+    round: int = 0
+    attempts: int = 0
+    failures: int = 0
+    first_at_us: int = 0
+    next_at_us: int | None = None
+    crashes: int = 0
+    partition_key: str | None = None
+    blocked_from: int | None = None
+    last_span_id: str | None = None
+    replay: int | None = None
+    batch: str | None = None
+    batch_size: int | None = None
+    asked: bool = False
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Subscription and position: there is one pending delivery of both at most."""
+        return self.number, self.position

@@ -1,0 +1,78 @@
+"""The whole report: `just bench`, or `just bench all --events 5000 --rounds 3 --only gateway,bullmq`.
+
+Measures the gateway beside wrk, its own bare sender, and what users would pick instead, in turns, in one run,
+and writes docs/benchmarks.md with docs/benchmarks.json beside it. A run of some rows only is printed instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE / "report"))
+
+from paired.machine import machine  # noqa: E402 - the report's modules lie in no package that is installed
+from paired.plan import LONG, ROWS, measure  # noqa: E402
+from paired.receiver import receiving  # noqa: E402
+from paired.rendering import markdown  # noqa: E402
+from paired.report import report  # noqa: E402
+from paired.run import Run  # noqa: E402
+
+DOCS = HERE.parents[1] / "docs"
+NAME = "benchmarks"
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--events", type=int, default=20_000, help="deliveries of one measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each row is measured, in turns")
+    parser.add_argument("--bytes", type=int, default=600, help="size of the body")
+    parser.add_argument("--only", help=f"rows, separated by commas, of {', '.join(ROWS)}")
+    parser.add_argument(
+        "--folder", type=Path, help="where logs are put (a local disk); default: a new folder"
+    )
+    parser.add_argument(
+        "--out", type=Path, help=f"a folder for {NAME}.md and {NAME}.json; default: docs, if all"
+    )
+    options = parser.parse_args()
+    if unknown := set(rows(options)) - set(ROWS):
+        parser.error(f"there is no row {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
+    if options.events < 100 or options.rounds < 1:
+        parser.error("--events is at least 100, --rounds at least 1")
+    return options
+
+
+def rows(options: argparse.Namespace) -> list[str]:
+    if options.only:
+        return [name.strip() for name in options.only.split(",")]
+    return [name for name in ROWS if options.long or name not in LONG]
+
+
+def main() -> int:
+    options = arguments()
+    begun = datetime.now(UTC)
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder, receiving() as receiver:
+        where = machine(Path(folder))
+        run = Run(receiver, Path(folder), options.events, options.rounds, options.bytes)
+        measured = measure(run, rows(options))
+    found = report(run, measured, where, begun, datetime.now(UTC))
+    text = markdown(found)
+    out = options.out or (None if options.only else DOCS)
+    if out is None:
+        print(text)
+    else:
+        (out / f"{NAME}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+        (out / f"{NAME}.md").write_text(text)
+        print(f"written: {out / NAME}.md and .json")
+    return 1 if measured.left_out else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

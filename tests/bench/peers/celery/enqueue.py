@@ -1,0 +1,15 @@
+"""Calls one task after the other."""
+
+from collections.abc import Sequence
+
+from enqueuing import Job, commands
+from worker import deliver
+
+
+def enqueue(jobs: Sequence[Job]) -> None:
+    for webhook_id, body in jobs:
+        deliver.delay(webhook_id, body)
+
+
+if __name__ == "__main__":
+    commands(enqueue)

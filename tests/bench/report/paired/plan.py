@@ -1,0 +1,87 @@
+"""Which rows there are, and the order of a run: all in turns, round by round, so that pairs are near in time."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from paired.environments import NotInstalledError
+from paired.figures import Figures
+from paired.rows import ceiling, emit, gateway, growth, log
+from paired.rows.peers import PEERS_MEASURED
+from paired.run import Run
+
+Measure = Callable[[Run], Figures | list[dict[str, float]]]
+"""One measurement, or all at once where the preparation is long and the row takes its own turns."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing that is measured."""
+
+    name: str
+    title: str
+    measure: Measure
+    how: str = ""
+
+    @property
+    def told(self) -> str:
+        """What was done, in a sentence for the report: the measuring function's own, unless another is given."""
+        return self.how or " ".join((self.measure.__doc__ or "").split())
+
+
+ROWS: Mapping[str, Row] = {
+    row.name: row
+    for row in (
+        Row("wrk", "wrk → receiver", ceiling.receiver_under_wrk),
+        Row("sender", "bare sender", ceiling.sender_alone),
+        Row("gateway", "letta-gateway", gateway.end_to_end),
+        *(Row(peer.name, peer.title, peer, peer.how) for peer in PEERS_MEASURED),
+        Row("log", "ingest, and catch-up", log.ingest_and_catch_up),
+        Row("fan-out", "fan-out", gateway.fan_out),
+        Row("emit", "emit", emit.emit),
+        Row("growth", "growth of the log", growth.growth),
+    )
+}
+LONG = ("growth",)
+"""Rows that take minutes, and are measured where they are asked for."""
+GATEWAY = "gateway"
+PEERS = tuple(peer.name for peer in PEERS_MEASURED)
+PYTHON_PEERS = tuple(peer.name for peer in PEERS_MEASURED if peer.python)
+
+
+@dataclass
+class Measured:
+    """What a run gave: figures by row and round, and why a row is missing."""
+
+    figures: dict[str, dict[int, Figures]]
+    left_out: dict[str, str]
+
+
+def measure(run: Run, names: Sequence[str]) -> Measured:
+    """Measure the rows in turns. A row that fails is left out from there on, with the reason."""
+    measured = Measured({}, {})
+    for number in range(run.rounds):
+        for name in names:
+            if name not in measured.left_out and not (name in LONG and number):
+                _measure(run, name, number, measured)
+    return measured
+
+
+def _measure(run: Run, name: str, number: int, measured: Measured) -> None:
+    try:
+        found = ROWS[name].measure(run)
+    except NotInstalledError as error:
+        measured.left_out[name] = str(error)
+    except Exception as error:
+        traceback.print_exc()
+        first = (str(error) or type(error).__name__).splitlines()[0]
+        measured.left_out[name] = f"It failed in round {number + 1}: {first}"
+    else:
+        figures = dict(enumerate(found)) if isinstance(found, list) else {number: found}
+        measured.figures.setdefault(name, {}).update(figures)
+        for values in figures.values():
+            shown = ", ".join(f"{key} {value:,.1f}" for key, value in values.items())
+            print(f"round {number + 1} of {run.rounds}: {name}: {shown}", file=sys.stderr, flush=True)
