@@ -101,7 +101,9 @@ class CatchUp:
         return chosen
 
     def _wants(self, lane: Lane) -> bool:
-        return lane.seen < self._lanes.routed and lane.wants_rows(self._now())
+        if lane.seen >= self._lanes.routed or not lane.wants_rows(self._now()):
+            return False
+        return self._directory.get(lane.number) is not None  # its end may not have come to the lane yet
 
     def _share(self, events: Sequence[Event]) -> None:
         first, last = events[0].entry.position, events[-1].entry.position
