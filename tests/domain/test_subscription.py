@@ -11,6 +11,7 @@ from gateway.domain.subscription import (
     AccessToken,
     Config,
     Format,
+    Ordering,
     StartAt,
     SubscriptionSpec,
     selector_from,
@@ -272,18 +273,37 @@ def test_config_has_bounds(member: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("member", "value"),
     [
-        ("format", "batch"),
-        ("ordering", "partitionkey"),
         ("payload", "thin"),
         ("signing", ["v1", "v1a"]),
         ("handshake", "required"),
-        ("max_per_second", 10),
     ],
 )
 def test_what_is_not_built_yet_is_refused_by_name(member: str, value: object) -> None:
     (problem,) = parse_subscription({"sink": SINK, "config": {member: value}})[1]
     assert problem.pointer == f"/config/{member}"
     assert "is not available in this version of the gateway; use `" in problem.detail
+
+
+def test_order_batches_and_rates_are_taken() -> None:
+    config = {
+        "format": "batch",
+        "batch_events_max": 10,
+        "batch_bytes_max": 65_536,
+        "batch_age_s": 0.5,
+        "ordering": "partitionkey",
+        "max_per_second": 0.5,
+    }
+    asked, problems = parse_subscription({"sink": SINK, "config": config})
+    assert not problems
+    assert asked is not None
+    assert asked.spec.config == Config(
+        format=Format.BATCH,
+        batch_events_max=10,
+        batch_bytes_max=65_536,
+        batch_age_s=0.5,
+        ordering=Ordering.PARTITIONKEY,
+        max_per_second=0.5,
+    )
 
 
 def test_what_is_not_built_yet_outside_of_config() -> None:
