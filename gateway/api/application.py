@@ -2,7 +2,15 @@
 
 from fastapi import FastAPI
 
-from gateway.api import deliveries, events, quarantine, service_routes, stream_commands, subscriptions
+from gateway.api import (
+    deliveries,
+    delivery_lists,
+    events,
+    quarantine,
+    service_routes,
+    stream_commands,
+    subscriptions,
+)
 from gateway.api.guarding import HostCheck
 from gateway.api.problems import add_handlers
 from gateway.api.services import Services
@@ -23,6 +31,7 @@ def create_api(services: Services, version: str) -> FastAPI:
         subscriptions.router,
         stream_commands.router,
         deliveries.router,
+        delivery_lists.router,
         quarantine.router,
         service_routes.router,
     ):
