@@ -12,6 +12,7 @@ from gateway.deliver.envelopes import EnvelopeCache, Event, event_of
 from gateway.deliver.journal import Journal
 from gateway.deliver.lanes import Lanes
 from gateway.deliver.patience import patiently
+from gateway.deliver.selecting import selects
 from gateway.deliver.signal import Signal
 from gateway.deliver.world import DEFAULT_LIMITS, Limits
 from gateway.domain.lane import Lane
@@ -88,13 +89,11 @@ class CatchUp:
             position = event.entry.position
             if position <= lane.seen:
                 continue
-            if event.envelope is not None and self._directory.routable(event):
-                selector = current.record.selector_at(position)
-                if selector.matches(event.envelope.attributes, event.entry.organization):
-                    if not lane.offer(position):
-                        break
-                    self._cache.put(event)
-                    continue
+            if self._directory.routable(event) and selects(current.record, event):
+                if not lane.offer(position):
+                    break
+                self._cache.put(event)
+                continue
             lane.pass_over(position)
         self._lanes.moved(lane)
         self._journal.touch()

@@ -37,7 +37,8 @@ class MemorySubscriptions:
         data = _selection(spec, organization, number, 1) | {"start_position": start, "privileged": privileged}
         position = self._fact(facts.Fact(facts.SUBSCRIPTION_CREATED, new_id, "1", data), organization, now_us)
         store.names[number] = (new_id, organization)
-        store.cursors[number] = Cursor(start, live=start == position)
+        live = start == position and not spec.pull_only
+        store.cursors[number] = Cursor(start, live=live)
         store.subscriptions[number] = SubscriptionRecord(
             number=number,
             id=new_id,
@@ -50,7 +51,7 @@ class MemorySubscriptions:
             created_position=position,
             start_position=start,
             cursor=start,
-            live=start == position,
+            live=live,
             pending=0,
             spec=spec,
             secrets=(secret,),
@@ -70,6 +71,8 @@ class MemorySubscriptions:
         fact = facts.Fact(facts.SUBSCRIPTION_UPDATED, record.id, str(revision), data)
         position = self._fact(fact, record.organization, now_us)
         added = Revision(revision, position, spec.selector(record.organization))
+        if spec.pull_only:
+            self._store.cursors[number].live = False
         self._store.subscriptions[number] = replace(
             record,
             revision=revision,

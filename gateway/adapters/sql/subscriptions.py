@@ -100,7 +100,10 @@ class SqlSubscriptions:
             self._seal(connection, _SECRETS, new_id, 1, {"secrets": [secret]})
             connection.execute(
                 insert(_CURSOR).values(
-                    number=number, shard=shard_of(number), cursor=start, live=start == position
+                    number=number,
+                    shard=shard_of(number),
+                    cursor=start,
+                    live=start == position and not spec.pull_only,
                 )
             )
             return self._one(connection, _SUBSCRIPTION.c.number == number)
@@ -127,6 +130,9 @@ class SqlSubscriptions:
             _touch(connection, number, now_us, revision=revision)
             _keep_revision(connection, number, revision, position, spec)
             self._seal(connection, _SPEC, row.id, revision, spec.to_json())
+            if spec.pull_only:
+                # Nothing is sent any more: the cursor stands, as that of a paused stream does (S10b).
+                connection.execute(update(_CURSOR).where(_CURSOR.c.number == number).values(live=False))
             return self._one(connection, _SUBSCRIPTION.c.number == number)
 
         return await self._database.write(work)
