@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from gateway.api import deliveries, events, quarantine, service_routes, subscriptions
+from gateway.api import deliveries, events, quarantine, service_routes, streams, subscriptions
 from gateway.api.guarding import HostCheck
 from gateway.api.problems import add_handlers
 from gateway.api.services import Services
@@ -19,6 +19,7 @@ def create_api(services: Services, version: str) -> FastAPI:
     app.state.services = services
     add_handlers(app)
     for router in (
+        streams.router,  # before the events: `stream` is no position
         events.router,
         subscriptions.router,
         deliveries.router,

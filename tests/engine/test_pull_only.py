@@ -80,7 +80,7 @@ def test_facts_about_one_that_asks_for_facts_are_routed_to_nobody(virtually: Vir
 
 
 @pytest.mark.parametrize("restarted", [False, True])
-def test_from_push_to_pull_and_back_goes_on_at_the_cursor(virtually: Virtually, restarted: bool) -> None:
+def test_from_push_to_pull_and_back_goes_on_at_the_cursor(virtually: Virtually, *, restarted: bool) -> None:
     async def main() -> None:
         engine = Engine()
         async with engine.running():
