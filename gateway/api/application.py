@@ -9,6 +9,7 @@ from gateway.api import (
     quarantine,
     service_routes,
     stream_commands,
+    streams,
     subscriptions,
 )
 from gateway.api.guarding import HostCheck
@@ -27,6 +28,7 @@ def create_api(services: Services, version: str) -> FastAPI:
     app.state.services = services
     add_handlers(app)
     for router in (
+        streams.router,  # before the events: `stream` is no position
         events.router,
         subscriptions.router,
         stream_commands.router,

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from gateway.api.auth import Caller
 from gateway.api.parameters import LIMIT, Limit, Since, Until, micros
 from gateway.api.services import Services, services
-from gateway.api.subscriptions import own
+from gateway.api.subscriptions import own_subscription
 from gateway.domain.delivery import State
 from gateway.domain.ids import decode_cursor, encode_cursor
 from gateway.errors import InvalidCursor
@@ -41,7 +41,7 @@ async def list_deliveries(
     bound.
     """
     service = services(request)
-    record = await own(service, caller, subscription_id)
+    record = await own_subscription(service, caller, subscription_id)
     query = DeliveryQuery(
         number=record.number,
         state=state,

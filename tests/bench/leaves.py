@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
+from gateway.adapters.sql.engine import SqliteDatabase
 from rich.console import Console
 from rich.table import Table
 from sender import LOOPBACK, receive
@@ -38,7 +39,6 @@ from gateway.adapters.http.headers import block_from_text
 from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
 from gateway.adapters.sql.deliveries import SqlDeliveries
-from gateway.adapters.sql.engine import SqliteDatabase
 from gateway.adapters.sql.log import SqlLog
 from gateway.adapters.sql.migrate import upgrade
 from gateway.adapters.sql.subscriptions import SqlSubscriptions

@@ -69,7 +69,8 @@ class MemorySubscriptions:
         self._fact(facts.Fact(facts.SUBSCRIPTION_CREATED, new_id, "1", data), organization, now_us)
         store.names[number] = (new_id, organization)
         store.numbers[new_id] = number
-        store.cursors[number] = Cursor(start, live=start == position)
+        live = start == position and not spec.pull_only
+        store.cursors[number] = Cursor(start, live=live)
         store.subscriptions[number] = SubscriptionRecord(
             number=number,
             id=new_id,
@@ -82,7 +83,7 @@ class MemorySubscriptions:
             created_position=position,
             start_position=start,
             cursor=start,
-            live=start == position,
+            live=live,
             pending=0,
             private=Opened(spec, (Secret(asked.secret),)),
             revisions=(Revision(1, position, spec.selector(organization)),),
@@ -101,6 +102,8 @@ class MemorySubscriptions:
         fact = facts.Fact(facts.SUBSCRIPTION_UPDATED, record.id, str(revision), data)
         position = self._fact(fact, record.organization, now_us)
         added = Revision(revision, position, spec.selector(record.organization))
+        if spec.pull_only:
+            self._store.cursors[number].live = False
         self._store.subscriptions[number] = replace(
             record,
             revision=revision,

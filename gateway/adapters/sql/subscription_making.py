@@ -126,7 +126,7 @@ def _cursor_row(item: Making) -> dict[str, Any]:
         "number": item.number,
         "shard": shard_of(item.number),
         "cursor": item.start,
-        "live": item.start == item.position,
+        "live": item.start == item.position and not item.asked.spec.pull_only,
     }
 
 

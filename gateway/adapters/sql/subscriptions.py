@@ -109,6 +109,9 @@ class SqlSubscriptions:
             _touch(connection, number, now_us, revision=revision)
             connection.execute(insert(_REVISION), [revision_row(number, revision, position, spec)])
             connection.execute(insert(_VAULT), [self._vault.spec_row(row.id, revision, spec)])
+            if spec.pull_only:
+                # Nothing is sent any more: the cursor stands, as that of a paused stream does (S10b).
+                connection.execute(update(_CURSOR).where(_CURSOR.c.number == number).values(live=False))
             return self._one(connection, number)
 
         return await self._database.write(work)
