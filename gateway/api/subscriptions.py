@@ -164,7 +164,7 @@ async def resume(request: Request, caller: Caller, subscription_id: str) -> JSON
 async def rotate_secret(request: Request, caller: Caller, subscription_id: str) -> JSONResponse:
     """Sign with a new secret, given or made, and show it this once; for 24 h the one before it signs as well."""
     service = services(request)
-    record = await own(service, caller, subscription_id)
+    record = await own_subscription(service, caller, subscription_id)
     secret = _new_secret_of(await read_json(request)) or new_secret(service.random(NEW_SECRET_BYTES))
     record = await service.subscriptions.rotate_secret(record.number, secret)
     service.changed(record.number)
