@@ -34,10 +34,13 @@ from gateway.adapters.sql.log import SqlLog
 from gateway.adapters.sql.migrate import upgrade
 from gateway.adapters.sql.opening import open_database
 from gateway.adapters.sql.quarantine import SqlQuarantine
+from gateway.adapters.sql.rebuild import Rebuilt
+from gateway.adapters.sql.rebuild import rebuild as derive_again
+from gateway.adapters.sql.sealed import SubscriptionVault
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
 from gateway.adapters.sql.verify import VerifyResult
 from gateway.adapters.sql.verify import verify_log as verify_chain
-from gateway.adapters.vault import Keyring
+from gateway.adapters.vault import KeyMissing, Keyring
 from gateway.adapters.web_server import WebServer, listening_socket
 from gateway.api.application import create_api
 from gateway.api.services import Limits, Readiness, Services
@@ -129,6 +132,21 @@ async def verify_log(
     """Verify the hash chain of the whole log."""
     async with open_database(settings, data_dir, must_exist=True) as database:
         return await verify_chain(database, progress)
+
+
+async def rebuild(
+    settings: Settings, data_dir: Path, progress: Callable[[int], None] = lambda _position: None
+) -> Rebuilt:
+    """Derive all projections again from the log, the attempts and the vault."""
+    async with open_database(settings, data_dir, must_exist=True) as database:
+        if not settings.secret_keys_raw:
+            raise KeyMissing(
+                "What streams are like is sealed in the vault, and no key to it was given.",
+                hint="Set GATEWAY_SECRET_KEYS as for the gateway itself.",
+            )
+        vault = SubscriptionVault(Keyring(settings.secret_keys_raw))
+        await upgrade(database)
+        return await derive_again(database, vault, now_us=now_us(), progress=progress)
 
 
 class _Gateway:

@@ -88,7 +88,7 @@ class SubscriptionVault:
             if found is not None:
                 self._opened.move_to_end(key)
                 return found
-        spec = SubscriptionSpec.from_json(json.loads(self._plain(SPEC, sealed.owner, sealed.document)))
+        spec = self.spec(sealed.owner, sealed.document)
         signing = json.loads(self._plain(SECRETS, sealed.owner, sealed.signing))
         texts = signing["secrets"]
         # Before there were rotations, there was one secret and no end of it.
@@ -99,6 +99,10 @@ class SubscriptionVault:
             while len(self._opened) > self._opened_max:
                 self._opened.popitem(last=False)
         return opened
+
+    def spec(self, owner: str, document: SealedRow) -> SubscriptionSpec:
+        """What was asked for, once, without being remembered. Raises ``VaultError``."""
+        return SubscriptionSpec.from_json(json.loads(self._plain(SPEC, owner, document)))
 
     def forget(self, owner: str) -> None:
         """Drop what lies open of a subscription that was deleted."""
