@@ -372,9 +372,9 @@ class Subscriptions(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AttemptRecord:
-    """One settlement (S3b), as it is journaled."""
+    """One settlement (S3b), as it is journaled: a value, not frozen for the cost of it (``PendingDelivery``)."""
 
     id: str
     number: int

@@ -127,6 +127,10 @@ class Settlement:
     error_class: str | None = None
 
 
+DELIVERED: Final = Settlement(Decision.DELIVERED)
+"""What any 2xx means, whatever came before it."""
+
+
 def decide(
     outcome: Outcome,
     *,
@@ -153,7 +157,7 @@ def decide(
             outcome, _wait_s(outcome, schedule, jitter), now_s=now_s, round_started_s=round_started_s
         )
     last = _last(outcome)
-    if not _tried_again(outcome) or not schedule:
+    if last is DELIVERED or not _tried_again(outcome) or not schedule:
         return last
     if not counting:
         if now_s - round_started_s >= AGE_S_MAX:
@@ -199,7 +203,7 @@ def _last(outcome: Outcome) -> Settlement:
             return Settlement(Decision.EXHAUSTED, counts=True, error_class=outcome.kind.value)
         case Answered():
             if outcome.status in _SUCCESS:
-                return Settlement(Decision.DELIVERED)
+                return DELIVERED
             gone = outcome.status == HTTPStatus.GONE
             return Settlement(Decision.EXHAUSTED, counts=True, disable=gone, error_class=str(outcome.status))
 
