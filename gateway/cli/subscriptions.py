@@ -171,6 +171,28 @@ def resume(
         _print(client.request("POST", path_of(subscription_id) + "/resume", body=body), as_json=as_json)
 
 
+@app.command("rotate-secret")
+def rotate_secret(
+    *,
+    subscription_id: SubscriptionId,
+    secret: Annotated[
+        str | None, typer.Option("--secret", help="A signing secret of your own, whsec_…; else one is made.")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Sign with a new secret, shown this once; for 24 hours the one before it signs as well."""
+    with connect(data_dir) as client:
+        found = client.request(
+            "POST", path_of(subscription_id) + "/rotate-secret", body=_given(secret=secret)
+        )
+    if as_json:
+        print_record(found)
+        return
+    print_details([(name, found[name]) for name in ("id", "secret", "overlap_until")])
+    say("The secret is shown this once: keep it now.")
+
+
 @app.command()
 def delete(*, subscription_id: SubscriptionId, data_dir: DataDir = None) -> None:
     """Delete a subscription with its cursor, pending deliveries and secrets."""
