@@ -23,6 +23,7 @@ class Validator:
 
     def __init__(self, contracts: Contracts) -> None:
         self._contracts = contracts
+        self._newest = {type_name: contracts.latest(type_name) for type_name in contracts.types()}
         self._compiled: dict[tuple[str, int], Any] = {}
 
     def validate(self, type_name: str, data: object, version: int | None = None) -> list[Problem]:
@@ -40,7 +41,7 @@ class Validator:
         Raises:
             ValidatorMissingError: jsonschema-rs is not installed.
         """
-        wanted = self._contracts.latest(type_name) if version is None else version
+        wanted = self._newest.get(type_name) if version is None else version
         if wanted is None:
             return []
         compiled = self._compiled.get((type_name, wanted))

@@ -183,7 +183,7 @@ class _Gateway:
                 leadership=database,
             )
         )
-        self.batcher = Batcher(self.log, self.dispatcher.appended)
+        self.batcher = Batcher(self.log, self.dispatcher.take)
         door = Door(
             _DoorContracts(types, Validator(known)),
             DoorPolicy(

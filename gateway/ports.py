@@ -15,6 +15,7 @@ from gateway.domain.filters import Selector
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.sending import Answer, OutboundRequest
 from gateway.domain.subscription import SubscriptionSpec
+from schemas import Envelope
 
 
 class Kind(StrEnum):
@@ -26,7 +27,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewEntry:
-    """What was admitted and is to be appended: the envelope as received and the columns it is searched by."""
+    """What was admitted and is to be appended: the envelope as received and the columns it is searched by.
+
+    ``parsed`` is the same envelope as the door has read it, for whoever routes it in the same process.
+    """
 
     type: str
     source: str
@@ -39,6 +43,7 @@ class NewEntry:
     trace_id: str | None = None
     partition_key: str | None = None
     redriven_from: str | None = None
+    parsed: Envelope | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +56,6 @@ class NewQuarantine:
     problems: Sequence[Mapping[str, str]]
     payload: bytes
     organization: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Appended:
-    """Where one entry stands in the log; for a duplicate, where the original stands (S7c)."""
-
-    position: int
-    duplicate: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +72,26 @@ class Entry:
     row_hash: bytes
     envelope: bytes | None
     addressee: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An entry of the log with its envelope read once; None: it was erased (S8b)."""
+
+    entry: Entry
+    envelope: Envelope | None
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where one entry stands in the log; for a duplicate, where the original stands (S7c).
+
+    ``entry`` is the row as it was appended; None for a duplicate, whose original is not read for this.
+    """
+
+    position: int
+    duplicate: bool
+    entry: Entry | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

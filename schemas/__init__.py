@@ -30,7 +30,7 @@ from schemas.events import (
 from schemas.fields import ErrorInfo, Usage, cut_text
 from schemas.http_binding import parse_binary, parse_http, to_binary
 from schemas.ids import event_id, random_event_id
-from schemas.json_format import parse_batch, parse_structured, to_batch, to_structured
+from schemas.json_format import parse_batch, parse_structured, parse_with_data, to_batch, to_structured
 from schemas.names import (
     GATEWAY_TYPE_PREFIX,
     SHORT_NAMES,
@@ -94,6 +94,7 @@ __all__ = [
     "parse_http",
     "parse_source",
     "parse_structured",
+    "parse_with_data",
     "random_event_id",
     "short_of",
     "source_of",

@@ -31,10 +31,24 @@ def parse_structured(raw: bytes) -> Envelope:
     Raises:
         EnvelopeError: With every problem found; `MalformedJsonError` where the text is not strict JSON.
     """
+    return parse_with_data(raw)[0]
+
+
+def parse_with_data(raw: bytes) -> tuple[Envelope, Any]:
+    """Read one event as `parse_structured` does, and hand out its JSON data as well, which are decoded by then.
+
+    Returns:
+        The envelope, and what `Envelope.data` would decode again; None for data other than JSON.
+
+    Raises:
+        EnvelopeError: As `parse_structured`.
+    """
     text = strict_json.text_of(raw)
     members = scan_members(text, strict_json.skip_space(text, 0))
     strict_json.expect_end(text, members.end)
-    return _envelope(raw, text, members)
+    data = members.values.get("data")
+    envelope = _envelope(raw, text, members)
+    return envelope, data if envelope.content is Content.JSON else None
 
 
 def parse_batch(raw: bytes, *, events_max: int) -> list[Envelope]:

@@ -1,6 +1,7 @@
 """Names on the wire: event types, short names, and the source that tells organization and agent."""
 
 import re
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -29,6 +30,7 @@ SHORT_NAMES: Final = (
 )
 
 _SOURCE = re.compile(r"(?:.*/)?organizations/(?P<organization>[^/?#]+)(?:/agents/(?P<agent>[^/?#]+))?")
+_REMEMBERED_CHARS_MAX: Final = 512
 
 
 def type_of(short: str) -> str:
@@ -62,6 +64,11 @@ def parse_source(source: str) -> tuple[str, str | None] | None:
     Returns:
         The two ids, agent None where the source ends at the organization; None if it is not such a source.
     """
+    return _parse(source) if len(source) <= _REMEMBERED_CHARS_MAX else _parse.__wrapped__(source)
+
+
+@lru_cache(maxsize=4096)  # an agent is the source of all its events
+def _parse(source: str) -> tuple[str, str | None] | None:
     match = _SOURCE.fullmatch(source)
     if match is None:
         return None

@@ -101,6 +101,8 @@ def _skipped(text: str, position: int) -> int:
 
 def expect_end(text: str, position: int, pointer: str = "") -> None:
     """Refuse anything but white space after a value."""
+    if position == len(text):
+        return
     position = skip_space(text, position)
     if position != len(text):
         raise MalformedJsonError.at(
@@ -143,6 +145,21 @@ def value_at(text: str, position: int, pointer: str) -> tuple[Any, int]:
     if text.find("\\u", position, end) >= 0:
         _refuse_lone_surrogates(value, pointer)
     return value, end
+
+
+def object_at(unclosed: str) -> dict[str, Any] | None:
+    """Decode an object of scalars that lacks nothing but its closing brace; None for anything else.
+
+    Nothing is refused here. It is for a reader that can go the longer way, which names what is wrong.
+    """
+    # A bracket may open a container, and half a surrogate pair may hide behind an escape.
+    if unclosed.find("{", 1) >= 0 or "[" in unclosed or "\\u" in unclosed:
+        return None
+    try:
+        value, end = _DECODER.raw_decode(unclosed + "}")
+    except (ValueError, RecursionError):
+        return None
+    return value if end == len(unclosed) + 1 and type(value) is dict else None
 
 
 def _refuse_depth(value: object, pointer: str) -> None:

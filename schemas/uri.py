@@ -1,6 +1,7 @@
 """URIs and URI-references by the grammar of RFC 3986, appendix A."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 # A run of characters with escapes in between, unrolled: an alternation per character is five times slower.
@@ -9,6 +10,7 @@ _USER = "[A-Za-z0-9._~!$&'()*+,;=:-]"
 _HOST = "[A-Za-z0-9._~!$&'()*+,;=-]"
 _PATH = "[A-Za-z0-9._~!$&'()*+,;=:@/-]"
 _QUERY = "[A-Za-z0-9._~!$&'()*+,;=:@/?-]"
+_REMEMBERED_CHARS_MAX: Final = 512
 
 
 def _run(character: str) -> str:
@@ -26,6 +28,11 @@ _REFERENCE: Final = re.compile(rf"(?:{_SCHEME}|{_NO_SCHEME}){_AFTER_SCHEME}(?:#{
 
 def is_reference(text: str) -> bool:
     """Tell whether the text is a URI-reference: a URI, or one relative to an unknown base (section 4.1)."""
+    return _is_reference(text) if len(text) <= _REMEMBERED_CHARS_MAX else _is_reference.__wrapped__(text)
+
+
+@lru_cache(maxsize=4096)  # an agent is the source of all its events
+def _is_reference(text: str) -> bool:
     return _REFERENCE.fullmatch(text) is not None
 
 

@@ -17,6 +17,7 @@ from gateway.adapters.development import token_path, with_development_secrets
 from gateway.adapters.lockfile import try_lock
 from gateway.cli.endpoint import DEFAULT_DATA_DIR, Endpoint, read_endpoint, remove_endpoint, write_endpoint
 from gateway.cli.interrupts import until_interrupted
+from gateway.cli.memory import settle_collector
 from gateway.cli.options import AsJson
 from gateway.cli.output import print_details, print_record, results, say
 from gateway.errors import DataDirInUse
@@ -123,6 +124,7 @@ async def _run(asked: _Run) -> None:
             pid=os.getpid(),
             token_file=_file_with(token, asked.data_dir),
         )
+        settle_collector()
         if asked.has_api:
             write_endpoint(asked.data_dir, endpoint)
         asked.announce(endpoint, token, asked.data_dir)

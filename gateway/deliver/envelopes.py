@@ -1,21 +1,14 @@
 """The cache of parsed envelopes: queues hold positions, the events themselves sit here, bounded in bytes (S2g)."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
 
 from gateway.domain.dialects import text_of
-from gateway.ports import Entry, EventLog
+from gateway.ports import Entry, Event, EventLog
 from schemas import Envelope, parse_structured
 
+__all__ = ["BYTES_MAX", "EnvelopeCache", "Event", "event_of", "partition_key"]
+
 BYTES_MAX = 64 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An entry of the log with its envelope read once; None: it was erased (S8b)."""
-
-    entry: Entry
-    envelope: Envelope | None
 
 
 def event_of(entry: Entry) -> Event:
@@ -48,6 +41,15 @@ class EnvelopeCache:
         while self._bytes > self._bytes_max and len(self._events) > 1:
             _, dropped = self._events.popitem(last=False)
             self._bytes -= _size(dropped)
+
+    def following(self, after: int, limit: int) -> list[Event]:
+        """What is here without a gap behind a position: a scan need not read that from the log."""
+        events: list[Event] = []
+        event = self._events.get(after + 1)
+        while event is not None and len(events) < limit:
+            events.append(event)
+            event = self._events.get(after + 1 + len(events))
+        return events
 
     def peek(self, position: int) -> Event | None:
         """An event, if it is in the cache."""

@@ -7,16 +7,17 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from gateway.domain.dialects import text_of
 from gateway.ports import NewEntry
-from otel.traceparent import parse_traceparent
 from schemas import GATEWAY_TYPE_PREFIX, TYPE_PREFIX, Content, Envelope, Problem, parse_source
 from schemas.attributes import forbidden_character
+from schemas.trace_context import traceparent_fields
 
 _LOGGER = logging.getLogger(__name__)
 _EMITTER_TYPES = TYPE_PREFIX + "emitter."
+_NOT_DECODED: Final = object()
 
 
 class Reason(StrEnum):
@@ -75,19 +76,31 @@ class Door:
         self._contracts = contracts
         self._policy = policy
 
-    def admit(self, envelope: Envelope, *, organization: str | None = None) -> NewEntry:
-        """Judge one event. ``organization`` is the token's; None: an administrator, or the Redis stream (S1c)."""
+    def admit(
+        self, envelope: Envelope, *, organization: str | None = None, data: object = _NOT_DECODED
+    ) -> NewEntry:
+        """Judge one event.
+
+        Args:
+            envelope: The event.
+            organization: The token's; None: an administrator, or the Redis stream (S1c).
+            data: The event's JSON data, where they are decoded already.
+        """
         self.check_size(len(envelope.raw))
         self._check_reserved(envelope)
-        data = envelope.data() if envelope.content is Content.JSON else None
+        if envelope.content is not Content.JSON:
+            data = None
+        elif data is _NOT_DECODED:
+            data = envelope.data()
         owner, agent = _owner(envelope, data)
         if organization is not None:
             if owner is not None and owner != organization:
                 raise Refused(Reason.FOREIGN, "This event belongs to another organization than the token's.")
             owner = organization
         self._check_contract(envelope, data, owner)
-        trace = parse_traceparent(str(envelope.attributes.get("traceparent", "")))
-        run = envelope.attributes.get("correlationid")
+        attributes = envelope.attributes
+        run, trace = attributes.get("correlationid"), attributes.get("traceparent")
+        followed = traceparent_fields(trace) if isinstance(trace, str) else None
         return NewEntry(
             type=envelope.type,
             source=envelope.source,
@@ -97,8 +110,9 @@ class Door:
             organization=owner,
             agent_id=agent,
             run_id=run if isinstance(run, str) else None,
-            trace_id=None if trace is None else trace.trace_id,
+            trace_id=None if followed is None else followed.trace_id,
             partition_key=_partition_key(envelope, agent),
+            parsed=envelope,
         )
 
     def check_size(self, size_bytes: int) -> None:

@@ -13,7 +13,7 @@ from typing import Protocol
 from gateway.errors import LeaseLost, Unavailable
 from gateway.ingest.door import Door, Reason, Refused
 from gateway.ports import Appended, NewEntry, NewQuarantine
-from schemas import EnvelopeError, Problem, parse_structured
+from schemas import EnvelopeError, Problem, parse_with_data
 
 _LOGGER = logging.getLogger(__name__)
 _WAIT_FIRST_S = 0.05
@@ -87,7 +87,8 @@ class StreamIngest:
                 )
                 raise Refused(Reason.MALFORMED, "Not an event.", [problem])  # noqa: TRY301 - one way out below
             self._door.check_size(len(item.event))
-            return self._door.admit(parse_structured(item.event))
+            envelope, data = parse_with_data(item.event)
+            return self._door.admit(envelope, data=data)
         except EnvelopeError as error:
             return self._quarantined(item, Reason.MALFORMED, error.problems)
         except Refused as error:

@@ -79,7 +79,7 @@ def services(database) -> Services:
 
     return Services(
         log=log,
-        batcher=Batcher(log, lambda: None),
+        batcher=Batcher(log, lambda _events: None),
         door=Door(known, DoorPolicy(fact_source=PUBLIC_URL + "/gateway", event_bytes_max=65_536)),
         commands=SqlStreamCommands(database, fact_source=FACT_SOURCE, now=now_us, random=os.urandom),
         subscriptions=SqlSubscriptions(

@@ -14,7 +14,7 @@ from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
 from gateway.ingest.stream import StreamEntry, StreamIngest
 from gateway.ports import Appended, NewEntry, NewQuarantine, QuarantineRecord
-from schemas import Problem, source_of, type_of
+from schemas import Envelope, Problem, source_of, type_of
 
 FACT_SOURCE = "https://gateway.test/gateway"
 BYTES_MAX = 1_000_000
@@ -186,10 +186,10 @@ def test_s7b_an_entry_that_makes_the_judge_stumble_is_put_aside(
 ) -> None:
     admit = ingest._door.admit
 
-    def stumble(envelope: object) -> NewEntry:
-        if getattr(envelope, "id", "") == "b":
+    def stumble(envelope: Envelope, **given: object) -> NewEntry:
+        if envelope.id == "b":
             raise ZeroDivisionError
-        return admit(envelope)  # type: ignore[arg-type]  # an Envelope
+        return admit(envelope, **given)  # type: ignore[arg-type]  # as they came
 
     monkeypatch.setattr(ingest._door, "admit", stumble)
     asyncio.run(ingest.take([entry(index, event(id_)) for index, id_ in enumerate("abc")]))
@@ -227,7 +227,7 @@ def new(id_: int) -> NewEntry:
 def test_s7d_what_arrives_meanwhile_shares_a_transaction_and_each_gets_its_own_answer() -> None:
     async def main() -> None:
         log = SlowLog()
-        batcher = Batcher(log, lambda: None)  # type: ignore[arg-type]  # only append is used
+        batcher = Batcher(log, lambda _events: None)  # type: ignore[arg-type]  # only append is used
         running = asyncio.create_task(batcher.run())
         calls = [asyncio.create_task(batcher.append([new(10 * n), new(10 * n + 1)])) for n in range(5)]
         await asyncio.sleep(0)
@@ -247,7 +247,7 @@ def test_one_caller_s_bad_data_fails_nobody_else_and_an_outage_fails_all_at_once
     async def main() -> None:
         log = SlowLog()
         log.refuse = {"3": error}
-        batcher = Batcher(log, lambda: None)  # type: ignore[arg-type]  # likewise
+        batcher = Batcher(log, lambda _events: None)  # type: ignore[arg-type]  # likewise
         running = asyncio.create_task(batcher.run())
         calls = [asyncio.create_task(batcher.append([new(n)])) for n in range(5)]
         await asyncio.sleep(0)
@@ -267,7 +267,7 @@ def test_one_caller_s_bad_data_fails_nobody_else_and_an_outage_fails_all_at_once
 def test_more_than_the_log_can_take_is_refused_at_once() -> None:
     async def main() -> None:
         log = SlowLog()
-        batcher = Batcher(log, lambda: None)  # type: ignore[arg-type]  # likewise
+        batcher = Batcher(log, lambda _events: None)  # type: ignore[arg-type]  # likewise
         calls = [asyncio.create_task(batcher.append([new(n)] * 1_000)) for n in range(20)]
         await asyncio.sleep(0)
         with pytest.raises(Unavailable):

@@ -22,8 +22,9 @@ from schemas import (
     to_binary,
     to_structured,
 )
-from schemas.attributes import canonical, forbidden_character
+from schemas.attributes import REQUIRED, _each_problem, _plainly_sound, canonical, forbidden_character
 from schemas.http_binding import decode_value, encode_value
+from schemas.members import Members, _data_last, _one_by_one
 
 # Everything core allows in a String.
 sound_text = st.text(st.characters(exclude_categories=["Cs", "Cc"])).filter(
@@ -227,6 +228,71 @@ def test_damaged_events_are_refused_or_still_sound(event: Envelope, data: st.Dat
     encoded = read.pop("data_base64", None)
     assert encoded is None or envelope.body == base64.b64decode(encoded)
     assert envelope.attributes == read
+
+
+def both_ways(text: str) -> None:
+    # The short way may decline; what it does say, the long way says as well.
+    short, long = members_or_problems(_data_last, text), members_or_problems(_one_by_one, text)
+    assert short is None or short == long
+
+
+def members_or_problems(scan: Callable[[str, int], Members | None], text: str) -> object:
+    try:
+        members = scan(text, 0)
+    except EnvelopeError as error:
+        return type(error), error.problems
+    return members and (members.values, members.spans.get("data"), members.end)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from(TOKENS), max_size=25).map(lambda tokens: b"".join(tokens).decode("latin-1")))
+@example('"a":1},"data":1}')
+@example(',"data":1}')
+@example('"a":1,,"data":1}')
+@example('"a":1,"data":1,"data":2}')
+@example('"data":1,"data":2}')
+@example('"a":"\\","data":1}')
+@example('"a":"\\","b":{"data":1},"data":2}')
+@example('"\\"data":1}')
+@example('"a":1,"\\"data":1}')
+@example('"a":1 , \n"data": {"data":[]} } tail')
+def test_the_short_way_through_an_event_reads_as_the_long_one(text: str) -> None:
+    both_ways("{" + text)
+    both_ways(EVENT.decode() + text + '"data":1}')
+
+
+@settings(max_examples=200)
+@given(events(), st.data())
+def test_the_short_way_through_a_damaged_event_reads_as_the_long_one(
+    event: Envelope, data: st.DataObject
+) -> None:
+    text = event.raw.decode()
+    at = data.draw(st.integers(1, len(text) - 1))
+    both_ways(text[:at] + data.draw(st.sampled_from(["", '"', ",", "{", "}", "\\", '"data":'])) + text[at:])
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            [*REQUIRED, "subject", "time", "dataschema", "datacontenttype", "sequence", "x", "X"]
+        ),
+        st.sampled_from(
+            ["1.0", "", "a/b", "https://x/y?z", "2026-01-01T00:00:00Z", " ", "\x7f", "ü", 1, True, None]
+        )
+        | st.text(max_size=3),
+    )
+)
+def test_attributes_that_are_plainly_sound_have_no_problem(attributes: dict[str, object]) -> None:
+    for required, value in zip(REQUIRED, ("1.0", "1", "/a", "t"), strict=True):
+        assert not (_plainly_sound(attributes) and _each_problem(attributes))
+        attributes[required] = value
+    assert not (_plainly_sound(attributes) and _each_problem(attributes))
+
+
+def test_a_usual_event_goes_the_short_way() -> None:
+    event = build({"id": "1", "source": "/a", "type": "t", "traceparent": "x"}, {"a": ["b"]})
+    assert _data_last(event.raw.decode(), 0) is not None
+    assert _plainly_sound(event.attributes)
 
 
 HEADER_NAMES = ["ce-id", "ce-source", "ce-type", "CE-specversion", "ce-time", "ce-x", "ce-", "ce-data"]

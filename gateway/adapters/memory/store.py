@@ -93,7 +93,7 @@ class MemoryStore:
             row = self._row(columns, kind, addressee)
             self.rows.append(row)
             self.keys[key] = row.entry.position
-            results.append(Appended(row.entry.position, duplicate=False))
+            results.append(Appended(row.entry.position, duplicate=False, entry=row.entry))
         return results
 
     def put_aside(self, records: Sequence[NewQuarantine]) -> None:
