@@ -16,6 +16,7 @@ from contracts.validation import Validator
 from gateway.adapters.http.guard import EgressPolicy
 from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
+from gateway.adapters.sql.commands import SqlStreamCommands
 from gateway.adapters.sql.deliveries import SqlDeliveries
 from gateway.adapters.sql.log import SqlLog
 from gateway.adapters.sql.migrate import upgrade
@@ -81,7 +82,7 @@ def services(database) -> Services:
         log=log,
         batcher=Batcher(log, lambda _events: None),
         door=Door(known, DoorPolicy(fact_source=PUBLIC_URL + "/gateway", event_bytes_max=65_536)),
-        commands=SqlStreamCommands(database, fact_source=FACT_SOURCE, now=now_us, random=os.urandom),
+        commands=SqlStreamCommands(database, fact_source=PUBLIC_URL + "/gateway", now=now, random=os.urandom),
         subscriptions=SqlSubscriptions(
             database,
             Keyring((bytes(32),)),

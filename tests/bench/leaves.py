@@ -38,9 +38,9 @@ from gateway.adapters.http.headers import block_from_text
 from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
 from gateway.adapters.sql.deliveries import SqlDeliveries
-from gateway.adapters.sql.engine import SqliteDatabase
 from gateway.adapters.sql.log import SqlLog
 from gateway.adapters.sql.migrate import upgrade
+from gateway.adapters.sql.sqlite import SqliteDatabase
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
 from gateway.adapters.stream_entries import raw_entry
 from gateway.adapters.vault import Keyring
