@@ -56,6 +56,7 @@ _FACT_SOURCE = "/gateway"
 _LOOPBACK_ADDRESS = "127.0.0.1"
 _INGESTING = frozenset({"all", "ingest"})
 _DELIVERING = frozenset({"all", "deliver"})
+_DAY_S = 86_400
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
@@ -176,7 +177,11 @@ class _Gateway:
                 subscriptions=self.subscriptions,
                 commands=self.commands,
                 sender=self.sender,
-                policy=AttemptPolicy(settings.delivery_timeout, _dataschema_of(public_url, types, known)),
+                policy=AttemptPolicy(
+                    settings.delivery_timeout,
+                    _dataschema_of(public_url, types, known),
+                    disable_after_s=settings.disable_after_days * _DAY_S,
+                ),
                 now=now_us,
                 random=os.urandom,
                 jitter=random.random,
