@@ -11,7 +11,7 @@ from hostile_sinks import hostile_sinks
 
 EVENTS = 600
 BATCH = 20
-GROWN_KIB_MAX = 200 * 1024
+GROWN_KIB_MAX = 100 * 1024
 CONSECUTIVE = 20
 
 # What an attempt at each of them is recorded as: status and error class.
