@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from gateway.domain.breaker import StreamNote
-from gateway.domain.delivery import Decision
+from gateway.domain.delivery import Decision, State
 from gateway.domain.filters import Selector
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.sending import Answer, OutboundRequest
@@ -159,6 +159,10 @@ class EventLog(Protocol):
         """One entry."""
         ...
 
+    async def get_many(self, positions: Sequence[int]) -> Mapping[int, Entry]:
+        """The entries at these positions, those that are there."""
+        ...
+
     async def search(self, query: EventQuery) -> Sequence[Entry]:
         """A page of entries; gateway facts only where ``types`` names them."""
         ...
@@ -193,6 +197,41 @@ class Revision:
     selector: Selector
 
 
+class Private(Protocol):
+    """What of a subscription is stored sealed.
+
+    It is opened when it is asked for, so that of many subscriptions only those lie open that are at work.
+    """
+
+    @property
+    def spec(self) -> SubscriptionSpec:
+        """What was asked for, the sink and its credential included."""
+        ...
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The signing secrets, the oldest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What was sealed, open."""
+
+    spec: SubscriptionSpec = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NewSubscription:
+    """A subscription that is to be made. ``privileged``: an administrator asks for it (S11b)."""
+
+    spec: SubscriptionSpec
+    organization: str
+    privileged: bool
+    secret: str = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class SubscriptionRecord:
     """A subscription as it is now, with the history of its selection."""
@@ -210,9 +249,18 @@ class SubscriptionRecord:
     cursor: int
     live: bool
     pending: int
-    spec: SubscriptionSpec = field(repr=False)
-    secrets: tuple[str, ...] = field(repr=False)
+    private: Private = field(repr=False)
     revisions: tuple[Revision, ...] = ()
+
+    @property
+    def spec(self) -> SubscriptionSpec:
+        """What was asked for, at the present revision."""
+        return self.private.spec
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The signing secrets, the oldest first."""
+        return self.private.secrets
 
     def selector_at(self, position: int) -> Selector:
         """The selection in force at a position; before the first revision, the first (S3d)."""
@@ -268,6 +316,14 @@ class Subscriptions(Protocol):
         secret: str,
     ) -> SubscriptionRecord:
         """Make a subscription; its start is resolved to a position in the same transaction."""
+        ...
+
+    async def create_many(self, wanted: Sequence[NewSubscription]) -> Sequence[SubscriptionRecord]:
+        """Make them all or none, in order, in one transaction; ``create`` is the case of one.
+
+        Bounding their number is for the caller: nothing else is written meanwhile. Raises ``InvalidRequest``, whose
+        pointers begin with the place of the subscription that is wrong (``/3/config/start``).
+        """
         ...
 
     async def update(
@@ -441,12 +497,51 @@ class JournalBatch:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryQuery:
-    """Which attempts a list of deliveries reads."""
+    """Which deliveries of a subscription a page shows, those of the latest events first.
 
-    number: int | None = None
-    position: int | None = None
-    before_seq: int | None = None
+    Attributes:
+        number: The subscription.
+        state: Only those in this state.
+        status: Only those whose last attempt was answered with this status.
+        after: Only of events behind this position.
+        until: Only of events up to this position.
+        before: Where the page before it ended: only of events ahead of that.
+        limit: How many at most.
+    """
+
+    number: int
+    state: State | None = None
+    status: int | None = None
+    after: int = 0
+    until: int | None = None
+    before: int | None = None
     limit: int = 50
+
+    def wants(self, state: State, status: int | None) -> bool:
+        """Whether a delivery that stands so is to be shown."""
+        return self.state in {None, state} and self.status in {None, status}
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryItem:
+    """One delivery of a page, with its attempts in order and its row, while it is not terminal."""
+
+    position: int
+    attempts: Sequence[AttemptRecord]
+    pending: PendingDelivery | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPage:
+    """A page of deliveries. It may have fewer than were asked for, or none, and yet be followed by another.
+
+    Attributes:
+        items: The deliveries, those of the latest events first.
+        before: What the next page is asked for with; None: this is the last one.
+    """
+
+    items: Sequence[DeliveryItem]
+    before: int | None
 
 
 class DueKey(NamedTuple):
@@ -521,6 +616,13 @@ class Deliveries(Protocol):
 
     async def attempts_at(self, position: int) -> Sequence[AttemptRecord]:
         """The attempts of every delivery of one event."""
+        ...
+
+    async def page(self, query: DeliveryQuery) -> DeliveryPage:
+        """A page of a subscription's deliveries.
+
+        Bounded in what it reads: where few match, it ends early, with where to go on.
+        """
         ...
 
     async def pending_at(self, position: int) -> Sequence[PendingDelivery]:

@@ -95,7 +95,7 @@ async def list_subscriptions(
 @router.get("/{subscription_id}", summary="One subscription")
 async def read(request: Request, caller: Caller, subscription_id: str) -> JSONResponse:
     """A subscription with its present state."""
-    return _answer(await own(services(request), caller, subscription_id))
+    return _answer(await own_subscription(services(request), caller, subscription_id))
 
 
 @router.put("/{subscription_id}", summary="Replace a subscription")
@@ -123,7 +123,7 @@ async def patch(request: Request, caller: Caller, subscription_id: str) -> JSONR
 async def delete(request: Request, caller: Caller, subscription_id: str) -> Response:
     """End the stream for good: cursor, pending deliveries and secrets are dropped; attempts stay until retention."""
     service = services(request)
-    record = await own(service, caller, subscription_id)
+    record = await own_subscription(service, caller, subscription_id)
     await service.subscriptions.delete(record.number, unchanged_since_us=_condition(request, record))
     service.changed(record.number)
     return Response(status_code=204)
@@ -132,7 +132,7 @@ async def delete(request: Request, caller: Caller, subscription_id: str) -> Resp
 @router.options("/{subscription_id}", status_code=204, summary="What can be done")
 async def options(request: Request, caller: Caller, subscription_id: str) -> Response:
     """The methods of a subscription."""
-    await own(services(request), caller, subscription_id)
+    await own_subscription(services(request), caller, subscription_id)
     return Response(status_code=204, headers={"Allow": _ALLOW})
 
 
@@ -140,7 +140,7 @@ async def options(request: Request, caller: Caller, subscription_id: str) -> Res
 async def pause(request: Request, caller: Caller, subscription_id: str) -> JSONResponse:
     """Start nothing more; what is in flight ends. A paused stream costs nothing, however long."""
     service = services(request)
-    record = await own(service, caller, subscription_id)
+    record = await own_subscription(service, caller, subscription_id)
     record = await service.subscriptions.set_state(record.number, SubscriptionState.PAUSED, cause="a command")
     service.changed(record.number)
     return _answer(record)
@@ -150,7 +150,7 @@ async def pause(request: Request, caller: Caller, subscription_id: str) -> JSONR
 async def resume(request: Request, caller: Caller, subscription_id: str) -> JSONResponse:
     """Go on from the cursor, or with ``{"from": "now"}`` from here; also re-enables a disabled subscription."""
     service = services(request)
-    record = await own(service, caller, subscription_id)
+    record = await own_subscription(service, caller, subscription_id)
     begin = _resume_from(await read_json(request))
     record = await service.subscriptions.set_state(
         record.number, SubscriptionState.ACTIVE, cause="a command", skip=begin == "now"
@@ -161,7 +161,7 @@ async def resume(request: Request, caller: Caller, subscription_id: str) -> JSON
 
 async def _revise(request: Request, caller: Principal, subscription_id: str, change: _Change) -> JSONResponse:
     service = services(request)
-    record = await own(service, caller, subscription_id)
+    record = await own_subscription(service, caller, subscription_id)
     condition = _condition(request, record)
     spec, problems = change.parse(change.body, previous=record.spec, organization=record.organization)
     if spec is None:
@@ -174,8 +174,8 @@ async def _revise(request: Request, caller: Principal, subscription_id: str, cha
     return _answer(record)
 
 
-async def own(service: Services, caller: Principal, subscription_id: str) -> SubscriptionRecord:
-    """A subscription that the caller may see. Raises ``NotFound`` for any other."""
+async def own_subscription(service: Services, caller: Principal, subscription_id: str) -> SubscriptionRecord:
+    """One that the caller may see; any other one is not there (404)."""
     record = await service.subscriptions.get(subscription_id)
     if record is None or not (caller.admin or record.organization == caller.organization):
         raise NotFound("There is no subscription with this id.")
@@ -183,6 +183,8 @@ async def own(service: Services, caller: Principal, subscription_id: str) -> Sub
 
 
 async def _check_sink(service: Services, spec: SubscriptionSpec, *, privileged: bool) -> None:
+    if spec.pull_only:
+        return
     try:
         await service.admit_sink(spec.sink, privileged)
     except SinkNotAllowed as refused:

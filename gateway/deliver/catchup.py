@@ -14,7 +14,7 @@ from gateway.deliver.envelopes import EnvelopeCache, Event, event_of, partition_
 from gateway.deliver.journal import Journal
 from gateway.deliver.lanes import Lanes
 from gateway.deliver.patience import patiently
-from gateway.deliver.selecting import gets
+from gateway.deliver.selecting import selects
 from gateway.deliver.signal import Signal
 from gateway.deliver.world import DEFAULT_LIMITS, Limits
 from gateway.domain.lane import Lane
@@ -101,7 +101,9 @@ class CatchUp:
         return chosen
 
     def _wants(self, lane: Lane) -> bool:
-        return lane.seen < self._lanes.routed and lane.wants_rows(self._now())
+        if lane.seen >= self._lanes.routed or not lane.wants_rows(self._now()):
+            return False
+        return self._directory.get(lane.number) is not None  # its end may not have come to the lane yet
 
     def _share(self, events: Sequence[Event]) -> None:
         first, last = events[0].entry.position, events[-1].entry.position
@@ -117,7 +119,7 @@ class CatchUp:
             position = event.entry.position
             if position <= lane.seen:
                 continue
-            if gets(current.record, event) and self._directory.routable(event):
+            if selects(current.record, event) and self._directory.routable(event):
                 if not self._offer(lane, event):
                     break
                 continue

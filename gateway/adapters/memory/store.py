@@ -60,6 +60,7 @@ class MemoryStore:
     subscriptions: dict[int, SubscriptionRecord | None] = field(default_factory=dict)
     ended: dict[int, SubscriptionHistory] = field(default_factory=dict)
     names: dict[int, tuple[str, str]] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
     cursors: dict[int, Cursor] = field(default_factory=dict)
     pending: dict[tuple[int, int], PendingDelivery] = field(default_factory=dict)
     attempts: dict[tuple[int, int], list[AttemptRecord]] = field(default_factory=dict)

@@ -1,12 +1,13 @@
 """The event log in SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, false, or_, select
 
 from gateway.adapters.sql.append import append, prepare, quarantine
 from gateway.adapters.sql.database import Database
+from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import LogEntry, LogHead
 from gateway.adapters.sql.texts import same, sought, sought_among
 from gateway.domain.ids import RANDOM_BYTES, quarantine_id
@@ -74,6 +75,14 @@ class SqlLog:
         """See ``EventLog.get``."""
         found = await self._entries(select(*_COLUMNS).where(_LOG.c.position == position))
         return found[0] if found else None
+
+    async def get_many(self, positions: Sequence[int]) -> Mapping[int, Entry]:
+        """See ``EventLog.get_many``."""
+        found: dict[int, Entry] = {}
+        for part in parts(positions):
+            statement = select(*_COLUMNS).where(_LOG.c.position.in_(part))
+            found |= {entry.position: entry for entry in await self._entries(statement)}
+        return found
 
     async def search(self, query: EventQuery) -> Sequence[Entry]:
         """See ``EventLog.search``."""

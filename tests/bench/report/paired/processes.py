@@ -121,19 +121,22 @@ def running(
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
     heard: bool = True,
+    without: tuple[str, ...] = (),
 ) -> Iterator[Spoken]:
     """Run a program for as long as the context is open; what it says on stderr goes into the log.
 
     Args:
+        without: How the names begin of what it is not to inherit from this process's environment.
         heard: Whether its stdout is read by `hear`; else it goes into the log too.
     """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(without)}
     with log.open("ab") as written:
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if heard else written,
             stderr=written,
-            env={**os.environ, **(environment or {})},
+            env={**inherited, **(environment or {})},
             cwd=folder,
             # A group of its own, so that what it started ends with it.
             start_new_session=True,

@@ -10,9 +10,10 @@ _INTRODUCTION = """\
 
 Made by `just bench`, in one run, on the machine named below. That machine is small, shared and noisy, and the
 receiver, the enqueuing program, Redis and whatever is measured share its cores: *the ratios count*, not the
-figures. A ratio is taken within a round, where both sides had the same machine, and then summed up. Each cell
-is the median of {rounds} rounds, with the least and the greatest behind it. [benchmarks.json](benchmarks.json)
-has every value.
+figures. A ratio is taken within a round, where both sides had the same machine, and then summed up. How much
+processes that have nothing to do with the run took of the machine meanwhile stands under [Machine](#machine).
+Each cell is the median of {rounds} round(s), with the least and the greatest behind it;
+[benchmarks.json](benchmarks.json) has every value.
 """
 _METHOD = """\
 ## Method
@@ -23,8 +24,9 @@ _METHOD = """\
 - Everybody sends the same body of {body_bytes} bytes with the same Standard Webhooks headers (HMAC-SHA256), from
   one worker process with {at_once} requests at once. The gateway sends its CloudEvents headers and a
   second signature besides.
-- *Deliveries per second*: from the first enqueue to the last receipt. The worker is started and warm before,
-  an enqueuing process has its jobs ready in memory, and nothing is enqueued before the clock runs.
+- *Deliveries per second*: from the first enqueue to the last receipt. The worker is started and warm before (BullMQ
+  by 4,000 jobs, for Node's compiler), an enqueuing process has its jobs ready in memory, and nothing is enqueued
+  before the clock runs.
 - The gateway is `letta-gateway dev` as its users start it: events go into its Redis Stream in FastStream's frame,
   are appended to the log (SQLite, `synchronous=FULL`), delivered through the egress guard, and every attempt is
   journaled. Peers get a Valkey of their own, empty, with that server's default durability (snapshots).
@@ -171,6 +173,9 @@ def _machine(report: Mapping[str, Any]) -> str:
     parameters = report["parameters"]
     made = f"{report['made_at']}, in {report['took_s']} s, {parameters['events']:,} events a measurement"
     body = [("made at", made), *report["machine"].items()]
+    if others := report["others_share_of_machine"]:
+        percent = {key: others[key] * 100 for key in ("median", "min", "max")} | {"values": others["values"]}
+        body.append(("taken by other processes meanwhile, % of all cores", _spread({"": percent}, "", 0)))
     return _section("Machine", _table(("", ""), body))
 
 
