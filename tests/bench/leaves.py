@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from gateway.adapters.sql.engine import SqliteDatabase
 from rich.console import Console
 from rich.table import Table
 from sender import LOOPBACK, receive
