@@ -420,7 +420,7 @@ class Lane:
     def _retry(self, started: Started) -> Started:
         self._retried_last = True
         self._retrying.add(started[0].position)
-        return tuple(replace(item, next_at_us=None, asked=False) for item in started)
+        return tuple(replace(item, next_at_us=None) for item in started)
 
     def _probe(self, now_us: int) -> Started | None:
         """While the breaker is open, one at a time, and the oldest that there is (S3g)."""
