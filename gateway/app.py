@@ -59,6 +59,7 @@ _FACT_SOURCE = "/gateway"
 _LOOPBACK_ADDRESS = "127.0.0.1"
 _INGESTING = frozenset({"all", "ingest"})
 _DELIVERING = frozenset({"all", "deliver"})
+_DAY_S = 86_400
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
@@ -181,7 +182,11 @@ class _Gateway:
                 subscriptions=self.subscriptions,
                 commands=self.commands,
                 sender=self.sender,
-                policy=AttemptPolicy(settings.delivery_timeout, dataschema_of),
+                policy=AttemptPolicy(
+                    settings.delivery_timeout,
+                    dataschema_of,
+                    disable_after_s=settings.disable_after_days * _DAY_S,
+                ),
                 now=now_us,
                 random=PooledRandom(),
                 jitter=random.random,

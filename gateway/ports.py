@@ -646,7 +646,7 @@ class StreamCommands(Protocol):
         """Ask for one more attempt of a delivery now (S3h); one that has ended begins a new round.
 
         Raises ``NotFound`` for one that was never tried, ``Conflict`` while it is in flight or the subscription is
-        disabled.
+        disabled, ``Gone`` where that is deleted.
         """
         ...
 

@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from gateway.adapters.sql.engine import SqliteDatabase
 from rich.console import Console
 from rich.table import Table
 from sender import LOOPBACK, receive
@@ -41,6 +40,7 @@ from gateway.adapters.http.transport import EgressTransport
 from gateway.adapters.sql.deliveries import SqlDeliveries
 from gateway.adapters.sql.log import SqlLog
 from gateway.adapters.sql.migrate import upgrade
+from gateway.adapters.sql.sqlite import SqliteDatabase
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
 from gateway.adapters.stream_entries import raw_entry
 from gateway.adapters.vault import Keyring
