@@ -38,9 +38,9 @@ from gateway.adapters.http.headers import block_from_text
 from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
 from gateway.adapters.sql.deliveries import SqlDeliveries
-from gateway.adapters.sql.engine import SqliteDatabase
 from gateway.adapters.sql.log import SqlLog
 from gateway.adapters.sql.migrate import upgrade
+from gateway.adapters.sql.sqlite import SqliteDatabase
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
 from gateway.adapters.stream_entries import raw_entry
 from gateway.adapters.vault import Keyring
@@ -51,7 +51,7 @@ from gateway.deliver.masking import mask
 from gateway.deliver.request import AttemptContext, build_request, origin_trace
 from gateway.domain.delivery import Decision
 from gateway.domain.ids import RANDOM_BYTES, attempt_id
-from gateway.domain.lane import PendingDelivery
+from gateway.domain.pending import PendingDelivery
 from gateway.domain.sending import Answer
 from gateway.domain.signing import new_secret
 from gateway.domain.subscription import SubscriptionSpec
@@ -140,7 +140,6 @@ class Bench:
         self.rows = rows
         self.numbers = itertools.count()
         self.database = SqliteDatabase(folder / "log.db")
-        upgrade(self.database.engine)
         self.log = SqlLog(self.database, now=now_us, random=os.urandom)
         self.deliveries = SqlDeliveries(self.database)
         self.subscriptions = SqlSubscriptions(
@@ -154,6 +153,7 @@ class Bench:
         self.positions = itertools.count(1)
 
     async def open(self, log_rows: int) -> None:
+        await upgrade(self.database)
         spec = SubscriptionSpec(sink=self.url)
         record = await self.subscriptions.create(
             spec, organization="*", privileged=True, secret=new_secret(os.urandom(32))
