@@ -45,6 +45,7 @@ from gateway.adapters.sql.subscriptions import SqlSubscriptions
 from gateway.adapters.stream_entries import raw_entry
 from gateway.adapters.vault import Keyring
 from gateway.app import now_us
+from gateway.cli.memory import settle_collector
 from gateway.deliver.directory import Current
 from gateway.deliver.envelopes import event_of
 from gateway.deliver.masking import mask
@@ -331,6 +332,7 @@ def measure(
     bench = Bench(folder, url, rows)
     try:
         loop.run_until_complete(bench.open(log_rows))
+        settle_collector()  # as in the gateway
         return [
             (case.name, us_each(case, rounds), case.part_of) for case in bench.cases(loop.run_until_complete)
         ]
