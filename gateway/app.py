@@ -46,6 +46,7 @@ from gateway.api.slots import Slots
 from gateway.deliver.dispatcher import Dispatcher
 from gateway.deliver.tail import Tail
 from gateway.deliver.world import DEFAULT_LIMITS, AttemptPolicy, World
+from gateway.domain.payload_links import PayloadLinks
 from gateway.errors import Unavailable
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
@@ -154,6 +155,7 @@ class _Gateway:
         known = contracts.load()
         types = frozenset(known.types())
         dataschema_of = _dataschema_of(public_url, types, known)
+        links = PayloadLinks(public_url, settings.secret_keys_raw)
         self.log = SqlLog(database, now=now_us, random=os.urandom)
         self.tail = Tail(self.log)
         self.deliveries = SqlDeliveries(database)
@@ -185,6 +187,7 @@ class _Gateway:
                 policy=AttemptPolicy(
                     settings.delivery_timeout,
                     dataschema_of,
+                    links.url,
                     disable_after_s=settings.disable_after_days * _DAY_S,
                 ),
                 now=now_us,
@@ -228,6 +231,8 @@ class _Gateway:
                 changed=self._changed,
                 readiness=self._readiness,
                 dataschema_of=dataschema_of,
+                payload_links=links,
+                now=now_us,
             ),
             version(),
         )
