@@ -26,6 +26,7 @@ from gateway.adapters.http.guard import EgressPolicy
 from gateway.adapters.http.resolver import SystemResolver
 from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
+from gateway.adapters.randomness import PooledRandom
 from gateway.adapters.redis_stream import RawEntry, RedisStreamReader, Take
 from gateway.adapters.sql.commands import SqlStreamCommands
 from gateway.adapters.sql.database import Database
@@ -48,6 +49,7 @@ from gateway.api.slots import Slots
 from gateway.deliver.dispatcher import Dispatcher
 from gateway.deliver.tail import Tail
 from gateway.deliver.world import DEFAULT_LIMITS, AttemptPolicy, World
+from gateway.domain.payload_links import PayloadLinks
 from gateway.errors import Unavailable
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
@@ -61,6 +63,7 @@ _FACT_SOURCE = "/gateway"
 _LOOPBACK_ADDRESS = "127.0.0.1"
 _INGESTING = frozenset({"all", "ingest"})
 _DELIVERING = frozenset({"all", "deliver"})
+_DAY_S = 86_400
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
@@ -170,6 +173,7 @@ class _Gateway:
         known = contracts.load()
         types = frozenset(known.types())
         dataschema_of = _dataschema_of(public_url, types, known)
+        links = PayloadLinks(public_url, settings.secret_keys_raw)
         self.log = SqlLog(database, now=now_us, random=os.urandom)
         self.tail = Tail(self.log)
         self.deliveries = SqlDeliveries(database)
@@ -198,9 +202,14 @@ class _Gateway:
                 subscriptions=self.subscriptions,
                 commands=self.commands,
                 sender=self.sender,
-                policy=AttemptPolicy(settings.delivery_timeout, dataschema_of),
+                policy=AttemptPolicy(
+                    settings.delivery_timeout,
+                    dataschema_of,
+                    links.url,
+                    disable_after_s=settings.disable_after_days * _DAY_S,
+                ),
                 now=now_us,
-                random=os.urandom,
+                random=PooledRandom(),
                 jitter=random.random,
                 leadership=database,
             )
@@ -240,6 +249,8 @@ class _Gateway:
                 changed=self._changed,
                 readiness=self._readiness,
                 dataschema_of=dataschema_of,
+                payload_links=links,
+                now=now_us,
             ),
             version(),
         )

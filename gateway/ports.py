@@ -377,9 +377,9 @@ class Subscriptions(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AttemptRecord:
-    """One settlement (S3b), as it is journaled."""
+    """One settlement (S3b), as it is journaled: a value, not frozen for the cost of it (``PendingDelivery``)."""
 
     id: str
     number: int
@@ -646,7 +646,7 @@ class StreamCommands(Protocol):
         """Ask for one more attempt of a delivery now (S3h); one that has ended begins a new round.
 
         Raises ``NotFound`` for one that was never tried, ``Conflict`` while it is in flight or the subscription is
-        disabled.
+        disabled, ``Gone`` where that is deleted.
         """
         ...
 

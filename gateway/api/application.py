@@ -6,6 +6,7 @@ from gateway.api import (
     deliveries,
     delivery_lists,
     events,
+    payloads,
     quarantine,
     service_routes,
     stream_commands,
@@ -34,6 +35,7 @@ def create_api(services: Services, version: str) -> FastAPI:
         stream_commands.router,
         deliveries.router,
         delivery_lists.router,
+        payloads.router,
         quarantine.router,
         service_routes.router,
     ):

@@ -8,9 +8,10 @@ from fastapi import Request
 
 from gateway.api.slots import Slots
 from gateway.deliver.tail import Tail
+from gateway.domain.payload_links import PayloadLinks
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door
-from gateway.ports import Deliveries, EventLog, Quarantine, Random, StreamCommands, Subscriptions
+from gateway.ports import Deliveries, EventLog, Now, Quarantine, Random, StreamCommands, Subscriptions
 
 
 class ContractFiles(Protocol):
@@ -78,6 +79,8 @@ class Services:
     changed: Callable[[int], None]
     readiness: Callable[[], Awaitable[Readiness]]
     dataschema_of: Callable[[str], str | None]
+    payload_links: PayloadLinks
+    now: Now
 
 
 def services(request: Request) -> Services:

@@ -105,6 +105,7 @@ async def _range(service: Services, asked: AskedReplay) -> ReplayRange:
         last = await service.log.position_at(int(asked.until.timestamp() * _SECOND_US) + 1)
     begin = first or 1
     if begin > head:
-        fields = [FieldError("/from_position", f"the log ends at position {head}")]
+        name = "from_position" if asked.since is None else "since"
+        fields = [FieldError(f"/{name}", f"the log ends before it, at position {head}")]
         raise InvalidRequest("There is nothing to replay.", fields=fields)
     return ReplayRange(begin, min(max(last, begin - 1), head), asked.only_failed)

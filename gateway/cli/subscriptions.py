@@ -69,7 +69,9 @@ def list_(*, data_dir: DataDir = None, limit: Limit = 100, as_json: AsJson = Fal
 @app.command()
 def create(
     *,
-    sink: Annotated[str, typer.Option("--sink", help="The URL that events are posted to.")],
+    sink: Annotated[
+        str, typer.Option("--sink", help="The URL that events are posted to; pull: to fetch them instead.")
+    ],
     types: Types = None,
     filters: Filters = None,
     config: Config = None,

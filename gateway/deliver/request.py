@@ -7,8 +7,9 @@ from gateway.deliver.directory import Current
 from gateway.deliver.envelopes import Event
 from gateway.domain.ids import delivery_id
 from gateway.domain.sending import OutboundRequest
+from gateway.domain.subscription import Payload
 from otel.traceparent import TraceParent, derive, parse_traceparent, valid_tracestate
-from schemas import Envelope, short_of, to_binary, to_structured
+from schemas import Envelope, short_of, to_binary, to_reference, to_structured
 
 USER_AGENT = "Letta-Webhook/1.0"
 BATCH = "application/cloudevents-batch+json; charset=utf-8"
@@ -39,14 +40,19 @@ def build_request(
     context: AttemptContext,
     *,
     dataschema: str | None,
+    dataref_of: Callable[[str], str],
     timeout_s: float,
 ) -> OutboundRequest:
     """The whole request, signed. The same event gives the same body on every attempt."""
     record = current.record
     webhook_id = delivery_id(record.number, event.entry.position, event.entry.row_hash)
+    headers: list[tuple[str, str]]
+    if record.spec.config.payload is Payload.THIN and envelope.body is not None:
+        headers = [("Content-Type", STRUCTURED)]
+        body = to_reference(envelope, dataref_of(webhook_id), dataschema=dataschema)
     # Without data or content type there is nothing that binary mode could carry (INTERFACE).
-    if record.spec.config.format == "structured" or not envelope.fits_binary:
-        headers: list[tuple[str, str]] = [("Content-Type", STRUCTURED)]
+    elif record.spec.config.format == "structured" or not envelope.fits_binary:
+        headers = [("Content-Type", STRUCTURED)]
         body = to_structured(envelope, dataschema=dataschema)
     else:
         headers, body = to_binary(envelope, dataschema=dataschema)
@@ -69,12 +75,22 @@ def build_batch_request(
     context: AttemptContext,
     *,
     dataschema_of: Callable[[str], str | None],
+    dataref_of: Callable[[str], str],
     timeout_s: float,
 ) -> OutboundRequest:
     """A batch, signed: a JSON array of structured events and no `ce-` headers (CONFORMANCE 20, 21)."""
     record = current.record
-    envelopes = [event.envelope for event in events if event.envelope is not None]
-    parts = [to_structured(envelope, dataschema=dataschema_of(envelope.type)) for envelope in envelopes]
+    parts = []
+    for event in events:
+        envelope = event.envelope
+        if envelope is None:
+            continue
+        dataschema = dataschema_of(envelope.type)
+        if record.spec.config.payload is Payload.THIN and envelope.body is not None:
+            member = delivery_id(record.number, event.entry.position, event.entry.row_hash)
+            parts.append(to_reference(envelope, dataref_of(member), dataschema=dataschema))
+        else:
+            parts.append(to_structured(envelope, dataschema=dataschema))
     body = b"[" + b",".join(parts) + b"]"
     headers = [
         ("Content-Type", BATCH),

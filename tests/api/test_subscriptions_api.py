@@ -77,14 +77,41 @@ def test_a_sink_that_is_not_allowed(client, sink):
     assert answer.json()["errors"][0]["pointer"] == "/sink"
 
 
-@pytest.mark.parametrize(
-    "config",
-    [{"format": "batch"}, {"ordering": "partitionkey"}, {"payload": "thin"}, {"handshake": "required"}],
-)
+@pytest.mark.parametrize("config", [{"handshake": "required"}])
 def test_what_is_not_built_yet_is_refused_by_name(client, config):
     answer = client.post("/v1/subscriptions", json={"sink": SINK, "config": config})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == f"/config/{next(iter(config))}"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"format": "batch", "batch_events_max": 10, "batch_bytes_max": 65_536, "batch_age_s": 0.5},
+        {"ordering": "partitionkey", "max_per_second": 2.5},
+    ],
+)
+def test_how_it_is_sent_is_shown_as_it_was_given(client, config):
+    made = make(client, config=config).json()
+    assert made["config"].items() >= config.items()
+    assert client.get(f"/v1/subscriptions/{made['id']}").json()["config"] == made["config"]
+
+
+@pytest.mark.parametrize(
+    ("config", "pointer"),
+    [
+        ({"batch_events_max": 10}, "/config/batch_events_max"),
+        ({"format": "batch", "batch_events_max": 0}, "/config/batch_events_max"),
+        ({"format": "batch", "batch_bytes_max": 1_000}, "/config/batch_bytes_max"),
+        ({"format": "batch", "batch_age_s": -1}, "/config/batch_age_s"),
+        ({"max_per_second": 0}, "/config/max_per_second"),
+        ({"ordering": "subject"}, "/config/ordering"),
+    ],
+)
+def test_bounds_of_how_it_is_sent(client, config, pointer):
+    answer = client.post("/v1/subscriptions", json={"sink": SINK, "config": config})
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b'"x"', b"{", b"\xff"])

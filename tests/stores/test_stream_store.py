@@ -9,7 +9,7 @@ from gateway.domain.breaker import StreamNote
 from gateway.domain.delivery import Decision
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.subscription import SubscriptionSpec
-from gateway.errors import Conflict, NotFound
+from gateway.errors import Conflict, Gone, NotFound
 from gateway.ports import (
     AttemptRecord,
     EventQuery,
@@ -222,6 +222,9 @@ def test_s3h_one_more_attempt_of_what_has_ended_and_of_what_waits(two):
         two.run(two.commands.retry(1, 9))  # never tried
     two.run(two.subscriptions.set_state(1, SubscriptionState.DISABLED, cause="a test"))
     with pytest.raises(Conflict):
+        two.run(two.commands.retry(1, 3))
+    two.run(two.subscriptions.delete(1))
+    with pytest.raises(Gone):
         two.run(two.commands.retry(1, 3))
     assert len(told(two, facts.RETRY_REQUESTED)) == 2
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from paired.environments import NotInstalledError
 from paired.figures import Figures
-from paired.rows import ceiling, emit, gateway, growth, log
+from paired.rows import ceiling, emit, gateway, growth, hostile, log
 from paired.rows.peers import PEERS_MEASURED
 from paired.run import Run
 from paired.strangers import watch
@@ -42,6 +42,7 @@ ROWS: Mapping[str, Row] = {
         *(Row(peer.name, peer.title, peer, peer.how) for peer in PEERS_MEASURED),
         Row("log", "ingest, and catch-up", log.ingest_and_catch_up),
         Row("fan-out", "fan-out", gateway.fan_out),
+        Row("hostile", "a healthy sink beside hostile ones", hostile.healthy_beside_hostile),
         Row("emit", "emit", emit.emit),
         Row("growth", "growth of the log", growth.growth),
     )

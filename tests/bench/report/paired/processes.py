@@ -34,6 +34,12 @@ def cpu_s(pid: int) -> float:
     return (int(fields[_USER]) + int(fields[_SYSTEM])) / _TICKS_PER_S
 
 
+def memory_mib(pid: int, name: str) -> float:
+    """A line of /proc/PID/status, such as ``VmRSS`` (now) and ``VmHWM`` (the most there was), in MiB."""
+    told = Path(f"/proc/{pid}/status").read_text()
+    return int(told.partition(f"{name}:")[2].split()[0]) / 1024
+
+
 def cpu_of_tree_s(pid: int) -> float:
     """The same with all of its descendants that still run."""
     return cpu_s(pid) + sum(cpu_of_tree_s(child) for child in children(pid))

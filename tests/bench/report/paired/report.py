@@ -58,6 +58,7 @@ def _goals(measured: Measured) -> list[dict[str, Any]]:
     python = best_by_round([_rate(measured, name) for name in PYTHON_PEERS])
     cpu = by_round(_of(measured, GATEWAY), "cpu_us")
     growth = by_round(_of(measured, "growth"), "cpu_ratio")
+    beside = by_round(_of(measured, "hostile"), "of_what_is_allowed")
     goals = (
         (
             "deliveries per second, divided by BullMQ's",
@@ -70,6 +71,11 @@ def _goals(measured: Measured) -> list[dict[str, Any]]:
             "CPU per delivery with 1,000,000 events in the log, divided by that with 10,000",
             "at most 1.3",
             summary(growth.values()) if growth else None,
+        ),
+        (
+            "p99 beside four hostile sinks, divided by the greater of twice that without them and 10 ms more",
+            "at most 1.0",
+            summary(beside.values()) if beside else None,
         ),
     )
     return [{"what": what, "asked": asked, "found": found} for what, asked, found in goals if found]
