@@ -107,7 +107,6 @@ def test_a_frozen_batch_outlives_the_process(restartable, sink, make_event, kind
     )
     again = [post for post in sink.posts[sent:] if first[0]["id"] in members(post)]
     assert {(post.webhook_id, post.body) for post in again} == {(before.webhook_id, before.body)}
-    assert sorted(members(sink.posts[-1])) in (sorted(ids(first)), sorted(ids(more)))
 
 
 @pytest.mark.parametrize("status", [413, 400])
