@@ -26,6 +26,7 @@ from gateway.adapters.http.guard import EgressPolicy
 from gateway.adapters.http.resolver import SystemResolver
 from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
+from gateway.adapters.randomness import PooledRandom
 from gateway.adapters.redis_stream import RawEntry, RedisStreamReader, Take
 from gateway.adapters.sql.commands import SqlStreamCommands
 from gateway.adapters.sql.database import Database
@@ -187,7 +188,7 @@ class _Gateway:
                     disable_after_s=settings.disable_after_days * _DAY_S,
                 ),
                 now=now_us,
-                random=os.urandom,
+                random=PooledRandom(),
                 jitter=random.random,
                 leadership=database,
             )

@@ -13,6 +13,7 @@ from gateway.domain.breaker import StreamNote
 from gateway.domain.delivery import Decision, State
 from gateway.domain.filters import Selector
 from gateway.domain.pending import PendingDelivery
+from gateway.domain.rotation import Secret
 from gateway.domain.sending import Answer, OutboundRequest
 from gateway.domain.subscription import SubscriptionSpec
 from schemas import Envelope
@@ -209,8 +210,8 @@ class Private(Protocol):
         ...
 
     @property
-    def secrets(self) -> tuple[str, ...]:
-        """The signing secrets, the oldest first."""
+    def secrets(self) -> tuple[Secret, ...]:
+        """The signing secrets, the oldest first, the present one last."""
         ...
 
 
@@ -219,7 +220,7 @@ class Opened:
     """What was sealed, open."""
 
     spec: SubscriptionSpec = field(repr=False)
-    secrets: tuple[str, ...] = field(repr=False)
+    secrets: tuple[Secret, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,8 +259,8 @@ class SubscriptionRecord:
         return self.private.spec
 
     @property
-    def secrets(self) -> tuple[str, ...]:
-        """The signing secrets, the oldest first."""
+    def secrets(self) -> tuple[Secret, ...]:
+        """The signing secrets, the oldest first, the present one last."""
         return self.private.secrets
 
     def selector_at(self, position: int) -> Selector:
@@ -347,6 +348,10 @@ class Subscriptions(Protocol):
         """
         ...
 
+    async def rotate_secret(self, number: int, secret: str) -> SubscriptionRecord:
+        """Sign with a new secret, beside the old one for a day. The present one given again changes nothing."""
+        ...
+
     async def delete(self, number: int, *, unchanged_since_us: int | None = None) -> None:
         """Drop cursor, pending and secrets; attempts stay until retention (S3h)."""
         ...
@@ -372,9 +377,9 @@ class Subscriptions(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AttemptRecord:
-    """One settlement (S3b), as it is journaled."""
+    """One settlement (S3b), as it is journaled: a value, not frozen for the cost of it (``PendingDelivery``)."""
 
     id: str
     number: int

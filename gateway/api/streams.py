@@ -44,7 +44,7 @@ KEEP_ALIVE_S: Final = 15.0
 STREAM_S_MAX: Final = 3_600.0
 """A stream ends after an hour, and its client comes again with a token that counts then."""
 
-_SSE_BOUNDS: Final = PageBounds(events_max=100, bytes_max=1024 * 1024, rows_max=ROWS_MAX)
+_SSE_BOUNDS: Final = PageBounds(events_max=200, bytes_max=1024 * 1024, rows_max=ROWS_MAX)
 _POSITION_CHARS_MAX: Final = 19
 _WEIGHT: Final = re.compile(r"[01](\.[0-9]{0,3})?")
 _LOGGER = logging.getLogger(__name__)

@@ -10,9 +10,10 @@ from fastapi.responses import JSONResponse
 from gateway.api.auth import Caller, Principal
 from gateway.api.body import read_json
 from gateway.api.services import Services, services
+from gateway.domain.facts import rfc3339
 from gateway.domain.ids import decode_cursor, encode_cursor
 from gateway.domain.sending import SinkRefused as SinkNotAllowed
-from gateway.domain.signing import NEW_SECRET_BYTES, new_secret
+from gateway.domain.signing import NEW_SECRET_BYTES, check_secret, new_secret
 from gateway.domain.subscription import EVERY_ORGANIZATION, SubscriptionSpec
 from gateway.domain.subscription_input import parse_patch, parse_replacement, parse_subscription
 from gateway.errors import (
@@ -159,6 +160,19 @@ async def resume(request: Request, caller: Caller, subscription_id: str) -> JSON
     return _answer(record)
 
 
+@router.post("/{subscription_id}/rotate-secret", summary="Sign with another secret")
+async def rotate_secret(request: Request, caller: Caller, subscription_id: str) -> JSONResponse:
+    """Sign with a new secret, given or made, and show it this once; for 24 h the one before it signs as well."""
+    service = services(request)
+    record = await own_subscription(service, caller, subscription_id)
+    secret = _new_secret_of(await read_json(request)) or new_secret(service.random(NEW_SECRET_BYTES))
+    record = await service.subscriptions.rotate_secret(record.number, secret)
+    service.changed(record.number)
+    until_us = max((one.until_us for one in record.secrets if one.until_us is not None), default=None)
+    shown = {"secret": secret, "overlap_until": None if until_us is None else rfc3339(until_us)}
+    return JSONResponse({**subscription_json(record), **shown}, headers={"ETag": etag(record)})
+
+
 async def _revise(request: Request, caller: Principal, subscription_id: str, change: _Change) -> JSONResponse:
     service = services(request)
     record = await own_subscription(service, caller, subscription_id)
@@ -227,6 +241,22 @@ def _resume_from(body: object) -> Literal["cursor", "now"]:
             pass
     fields = [FieldError("/from", "must be `cursor` (the default) or `now`, and nothing else beside it")]
     raise InvalidRequest("This is not a way to resume.", fields=fields)
+
+
+def _new_secret_of(body: object) -> str | None:
+    """The secret that a rotation is asked for with; None: one is to be made."""
+    if body is None or body == {}:
+        return None
+    fault = Problem("/secret", "must be the new secret, or left out, and nothing else beside it")
+    match body:
+        case {"secret": str(text), **rest} if not rest:
+            found = check_secret(text)
+            if found is None:
+                return text
+            fault = found
+        case _:
+            pass
+    raise InvalidRequest("This is no rotation.", fields=[FieldError(fault.pointer, fault.detail)])
 
 
 def _after(cursor: str | None) -> int:

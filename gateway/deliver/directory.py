@@ -10,6 +10,7 @@ from functools import partial
 from gateway.deliver.envelopes import Event
 from gateway.deliver.patience import patiently
 from gateway.deliver.selecting import asks_for_facts
+from gateway.domain.rotation import signing
 from gateway.domain.routing import RoutingIndex
 from gateway.domain.signing import Signer
 from gateway.ports import Kind, SubscriptionRecord, Subscriptions, SubscriptionState
@@ -21,11 +22,19 @@ _HELD_UP = "subscriptions cannot be read"
 class Current:
     """One subscription as it is now, with what is prepared once per revision."""
 
-    __slots__ = ("record", "signer")
+    __slots__ = ("_signer", "_signs_until_us", "record")
 
     def __init__(self, record: SubscriptionRecord) -> None:
         self.record = record
-        self.signer = Signer(record.secrets)
+        self._signer: Signer | None = None
+        self._signs_until_us: int | None = None
+
+    def signer(self, now_us: int) -> Signer:
+        """Signs with the secrets that are in force at this time: the end of an old one needs no command."""
+        if self._signer is None or (self._signs_until_us is not None and now_us >= self._signs_until_us):
+            texts, self._signs_until_us = signing(self.record.secrets, now_us)
+            self._signer = Signer(texts)
+        return self._signer
 
     @property
     def active(self) -> bool:

@@ -15,6 +15,9 @@ from gateway.deliver.tail import Tail
 from gateway.domain.facts import ABOUT_SUBSCRIPTIONS
 from gateway.ports import Kind, SubscriptionRecord, Subscriptions
 
+_ROWS_MIN = 50
+"""Rows that are read at a time, at least: of those, a page may want only a few."""
+
 
 @dataclass(frozen=True, slots=True)
 class PageBounds:
@@ -108,7 +111,8 @@ class StreamReader:
         page = _Filling(bounds)
         at_end = False
         while not (at_end or page.full or self.gone):
-            async with self._tail.rows(self.position, follows=follows) as rows:
+            at_most = max(_ROWS_MIN, bounds.events_max - len(page.events))
+            async with self._tail.rows(self.position, at_most, follows=follows) as rows:
                 at_end = await self._fill(page, rows.events) and rows.last
         return StreamPage(page.events, self.position, at_end)
 

@@ -142,7 +142,8 @@ class Router:
             if lane is None or position <= lane.seen:
                 continue
             if lane.offer(position, key, size_bytes=size_bytes, now_us=now_us):
-                self._lanes.pump(lane)
+                if lane.has_room:
+                    self._lanes.pump(lane)
             else:
                 self._demote(lane)
 

@@ -17,8 +17,8 @@ from gateway.deliver.patience import patiently
 from gateway.deliver.signal import Signal
 from gateway.ports import EventLog
 
-ROWS = 500
-"""Rows that are read at a time."""
+ROWS = 200
+"""Rows that are read at a time, at most."""
 
 KEPT_ROWS_MAX = 2_000
 KEPT_BYTES_MAX = 16 * 1024 * 1024
@@ -102,8 +102,8 @@ class Tail:
         return self._end > position and not self.stopped
 
     @contextlib.asynccontextmanager
-    async def rows(self, after: int, *, follows: bool) -> AsyncIterator[Rows]:
-        """The rows that follow ``after``, or the first of them. Raises ``Unavailable``.
+    async def rows(self, after: int, at_most: int, *, follows: bool) -> AsyncIterator[Rows]:
+        """The rows that follow ``after``, or the first of them: up to ``at_most``, or ``ROWS``. Raises ``Unavailable``.
 
         A caller that ``follows``, having come to the end before, is told what memory has: more will wake it.
         Another one is told what the log has now, so that it reads what it has written. Rows that come from the
@@ -114,8 +114,9 @@ class Tail:
             yield Rows(kept, last=not kept)
             return
         async with self._scans:
-            entries = await self._log.read(after, ROWS)
-            yield Rows([event_of(entry) for entry in entries], last=len(entries) < ROWS)
+            limit = min(at_most, ROWS)
+            entries = await self._log.read(after, limit)
+            yield Rows([event_of(entry) for entry in entries], last=len(entries) < limit)
 
     async def ends_before(self, position: int) -> int | None:
         """Where the log ends, if that is before ``position``; None: the position is in it. Raises ``Unavailable``."""

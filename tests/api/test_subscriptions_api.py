@@ -186,6 +186,59 @@ def test_lists_are_paged_in_order_of_creation(client):
     assert client.get("/v1/subscriptions?limit=0").status_code == 422
 
 
+def test_a_rotation_shows_the_new_secret_this_once(client):
+    made = make(client)
+    path, old = made.headers["location"], made.json()["secret"]
+    answer = client.post(path + "/rotate-secret")
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert body["secret"].startswith("whsec_")
+    assert body["secret"] != old
+    assert body["overlap_until"] > body["updated_at"]
+    assert answer.headers["etag"] != made.headers["etag"]
+    again = client.get(path)
+    assert again.headers["etag"] == answer.headers["etag"]
+    assert "whsec_" not in again.text
+    facts = client.get("/v1/events", params={"type": "com.letta.gateway.subscription.secret_rotated"})
+    assert len(facts.json()["items"]) == 1
+    assert "whsec_" not in facts.text
+
+
+def test_a_rotation_to_a_secret_of_ones_own(client):
+    path, own = make(client).headers["location"], "whsec_" + "B" * 40
+    assert client.post(path + "/rotate-secret", json={"secret": own}).json()["secret"] == own
+    assert client.post(path + "/rotate-secret", json={}).json()["secret"] != own
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"secret": "whsec_c2hvcnQ="},
+        {"secret": "A" * 40},
+        {"secret": "whsec_" + "A" * 88},
+        {"secret": 1},
+        {"secret": None},
+        {"secret": "whsec_" + "A" * 40, "more": 1},
+        {"key": 1},
+        [],
+        "whsec_" + "A" * 40,
+    ],
+)
+def test_no_rotation(client, body):
+    path = make(client).headers["location"]
+    answer = client.post(path + "/rotate-secret", json=body)
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/secret"]
+    assert "whsec_" + "A" not in answer.text
+    assert "c2hvcnQ" not in answer.text
+
+
+def test_no_rotation_of_what_is_gone(client):
+    path = make(client).headers["location"]
+    client.delete(path)
+    assert client.post(path + "/rotate-secret").status_code == 404
+
+
 ROUTES = [
     ("POST", "/v1/events"),
     ("GET", "/v1/events"),

@@ -45,13 +45,14 @@ from gateway.adapters.sql.subscriptions import SqlSubscriptions
 from gateway.adapters.stream_entries import raw_entry
 from gateway.adapters.vault import Keyring
 from gateway.app import now_us
+from gateway.cli.memory import settle_collector
 from gateway.deliver.directory import Current
 from gateway.deliver.envelopes import event_of
 from gateway.deliver.masking import mask
 from gateway.deliver.request import AttemptContext, build_request, origin_trace
 from gateway.domain.delivery import Decision
 from gateway.domain.ids import RANDOM_BYTES, attempt_id
-from gateway.domain.lane import PendingDelivery
+from gateway.domain.pending import PendingDelivery
 from gateway.domain.sending import Answer
 from gateway.domain.signing import new_secret
 from gateway.domain.subscription import SubscriptionSpec
@@ -140,7 +141,6 @@ class Bench:
         self.rows = rows
         self.numbers = itertools.count()
         self.database = SqliteDatabase(folder / "log.db")
-        upgrade(self.database.engine)
         self.log = SqlLog(self.database, now=now_us, random=os.urandom)
         self.deliveries = SqlDeliveries(self.database)
         self.subscriptions = SqlSubscriptions(
@@ -154,6 +154,7 @@ class Bench:
         self.positions = itertools.count(1)
 
     async def open(self, log_rows: int) -> None:
+        await upgrade(self.database)
         spec = SubscriptionSpec(sink=self.url)
         record = await self.subscriptions.create(
             spec, organization="*", privileged=True, secret=new_secret(os.urandom(32))
@@ -331,6 +332,7 @@ def measure(
     bench = Bench(folder, url, rows)
     try:
         loop.run_until_complete(bench.open(log_rows))
+        settle_collector()  # as in the gateway
         return [
             (case.name, us_each(case, rounds), case.part_of) for case in bench.cases(loop.run_until_complete)
         ]

@@ -134,3 +134,16 @@ def test_no_way_to_list_deliveries(ask: Callable[..., Any], arguments: Any, what
     result = ask("deliveries", *arguments)
     assert (result.returncode, result.stdout) == (2, "")
     assert what in result.stderr
+
+
+def test_a_secret_is_rotated_and_shown_once(ask: Callable[..., Any], subscribe: Callable[..., str]) -> None:
+    mine, own = subscribe(), "whsec_" + "B" * 40
+    assert records(ask("subscriptions", "rotate-secret", mine, "--secret", own, "--json"))[0]["secret"] == own
+    rotated = ask("subscriptions", "rotate-secret", mine)
+    assert "whsec_" in rotated.stdout
+    assert "overlap_until" in rotated.stdout
+    assert "shown this once" in rotated.stderr
+    assert "whsec_" not in ask("subscriptions", "show", mine).stdout
+    refused = ask("subscriptions", "rotate-secret", mine, "--secret", "whsec_short")
+    assert refused.returncode == 1
+    assert "/secret" in refused.stderr

@@ -61,7 +61,7 @@ async def followed(tail: Tail) -> AsyncIterator[None]:
 
 
 async def positions(tail: Tail, after: int, *, follows: bool = True) -> list[int]:
-    async with tail.rows(after, follows=follows) as rows:
+    async with tail.rows(after, 1_000, follows=follows) as rows:
         return [event.entry.position for event in rows.events]
 
 

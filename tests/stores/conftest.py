@@ -175,6 +175,21 @@ def sql_stores(request) -> Stores:
     return request.getfixturevalue(f"{request.param}_stores")
 
 
+@pytest.fixture(scope="module", params=["memory", "sqlite", "postgres"])
+def module_stores(request, tmp_path_factory) -> Iterator[Stores]:
+    """Each backend in turn, once for all tests of a module that only read what it wrote at its beginning."""
+    if request.param == "memory":
+        yield from memory()
+    elif request.param == "sqlite":
+        yield from sql({}, tmp_path_factory.mktemp("stores"))
+    else:
+        server, template = (request.getfixturevalue(f"postgres_{name}") for name in ("server", "template"))
+        name = f"stores_{next(_NUMBERS)}"
+        settings = {"GATEWAY_DATABASE_URL": server.create(name, template=template)}
+        yield from sql(settings, tmp_path_factory.mktemp("stores"))
+        server.drop(name)
+
+
 @pytest.fixture
 def numbers() -> Iterator[int]:
     return itertools.count(1)

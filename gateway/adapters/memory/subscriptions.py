@@ -6,6 +6,7 @@ from dataclasses import replace
 from gateway.adapters.memory.store import Cursor, MemoryStore
 from gateway.domain import facts
 from gateway.domain.ids import RANDOM_BYTES, subscription_id
+from gateway.domain.rotation import Secret, rotated
 from gateway.domain.subscription import EVERY_ORGANIZATION, StartAt, SubscriptionSpec, sink_origin
 from gateway.errors import FieldError, InvalidRequest, NotFound, PreconditionFailed
 from gateway.ports import (
@@ -84,7 +85,7 @@ class MemorySubscriptions:
             cursor=start,
             live=live,
             pending=0,
-            private=Opened(spec, (asked.secret,)),
+            private=Opened(spec, (Secret(asked.secret),)),
             revisions=(Revision(1, position, spec.selector(organization)),),
         )
         return self._now(number)
@@ -140,6 +141,20 @@ class MemorySubscriptions:
             cursor.live = False
             if skip:
                 cursor.position = position
+        return self._now(number)
+
+    async def rotate_secret(self, number: int, secret: str) -> SubscriptionRecord:
+        """See ``Subscriptions.rotate_secret``."""
+        record = self._present(number, None)
+        now_us = self._after(record)
+        secrets = rotated(record.secrets, secret, now_us)
+        if secrets != record.secrets:
+            rotation = self._store.rotations[number] = self._store.rotations.get(number, 1) + 1
+            fact = facts.secret_rotated(record.id, number, record.revision, rotation)
+            self._fact(fact, record.organization, now_us)
+            self._store.subscriptions[number] = replace(
+                record, updated_at_us=now_us, private=Opened(record.spec, secrets)
+            )
         return self._now(number)
 
     async def delete(self, number: int, *, unchanged_since_us: int | None = None) -> None:

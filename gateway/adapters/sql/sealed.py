@@ -12,6 +12,7 @@ from threading import Lock
 from typing import Any
 
 from gateway.adapters.vault import Keyring
+from gateway.domain.rotation import Secret
 from gateway.domain.subscription import SubscriptionSpec
 from gateway.ports import Opened
 
@@ -43,7 +44,7 @@ class Sealed:
         return self.vault.opened(self).spec
 
     @property
-    def secrets(self) -> tuple[str, ...]:
+    def secrets(self) -> tuple[Secret, ...]:
         """See ``Private.secrets``."""
         return self.vault.opened(self).secrets
 
@@ -61,9 +62,13 @@ class SubscriptionVault:
         """The row for what was asked for at a revision."""
         return self._row(SPEC, owner, revision, spec.to_json())
 
-    def secrets_row(self, owner: str, revision: int, secrets: Sequence[str]) -> dict[str, Any]:
-        """The row for the signing secrets, the oldest first."""
-        return self._row(SECRETS, owner, revision, {"secrets": list(secrets)})
+    def secrets_row(self, owner: str, revision: int, secrets: Sequence[Secret]) -> dict[str, Any]:
+        """The row for the signing secrets, the oldest first; its revision counts the rotations."""
+        document = {
+            "secrets": [secret.text for secret in secrets],
+            "until_us": [secret.until_us for secret in secrets],
+        }
+        return self._row(SECRETS, owner, revision, document)
 
     def sealed(self, owner: str, document: SealedRow, signing: SealedRow) -> Sealed:
         """Two rows as they were read, and left sealed.
@@ -84,8 +89,11 @@ class SubscriptionVault:
                 self._opened.move_to_end(key)
                 return found
         spec = SubscriptionSpec.from_json(json.loads(self._plain(SPEC, sealed.owner, sealed.document)))
-        secrets = json.loads(self._plain(SECRETS, sealed.owner, sealed.signing))["secrets"]
-        opened = Opened(spec, tuple(secrets))
+        signing = json.loads(self._plain(SECRETS, sealed.owner, sealed.signing))
+        texts = signing["secrets"]
+        # Before there were rotations, there was one secret and no end of it.
+        ends = signing.get("until_us", [None] * len(texts))
+        opened = Opened(spec, tuple(map(Secret, texts, ends)))
         with self._lock:
             self._opened[key] = opened
             while len(self._opened) > self._opened_max:

@@ -18,6 +18,7 @@ from gateway.adapters.sql.models import (
 )
 from gateway.adapters.sql.sealed import SubscriptionVault
 from gateway.domain import facts
+from gateway.domain.rotation import Secret
 from gateway.domain.subscription import StartAt, SubscriptionSpec, sink_origin
 from gateway.errors import FieldError, InvalidRequest
 from gateway.ports import NewSubscription, SubscriptionState
@@ -77,7 +78,7 @@ def store(connection: Connection, made: Sequence[Making], vault: SubscriptionVau
         insert(_REVISION), [revision_row(item.number, 1, item.position, item.asked.spec) for item in made]
     )
     sealed = [vault.spec_row(item.id, 1, item.asked.spec) for item in made]
-    sealed += [vault.secrets_row(item.id, 1, [item.asked.secret]) for item in made]
+    sealed += [vault.secrets_row(item.id, 1, [Secret(item.asked.secret)]) for item in made]
     connection.execute(insert(_VAULT), sealed)
     connection.execute(insert(_CURSOR), [_cursor_row(item) for item in made])
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from gateway.adapters.sql.append import append, prepare
 from gateway.adapters.sql.database import Database
@@ -15,7 +15,7 @@ from gateway.adapters.sql.models import (
     SubscriptionRevision,
     VaultEntry,
 )
-from gateway.adapters.sql.sealed import SubscriptionVault
+from gateway.adapters.sql.sealed import SECRETS, SubscriptionVault
 from gateway.adapters.sql.streams import cancel_replays
 from gateway.adapters.sql.subscription_making import number_them, revision_row, selection_data, store
 from gateway.adapters.sql.subscription_rows import history, present, read
@@ -23,6 +23,7 @@ from gateway.adapters.sql.texts import same
 from gateway.adapters.vault import Keyring
 from gateway.domain import facts
 from gateway.domain.ids import RANDOM_BYTES, subscription_id
+from gateway.domain.rotation import rotated
 from gateway.domain.subscription import EVERY_ORGANIZATION, SubscriptionSpec
 from gateway.errors import NotFound, PreconditionFailed
 from gateway.ports import (
@@ -144,6 +145,29 @@ class SqlSubscriptions:
             return self._one(connection, number)
 
         return await self._database.write(work)
+
+    async def rotate_secret(self, number: int, secret: str) -> SubscriptionRecord:
+        """See ``Subscriptions.rotate_secret``."""
+
+        def work(connection: Connection) -> SubscriptionRecord:
+            row = _present(connection, number, None)
+            known, now_us = self._one(connection, number), max(self._now(), row.updated_at + 1)
+            secrets = rotated(known.secrets, secret, now_us)
+            if secrets == known.secrets:
+                return known  # nothing is said twice
+            here = (_VAULT.c.kind == SECRETS, _VAULT.c.owner == row.id)
+            rotation = 1 + connection.execute(select(func.max(_VAULT.c.revision)).where(*here)).scalar_one()
+            fact = facts.secret_rotated(row.id, number, row.revision, rotation)
+            self._fact(connection, fact, row.organization, now_us)
+            _touch(connection, number, now_us)
+            # What still signs is in the new row: the old one would only keep what has ended.
+            connection.execute(delete(_VAULT).where(*here))
+            connection.execute(insert(_VAULT), [self._vault.secrets_row(row.id, rotation, secrets)])
+            return self._one(connection, number)
+
+        record = await self._database.write(work)
+        self._vault.forget(record.id)
+        return record
 
     async def delete(self, number: int, *, unchanged_since_us: int | None = None) -> None:
         """See ``Subscriptions.delete``."""
