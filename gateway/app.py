@@ -26,6 +26,7 @@ from gateway.adapters.http.guard import EgressPolicy
 from gateway.adapters.http.resolver import SystemResolver
 from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
+from gateway.adapters.randomness import PooledRandom
 from gateway.adapters.redis_stream import RawEntry, RedisStreamReader, Take
 from gateway.adapters.sql.commands import SqlStreamCommands
 from gateway.adapters.sql.database import Database
@@ -41,13 +42,15 @@ from gateway.adapters.vault import Keyring
 from gateway.adapters.web_server import WebServer, listening_socket
 from gateway.api.application import create_api
 from gateway.api.services import Limits, Readiness, Services
+from gateway.api.slots import Slots
 from gateway.deliver.dispatcher import Dispatcher
+from gateway.deliver.tail import Tail
 from gateway.deliver.world import DEFAULT_LIMITS, AttemptPolicy, World
 from gateway.errors import Unavailable
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
 from gateway.ingest.stream import StreamEntry, StreamIngest
-from gateway.ports import Head
+from gateway.ports import Event, Head
 from gateway.settings import Settings
 from schemas import Problem
 
@@ -56,6 +59,7 @@ _FACT_SOURCE = "/gateway"
 _LOOPBACK_ADDRESS = "127.0.0.1"
 _INGESTING = frozenset({"all", "ingest"})
 _DELIVERING = frozenset({"all", "deliver"})
+_DAY_S = 86_400
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
@@ -149,7 +153,9 @@ class _Gateway:
         fact_source = public_url + _FACT_SOURCE
         known = contracts.load()
         types = frozenset(known.types())
+        dataschema_of = _dataschema_of(public_url, types, known)
         self.log = SqlLog(database, now=now_us, random=os.urandom)
+        self.tail = Tail(self.log)
         self.deliveries = SqlDeliveries(database)
         self.subscriptions = SqlSubscriptions(
             database,
@@ -176,14 +182,18 @@ class _Gateway:
                 subscriptions=self.subscriptions,
                 commands=self.commands,
                 sender=self.sender,
-                policy=AttemptPolicy(settings.delivery_timeout, _dataschema_of(public_url, types, known)),
+                policy=AttemptPolicy(
+                    settings.delivery_timeout,
+                    dataschema_of,
+                    disable_after_s=settings.disable_after_days * _DAY_S,
+                ),
                 now=now_us,
-                random=os.urandom,
+                random=PooledRandom(),
                 jitter=random.random,
                 leadership=database,
             )
         )
-        self.batcher = Batcher(self.log, lambda _events: self.dispatcher.appended())
+        self.batcher = Batcher(self.log, self._take)
         door = Door(
             _DoorContracts(types, Validator(known)),
             DoorPolicy(
@@ -198,9 +208,12 @@ class _Gateway:
         self.api = create_api(
             Services(
                 log=self.log,
+                tail=self.tail,
+                slots=Slots(),
                 batcher=self.batcher,
                 door=door,
                 subscriptions=self.subscriptions,
+                commands=self.commands,
                 deliveries=self.deliveries,
                 quarantine=SqlQuarantine(database),
                 contracts=known,
@@ -214,6 +227,7 @@ class _Gateway:
                 admit_sink=self._admit_sink,
                 changed=self._changed,
                 readiness=self._readiness,
+                dataschema_of=dataschema_of,
             ),
             version(),
         )
@@ -221,9 +235,19 @@ class _Gateway:
     async def _admit_sink(self, url: str, privileged: bool) -> None:  # noqa: FBT001 - the port's shape
         await self.sender.admit(url, privileged=privileged)
 
+    def _take(self, events: Sequence[Event]) -> None:
+        """The log has grown by these: who sends has them at hand, who is followed reads for himself."""
+        self.dispatcher.take(events)
+        self.tail.appended()
+
+    def _appended(self) -> None:
+        """The log has grown: who sends and who is followed are told, and read for themselves."""
+        self.dispatcher.appended()
+        self.tail.appended()
+
     def _changed(self, number: int) -> None:
         self.dispatcher.changed(number)
-        self.dispatcher.appended()
+        self._appended()
 
     async def _readiness(self) -> Readiness:
         role = self.place.role
@@ -252,6 +276,7 @@ async def _serve(
     with anyio.CancelScope(shield=True):
         async with anyio.create_task_group() as writing:
             writing.start_soon(gateway.batcher.run)
+            writing.start_soon(gateway.tail.run)
             async with anyio.create_task_group() as flows:
                 if role in _DELIVERING:
                     flows.start_soon(gateway.dispatcher.run)
@@ -263,6 +288,7 @@ async def _serve(
                 # Nothing new comes in; what is in flight is delivered and journaled; then what came in is
                 # written.
                 reading.cancel()
+                gateway.tail.stop()
                 server.stop()
                 gateway.dispatcher.stop()
             writing.cancel_scope.cancel()

@@ -10,9 +10,10 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from gateway.domain.breaker import StreamNote
-from gateway.domain.delivery import Decision
+from gateway.domain.delivery import Decision, State
 from gateway.domain.filters import Selector
 from gateway.domain.pending import PendingDelivery
+from gateway.domain.rotation import Secret
 from gateway.domain.sending import Answer, OutboundRequest
 from gateway.domain.subscription import SubscriptionSpec
 from schemas import Envelope
@@ -159,6 +160,10 @@ class EventLog(Protocol):
         """One entry."""
         ...
 
+    async def get_many(self, positions: Sequence[int]) -> Mapping[int, Entry]:
+        """The entries at these positions, those that are there."""
+        ...
+
     async def search(self, query: EventQuery) -> Sequence[Entry]:
         """A page of entries; gateway facts only where ``types`` names them."""
         ...
@@ -193,6 +198,41 @@ class Revision:
     selector: Selector
 
 
+class Private(Protocol):
+    """What of a subscription is stored sealed.
+
+    It is opened when it is asked for, so that of many subscriptions only those lie open that are at work.
+    """
+
+    @property
+    def spec(self) -> SubscriptionSpec:
+        """What was asked for, the sink and its credential included."""
+        ...
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """The signing secrets, the oldest first, the present one last."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What was sealed, open."""
+
+    spec: SubscriptionSpec = field(repr=False)
+    secrets: tuple[Secret, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NewSubscription:
+    """A subscription that is to be made. ``privileged``: an administrator asks for it (S11b)."""
+
+    spec: SubscriptionSpec
+    organization: str
+    privileged: bool
+    secret: str = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class SubscriptionRecord:
     """A subscription as it is now, with the history of its selection."""
@@ -210,9 +250,18 @@ class SubscriptionRecord:
     cursor: int
     live: bool
     pending: int
-    spec: SubscriptionSpec = field(repr=False)
-    secrets: tuple[str, ...] = field(repr=False)
+    private: Private = field(repr=False)
     revisions: tuple[Revision, ...] = ()
+
+    @property
+    def spec(self) -> SubscriptionSpec:
+        """What was asked for, at the present revision."""
+        return self.private.spec
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """The signing secrets, the oldest first, the present one last."""
+        return self.private.secrets
 
     def selector_at(self, position: int) -> Selector:
         """The selection in force at a position; before the first revision, the first (S3d)."""
@@ -220,6 +269,40 @@ class SubscriptionRecord:
             if revision.position < position:
                 return revision.selector
         return self.revisions[0].selector
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionHistory:
+    """A subscription without anything sealed, deleted or not: what it selected when, and how far its stream has come.
+
+    Attributes:
+        cursor: Where its stream is dispatched to; None once it is deleted.
+        live: Whether it follows the router, whose position then counts where it is ahead of the cursor.
+        pending: Its deliveries that are dispatched and not terminal, but for those that a command put there.
+    """
+
+    number: int
+    id: str
+    organization: str
+    state: SubscriptionState
+    start_position: int
+    revisions: tuple[Revision, ...]
+    cursor: int | None
+    live: bool
+    pending: int
+
+    def revision_at(self, position: int) -> Revision:
+        """The revision in force at a position; before the first one, the first (S3d)."""
+        return next(
+            (item for item in reversed(self.revisions) if item.position < position), self.revisions[0]
+        )
+
+    def passed(self, routed: int) -> int:
+        """The position up to which everything that matches has been dispatched, once the router was at ``routed``."""
+        if self.cursor is None:
+            return 0
+        follows = self.live and self.state is SubscriptionState.ACTIVE
+        return max(self.cursor, routed) if follows else self.cursor
 
 
 class Subscriptions(Protocol):
@@ -234,6 +317,14 @@ class Subscriptions(Protocol):
         secret: str,
     ) -> SubscriptionRecord:
         """Make a subscription; its start is resolved to a position in the same transaction."""
+        ...
+
+    async def create_many(self, wanted: Sequence[NewSubscription]) -> Sequence[SubscriptionRecord]:
+        """Make them all or none, in order, in one transaction; ``create`` is the case of one.
+
+        Bounding their number is for the caller: nothing else is written meanwhile. Raises ``InvalidRequest``, whose
+        pointers begin with the place of the subscription that is wrong (``/3/config/start``).
+        """
         ...
 
     async def update(
@@ -257,6 +348,10 @@ class Subscriptions(Protocol):
         """
         ...
 
+    async def rotate_secret(self, number: int, secret: str) -> SubscriptionRecord:
+        """Sign with a new secret, beside the old one for a day. The present one given again changes nothing."""
+        ...
+
     async def delete(self, number: int, *, unchanged_since_us: int | None = None) -> None:
         """Drop cursor, pending and secrets; attempts stay until retention (S3h)."""
         ...
@@ -273,14 +368,18 @@ class Subscriptions(Protocol):
         """Those of an organization (None: all), in order of creation, behind number ``after``."""
         ...
 
+    async def history(self, subscription_id: str) -> SubscriptionHistory | None:
+        """One by its id, deleted ones too; None for an id that never was."""
+        ...
+
     async def ids(self, numbers: Sequence[int]) -> Mapping[int, tuple[str, str]]:
         """Id and organization of these numbers, deleted ones too: their attempts are still to be read."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AttemptRecord:
-    """One settlement (S3b), as it is journaled."""
+    """One settlement (S3b), as it is journaled: a value, not frozen for the cost of it (``PendingDelivery``)."""
 
     id: str
     number: int
@@ -403,12 +502,51 @@ class JournalBatch:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryQuery:
-    """Which attempts a list of deliveries reads."""
+    """Which deliveries of a subscription a page shows, those of the latest events first.
 
-    number: int | None = None
-    position: int | None = None
-    before_seq: int | None = None
+    Attributes:
+        number: The subscription.
+        state: Only those in this state.
+        status: Only those whose last attempt was answered with this status.
+        after: Only of events behind this position.
+        until: Only of events up to this position.
+        before: Where the page before it ended: only of events ahead of that.
+        limit: How many at most.
+    """
+
+    number: int
+    state: State | None = None
+    status: int | None = None
+    after: int = 0
+    until: int | None = None
+    before: int | None = None
     limit: int = 50
+
+    def wants(self, state: State, status: int | None) -> bool:
+        """Whether a delivery that stands so is to be shown."""
+        return self.state in {None, state} and self.status in {None, status}
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryItem:
+    """One delivery of a page, with its attempts in order and its row, while it is not terminal."""
+
+    position: int
+    attempts: Sequence[AttemptRecord]
+    pending: PendingDelivery | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPage:
+    """A page of deliveries. It may have fewer than were asked for, or none, and yet be followed by another.
+
+    Attributes:
+        items: The deliveries, those of the latest events first.
+        before: What the next page is asked for with; None: this is the last one.
+    """
+
+    items: Sequence[DeliveryItem]
+    before: int | None
 
 
 class DueKey(NamedTuple):
@@ -455,8 +593,16 @@ class Deliveries(Protocol):
         """The pending deliveries that block a key (S4b)."""
         ...
 
+    async def blocking(self, number: int, key: str) -> PendingDelivery | None:
+        """The pending delivery that blocks this key of a subscription (S4b)."""
+        ...
+
     async def notes(self) -> Sequence[StreamNote]:
         """What is remembered of failing streams (S3g)."""
+        ...
+
+    async def note(self, number: int) -> StreamNote | None:
+        """What is remembered of one stream; None: nothing is wrong with it."""
         ...
 
     async def replays(self, number: int | None = None) -> Sequence[ReplayRecord]:
@@ -477,6 +623,13 @@ class Deliveries(Protocol):
         """The attempts of every delivery of one event."""
         ...
 
+    async def page(self, query: DeliveryQuery) -> DeliveryPage:
+        """A page of a subscription's deliveries.
+
+        Bounded in what it reads: where few match, it ends early, with where to go on.
+        """
+        ...
+
     async def pending_at(self, position: int) -> Sequence[PendingDelivery]:
         """The deliveries of one event that are not terminal."""
         ...
@@ -493,7 +646,7 @@ class StreamCommands(Protocol):
         """Ask for one more attempt of a delivery now (S3h); one that has ended begins a new round.
 
         Raises ``NotFound`` for one that was never tried, ``Conflict`` while it is in flight or the subscription is
-        disabled.
+        disabled, ``Gone`` where that is deleted.
         """
         ...
 

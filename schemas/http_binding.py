@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, cast
 from urllib.parse import quote, unquote_to_bytes
 
 from schemas import media_type, strict_json
@@ -19,6 +19,7 @@ _FORMATS: Final = "application/cloudevents"
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _MUST_ENCODE = re.compile(r"[^!#$&-~]")
+_NOT_PLAIN = re.compile(r"[^\n!#$&-~]")
 _LITERAL: Final = "".join(map(chr, range(0x21, 0x7F))).replace('"', "").replace("%", "")
 
 
@@ -145,10 +146,36 @@ def to_binary(envelope: Envelope, *, dataschema: str | None = None) -> tuple[lis
     content_type = envelope.datacontenttype
     headers: list[Header] = [("Content-Type", content_type)] if content_type is not None else []
     traced = envelope.traceparent is not None
+    if traced and (plain := _plain(envelope)) is not None:
+        headers += plain
+    else:
+        headers += _encoded(envelope, traced=traced)
+    if dataschema is not None and "dataschema" not in envelope.attributes:
+        headers.append((_PREFIX + "dataschema", encode_value(dataschema)))
+    return headers, envelope.body or b""
+
+
+def _plain(envelope: Envelope) -> list[Header] | None:
+    """The headers of an event none of whose values needs encoding, as nearly all are: one look at all of them."""
+    attributes = envelope.attributes
+    try:
+        together = "\n".join(attributes.values())  # type: ignore[arg-type]  # another type of value is what fails
+    except TypeError:
+        return None
+    # A line end within a value would be one too many, so none can hide as a separator.
+    if together.count("\n") != len(attributes) - 1 or _NOT_PLAIN.search(together) is not None:
+        return None
+    return [
+        (_PREFIX + name, cast("str", value))
+        for name, value in attributes.items()
+        if name != "datacontenttype"
+    ]
+
+
+def _encoded(envelope: Envelope, *, traced: bool) -> list[Header]:
+    headers: list[Header] = []
     for name, value in envelope.attributes.items():
         if name == "datacontenttype" or (name in {"traceparent", "tracestate"} and not traced):
             continue
         headers.append((_PREFIX + name, encode_value(canonical(value))))
-    if dataschema is not None and "dataschema" not in envelope.attributes:
-        headers.append((_PREFIX + "dataschema", encode_value(dataschema)))
-    return headers, envelope.body or b""
+    return headers

@@ -1,21 +1,45 @@
 """``/v1/deliveries``: one delivery with every attempt."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from gateway.api.auth import Caller
-from gateway.api.services import services
+from gateway.api.auth import Caller, Principal
+from gateway.api.services import Services, services
 from gateway.domain.ids import HASH_BYTES, parse_delivery_id
+from gateway.domain.pending import PendingDelivery
 from gateway.errors import NotFound
+from gateway.ports import AttemptRecord, Entry
 from gateway.views.deliveries import delivery_json
 
 router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"])
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A delivery with what it is of."""
+
+    entry: Entry
+    number: int
+    attempts: Sequence[AttemptRecord]
+    subscription_id: str
+    pending: PendingDelivery | None
 
 
 @router.get("/{delivery_id}", summary="One delivery with its attempts")
 async def read(request: Request, caller: Caller, delivery_id: str) -> JSONResponse:
     """What was tried or decided, when, and what the sink answered."""
     service = services(request)
+    found = await own_delivery(service, caller, delivery_id)
+    return JSONResponse(
+        delivery_json(found.entry, found.number, found.attempts, found.subscription_id, found.pending)
+    )
+
+
+async def own_delivery(service: Services, caller: Principal, delivery_id: str) -> Found:
+    """A delivery that the caller may see. Raises ``NotFound`` for any other."""
     unknown = NotFound("There is no delivery with this id.")
     reference = parse_delivery_id(delivery_id)
     if reference is None:
@@ -25,10 +49,9 @@ async def read(request: Request, caller: Caller, delivery_id: str) -> JSONRespon
     if known is None or entry is None or entry.row_hash[:HASH_BYTES] != reference.hash6:
         raise unknown
     subscription_id, organization = known
-    attempts = await service.deliveries.attempts(reference.number, reference.position)
-    started = attempts or any(
-        item.number == reference.number for item in await service.deliveries.pending_at(reference.position)
-    )
-    if not started or not (caller.admin or organization == caller.organization):
+    number, position = reference.number, reference.position
+    standings = await service.deliveries.standings(number, position, position, attempts_until=0)
+    attempts = await service.deliveries.attempts(number, position)
+    if position not in standings or not (caller.admin or organization == caller.organization):
         raise unknown
-    return JSONResponse(delivery_json(entry, reference.number, attempts, subscription_id))
+    return Found(entry, number, attempts, subscription_id, standings[position].pending)

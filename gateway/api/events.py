@@ -1,7 +1,6 @@
 """``/v1/events``: CloudEvents in, and the log out."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -9,6 +8,7 @@ from fastapi.responses import JSONResponse
 
 from gateway.api.auth import Caller, Principal
 from gateway.api.body import read_body
+from gateway.api.parameters import LIMIT, LIMIT_MAX, Limit, Since, Until, micros
 from gateway.api.services import Services, services
 from gateway.domain.filters import full_types
 from gateway.domain.ids import NUMBER_MAX, decode_cursor, encode_cursor
@@ -29,16 +29,15 @@ from gateway.ingest.door import Reason, Refused
 from gateway.ports import Appended, Entry, EventQuery, NewEntry
 from gateway.views.deliveries import deliveries_of
 from gateway.views.events import item_json, page_json
+from gateway.views.explain import Explainer
 from schemas import BatchTooLongError, Envelope, EnvelopeError, Problem, UnsupportedFormatError, parse_http
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
 
-LIMIT = 50
-LIMIT_MAX = 500
 _DELIVERIES = "event-deliveries"
+_NO_EVENT = "There is no event at this position."
 _DIGITS_MAX = 19
 _JSON = "application/json"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BATCH_TYPE = "application/cloudevents-batch"
 _REFUSALS: dict[Reason, type[RequestError]] = {
     Reason.MALFORMED: MalformedEvent,
@@ -79,10 +78,10 @@ async def list_events(
     organization_id: str | None = None,
     run_id: str | None = None,
     trace_id: str | None = None,
-    since: Annotated[datetime | None, Query(description="Appended at or after, RFC 3339")] = None,
-    until: Annotated[datetime | None, Query(description="Appended before, RFC 3339")] = None,
+    since: Since = None,
+    until: Until = None,
     order: Annotated[str, Query(pattern="^(asc|desc)$")] = "desc",
-    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT,
+    limit: Limit = LIMIT,
     cursor: str | None = None,
 ) -> Response:
     """A page of the log. The gateway's own facts are shown only where ``type`` names them."""
@@ -96,8 +95,8 @@ async def list_events(
         organization_id=organization_id,
         run_id=run_id,
         trace_id=trace_id,
-        since_us=_micros("since", since),
-        until_us=_micros("until", until),
+        since_us=micros("since", since),
+        until_us=micros("until", until),
         ascending=ascending,
         after=_after(order, cursor),
         limit=limit + 1,
@@ -120,15 +119,16 @@ async def get_deliveries(
     caller: Caller,
     position: str,
     *,
-    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT_MAX,
+    limit: Limit = LIMIT_MAX,
     cursor: str | None = None,
 ) -> JSONResponse:
     """Each subscription that the event was dispatched to, with state and attempts, in order of creation."""
     after = _after_number(cursor)
     service = services(request)
     entry = await _entry(service, caller, position)
-    attempts = await service.deliveries.attempts_at(entry.position)
+    # In this order: a delivery that is settled in between is then seen with its outcome.
     pending = await service.deliveries.pending_at(entry.position)
+    attempts = await service.deliveries.attempts_at(entry.position)
     touched = {item.number for item in attempts} | {item.number for item in pending}
     numbers = sorted(number for number in touched if number > after)
     known = await service.subscriptions.ids(numbers)
@@ -140,6 +140,33 @@ async def get_deliveries(
     page = dict(sorted(mine.items())[:limit])
     following = encode_cursor(_DELIVERIES, max(page)) if len(mine) > limit else None
     return JSONResponse({"items": deliveries_of(entry, attempts, pending, page), "next": following})
+
+
+@router.get("/{position}/explain", summary="Why an event was, or was not, delivered")
+async def explain(
+    request: Request,
+    caller: Caller,
+    position: str,
+    *,
+    subscription: Annotated[str, Query(description="The subscription's id; a deleted one's as well")],
+) -> JSONResponse:
+    """Why this event was, or was not, delivered to this subscription: clause by clause, and what became of it."""
+    service = services(request)
+    place = _position(position)
+    unknown = NotFound("There is no subscription with this id.")
+    stream = await service.subscriptions.history(subscription)
+    if stream is None or not (caller.admin or stream.organization == caller.organization):
+        raise unknown
+    explainer = Explainer(service.log, service.subscriptions, service.deliveries)
+    entry = await service.log.get(place)
+    if entry is None:
+        return JSONResponse(await explainer.absent(place, stream))
+    if not (caller.admin or entry.organization == caller.organization):
+        raise NotFound(_NO_EVENT)
+    answer = await explainer.explain(entry, stream.id)
+    if answer is None:
+        raise unknown
+    return JSONResponse(answer)
 
 
 async def _append(entries: Sequence[NewEntry], service: Services) -> Sequence[Appended]:
@@ -185,16 +212,17 @@ def _admit(envelopes: Sequence[Envelope], service: Services, caller: Principal) 
 
 
 async def _entry(service: Services, caller: Principal, position: str) -> Entry:
-    if (
-        position.isascii()
-        and position.isdigit()
-        and len(position) <= _DIGITS_MAX
-        and int(position) <= NUMBER_MAX
-    ):
-        entry = await service.log.get(int(position))
-        if entry is not None and (caller.admin or entry.organization == caller.organization):
-            return entry
-    raise NotFound("There is no event at this position.")
+    entry = await service.log.get(_position(position))
+    if entry is None or not (caller.admin or entry.organization == caller.organization):
+        raise NotFound(_NO_EVENT)
+    return entry
+
+
+def _position(text: str) -> int:
+    digits = text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX
+    if not digits or not 0 < int(text) <= NUMBER_MAX:
+        raise NotFound(_NO_EVENT)
+    return int(text)
 
 
 def _after(order: str, cursor: str | None) -> int | None:
@@ -215,15 +243,6 @@ def _after_number(cursor: str | None) -> int:
             return number
         case _:
             raise InvalidCursor("This cursor was not given out for this list.")
-
-
-def _micros(name: str, moment: datetime | None) -> int | None:
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
-        field = FieldError(name, "an RFC 3339 time with its offset, such as 2026-01-01T12:00:00Z")
-        raise InvalidRequest("A time has no offset.", fields=[field])
-    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def _fields(problems: Sequence[Problem]) -> list[FieldError]:

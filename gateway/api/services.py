@@ -6,9 +6,11 @@ from typing import Protocol
 
 from fastapi import Request
 
+from gateway.api.slots import Slots
+from gateway.deliver.tail import Tail
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door
-from gateway.ports import Deliveries, EventLog, Quarantine, Random, Subscriptions
+from gateway.ports import Deliveries, EventLog, Quarantine, Random, StreamCommands, Subscriptions
 
 
 class ContractFiles(Protocol):
@@ -52,12 +54,16 @@ class Services:
         admit_sink: Judges a sink at creation; raises ``SinkRefused`` of the domain.
         changed: Tells the dispatcher that a subscription was changed by a command.
         readiness: Each thing the gateway needs, and whether it is there.
+        dataschema_of: The URL of the contract of a type; None for a type without one.
     """
 
     log: EventLog
+    tail: Tail
+    slots: Slots
     batcher: Batcher
     door: Door
     subscriptions: Subscriptions
+    commands: StreamCommands
     deliveries: Deliveries
     quarantine: Quarantine
     contracts: ContractFiles
@@ -71,6 +77,7 @@ class Services:
     admit_sink: Callable[[str, bool], Awaitable[None]]
     changed: Callable[[int], None]
     readiness: Callable[[], Awaitable[Readiness]]
+    dataschema_of: Callable[[str], str | None]
 
 
 def services(request: Request) -> Services:

@@ -10,9 +10,10 @@ from fastapi.responses import JSONResponse
 from gateway.api.auth import Caller, Principal
 from gateway.api.body import read_json
 from gateway.api.services import Services, services
+from gateway.domain.facts import rfc3339
 from gateway.domain.ids import decode_cursor, encode_cursor
 from gateway.domain.sending import SinkRefused as SinkNotAllowed
-from gateway.domain.signing import NEW_SECRET_BYTES, new_secret
+from gateway.domain.signing import NEW_SECRET_BYTES, check_secret, new_secret
 from gateway.domain.subscription import EVERY_ORGANIZATION, SubscriptionSpec
 from gateway.domain.subscription_input import parse_patch, parse_replacement, parse_subscription
 from gateway.errors import (
@@ -95,7 +96,7 @@ async def list_subscriptions(
 @router.get("/{subscription_id}", summary="One subscription")
 async def read(request: Request, caller: Caller, subscription_id: str) -> JSONResponse:
     """A subscription with its present state."""
-    return _answer(await _own(services(request), caller, subscription_id))
+    return _answer(await own_subscription(services(request), caller, subscription_id))
 
 
 @router.put("/{subscription_id}", summary="Replace a subscription")
@@ -123,7 +124,7 @@ async def patch(request: Request, caller: Caller, subscription_id: str) -> JSONR
 async def delete(request: Request, caller: Caller, subscription_id: str) -> Response:
     """End the stream for good: cursor, pending deliveries and secrets are dropped; attempts stay until retention."""
     service = services(request)
-    record = await _own(service, caller, subscription_id)
+    record = await own_subscription(service, caller, subscription_id)
     await service.subscriptions.delete(record.number, unchanged_since_us=_condition(request, record))
     service.changed(record.number)
     return Response(status_code=204)
@@ -132,7 +133,7 @@ async def delete(request: Request, caller: Caller, subscription_id: str) -> Resp
 @router.options("/{subscription_id}", status_code=204, summary="What can be done")
 async def options(request: Request, caller: Caller, subscription_id: str) -> Response:
     """The methods of a subscription."""
-    await _own(services(request), caller, subscription_id)
+    await own_subscription(services(request), caller, subscription_id)
     return Response(status_code=204, headers={"Allow": _ALLOW})
 
 
@@ -140,7 +141,7 @@ async def options(request: Request, caller: Caller, subscription_id: str) -> Res
 async def pause(request: Request, caller: Caller, subscription_id: str) -> JSONResponse:
     """Start nothing more; what is in flight ends. A paused stream costs nothing, however long."""
     service = services(request)
-    record = await _own(service, caller, subscription_id)
+    record = await own_subscription(service, caller, subscription_id)
     record = await service.subscriptions.set_state(record.number, SubscriptionState.PAUSED, cause="a command")
     service.changed(record.number)
     return _answer(record)
@@ -150,7 +151,7 @@ async def pause(request: Request, caller: Caller, subscription_id: str) -> JSONR
 async def resume(request: Request, caller: Caller, subscription_id: str) -> JSONResponse:
     """Go on from the cursor, or with ``{"from": "now"}`` from here; also re-enables a disabled subscription."""
     service = services(request)
-    record = await _own(service, caller, subscription_id)
+    record = await own_subscription(service, caller, subscription_id)
     begin = _resume_from(await read_json(request))
     record = await service.subscriptions.set_state(
         record.number, SubscriptionState.ACTIVE, cause="a command", skip=begin == "now"
@@ -159,9 +160,22 @@ async def resume(request: Request, caller: Caller, subscription_id: str) -> JSON
     return _answer(record)
 
 
+@router.post("/{subscription_id}/rotate-secret", summary="Sign with another secret")
+async def rotate_secret(request: Request, caller: Caller, subscription_id: str) -> JSONResponse:
+    """Sign with a new secret, given or made, and show it this once; for 24 h the one before it signs as well."""
+    service = services(request)
+    record = await own_subscription(service, caller, subscription_id)
+    secret = _new_secret_of(await read_json(request)) or new_secret(service.random(NEW_SECRET_BYTES))
+    record = await service.subscriptions.rotate_secret(record.number, secret)
+    service.changed(record.number)
+    until_us = max((one.until_us for one in record.secrets if one.until_us is not None), default=None)
+    shown = {"secret": secret, "overlap_until": None if until_us is None else rfc3339(until_us)}
+    return JSONResponse({**subscription_json(record), **shown}, headers={"ETag": etag(record)})
+
+
 async def _revise(request: Request, caller: Principal, subscription_id: str, change: _Change) -> JSONResponse:
     service = services(request)
-    record = await _own(service, caller, subscription_id)
+    record = await own_subscription(service, caller, subscription_id)
     condition = _condition(request, record)
     spec, problems = change.parse(change.body, previous=record.spec, organization=record.organization)
     if spec is None:
@@ -174,7 +188,8 @@ async def _revise(request: Request, caller: Principal, subscription_id: str, cha
     return _answer(record)
 
 
-async def _own(service: Services, caller: Principal, subscription_id: str) -> SubscriptionRecord:
+async def own_subscription(service: Services, caller: Principal, subscription_id: str) -> SubscriptionRecord:
+    """One that the caller may see; any other one is not there (404)."""
     record = await service.subscriptions.get(subscription_id)
     if record is None or not (caller.admin or record.organization == caller.organization):
         raise NotFound("There is no subscription with this id.")
@@ -182,6 +197,8 @@ async def _own(service: Services, caller: Principal, subscription_id: str) -> Su
 
 
 async def _check_sink(service: Services, spec: SubscriptionSpec, *, privileged: bool) -> None:
+    if spec.pull_only:
+        return
     try:
         await service.admit_sink(spec.sink, privileged)
     except SinkNotAllowed as refused:
@@ -224,6 +241,22 @@ def _resume_from(body: object) -> Literal["cursor", "now"]:
             pass
     fields = [FieldError("/from", "must be `cursor` (the default) or `now`, and nothing else beside it")]
     raise InvalidRequest("This is not a way to resume.", fields=fields)
+
+
+def _new_secret_of(body: object) -> str | None:
+    """The secret that a rotation is asked for with; None: one is to be made."""
+    if body is None or body == {}:
+        return None
+    fault = Problem("/secret", "must be the new secret, or left out, and nothing else beside it")
+    match body:
+        case {"secret": str(text), **rest} if not rest:
+            found = check_secret(text)
+            if found is None:
+                return text
+            fault = found
+        case _:
+            pass
+    raise InvalidRequest("This is no rotation.", fields=[FieldError(fault.pointer, fault.detail)])
 
 
 def _after(cursor: str | None) -> int:

@@ -51,7 +51,7 @@ _CLIENT: Final = """\
 | --- | --- |
 | `GATEWAY_URL` | The address of its HTTP API. |
 | `GATEWAY_API_TOKEN` | The token to speak to it with. |
-| `LETTA_GATEWAY_LISTEN_SECRET` | The secret that `listen` verifies with, where `--secret` is not given. |
+| `LETTA_GATEWAY_LISTEN_SECRET` | The secret that `listen` verifies or signs with, where `--secret` is not given. |
 | `NO_COLOR` | No colours, also on a terminal. |
 """
 

@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import contracts, deliveries, demo, emit, events, listen, operations, serving, subscriptions
+from gateway.cli import (
+    contracts,
+    deliveries,
+    demo,
+    emit,
+    events,
+    explaining,
+    listen,
+    operations,
+    serving,
+    stream_commands,
+    subscriptions,
+)
 from gateway.cli.failures import FAILED, WRONG_USAGE, explain
 from gateway.cli.output import say
 
@@ -46,7 +58,10 @@ app.command("verify-log")(operations.verify_log)
 app.add_typer(subscriptions.app, name="subscriptions")
 app.command()(events.events)
 app.command()(events.tail)
-app.command()(deliveries.deliveries)
+app.add_typer(deliveries.app, name="deliveries")
+app.command()(deliveries.attempts)
+app.command()(stream_commands.retry)
+app.command()(explaining.explain)
 app.add_typer(deliveries.quarantine, name="quarantine")
 app.add_typer(contracts.app, name="contracts")
 

@@ -69,7 +69,9 @@ def list_(*, data_dir: DataDir = None, limit: Limit = 100, as_json: AsJson = Fal
 @app.command()
 def create(
     *,
-    sink: Annotated[str, typer.Option("--sink", help="The URL that events are posted to.")],
+    sink: Annotated[
+        str, typer.Option("--sink", help="The URL that events are posted to; pull: to fetch them instead.")
+    ],
     types: Types = None,
     filters: Filters = None,
     config: Config = None,
@@ -111,7 +113,7 @@ def create(
 def show(*, subscription_id: SubscriptionId, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Show one subscription."""
     with connect(data_dir) as client:
-        _print(client.request("GET", _path(subscription_id)), as_json=as_json)
+        _print(client.request("GET", path_of(subscription_id)), as_json=as_json)
 
 
 @app.command()
@@ -143,14 +145,14 @@ def update(
     if not body:
         raise UsageError("Name at least one member to change, such as --sink.")
     with connect(data_dir) as client:
-        _print(client.request("PATCH", _path(subscription_id), body=body), as_json=as_json)
+        _print(client.request("PATCH", path_of(subscription_id), body=body), as_json=as_json)
 
 
 @app.command()
 def pause(*, subscription_id: SubscriptionId, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Stop sending; nothing is lost, resume goes on where it stopped."""
     with connect(data_dir) as client:
-        _print(client.request("POST", _path(subscription_id) + "/pause", body={}), as_json=as_json)
+        _print(client.request("POST", path_of(subscription_id) + "/pause", body={}), as_json=as_json)
 
 
 @app.command()
@@ -166,18 +168,41 @@ def resume(
     """Send again after a pause, or after the gateway has disabled it."""
     with connect(data_dir) as client:
         body = {"from": start.value}
-        _print(client.request("POST", _path(subscription_id) + "/resume", body=body), as_json=as_json)
+        _print(client.request("POST", path_of(subscription_id) + "/resume", body=body), as_json=as_json)
+
+
+@app.command("rotate-secret")
+def rotate_secret(
+    *,
+    subscription_id: SubscriptionId,
+    secret: Annotated[
+        str | None, typer.Option("--secret", help="A signing secret of your own, whsec_…; else one is made.")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Sign with a new secret, shown this once; for 24 hours the one before it signs as well."""
+    with connect(data_dir) as client:
+        found = client.request(
+            "POST", path_of(subscription_id) + "/rotate-secret", body=_given(secret=secret)
+        )
+    if as_json:
+        print_record(found)
+        return
+    print_details([(name, found[name]) for name in ("id", "secret", "overlap_until")])
+    say("The secret is shown this once: keep it now.")
 
 
 @app.command()
 def delete(*, subscription_id: SubscriptionId, data_dir: DataDir = None) -> None:
     """Delete a subscription with its cursor, pending deliveries and secrets."""
     with connect(data_dir) as client:
-        client.request("DELETE", _path(subscription_id))
+        client.request("DELETE", path_of(subscription_id))
     results().print(f"Deleted {subscription_id}.", soft_wrap=True)
 
 
-def _path(subscription_id: str) -> str:
+def path_of(subscription_id: str) -> str:
+    """Where a subscription is found on the API."""
     return f"{_PATH}/{quote(subscription_id, safe='')}"
 
 

@@ -9,6 +9,8 @@ from functools import partial
 
 from gateway.deliver.envelopes import Event
 from gateway.deliver.patience import patiently
+from gateway.deliver.selecting import asks_for_facts
+from gateway.domain.rotation import signing
 from gateway.domain.routing import RoutingIndex
 from gateway.domain.signing import Signer
 from gateway.ports import Kind, SubscriptionRecord, Subscriptions, SubscriptionState
@@ -20,16 +22,24 @@ _HELD_UP = "subscriptions cannot be read"
 class Current:
     """One subscription as it is now, with what is prepared once per revision."""
 
-    __slots__ = ("record", "signer")
+    __slots__ = ("_signer", "_signs_until_us", "record")
 
     def __init__(self, record: SubscriptionRecord) -> None:
         self.record = record
-        self.signer = Signer(record.secrets)
+        self._signer: Signer | None = None
+        self._signs_until_us: int | None = None
+
+    def signer(self, now_us: int) -> Signer:
+        """Signs with the secrets that are in force at this time: the end of an old one needs no command."""
+        if self._signer is None or (self._signs_until_us is not None and now_us >= self._signs_until_us):
+            texts, self._signs_until_us = signing(self.record.secrets, now_us)
+            self._signer = Signer(texts)
+        return self._signer
 
     @property
     def active(self) -> bool:
-        """Whether its stream may move."""
-        return self.record.state is SubscriptionState.ACTIVE
+        """Whether its stream may move: to the engine, one that is only pulled stands like a paused one (S10b)."""
+        return self.record.state is SubscriptionState.ACTIVE and not self.record.spec.pull_only
 
 
 class Directory:
@@ -105,7 +115,7 @@ class Directory:
         known = self._by_number.get(record.number)
         if known is None or record.updated_at_us >= known.record.updated_at_us:
             self._keep(record)
-        return self._by_number[record.number]
+        return self._by_number.get(record.number)
 
     def _forget(self, number: int) -> None:
         self._gone.add(number)
@@ -115,11 +125,20 @@ class Directory:
         self.index.discard(number)
 
     def _keep(self, record: SubscriptionRecord) -> None:
+        if asks_for_facts(record):
+            self._audits.add(record.id)
+        if record.number not in self._by_number and _dormant(record):
+            return
         self._by_number[record.number] = Current(record)
         self._numbers[record.id] = record.number
-        if any(revision.selector.gateway_types for revision in record.revisions):
-            self._audits.add(record.id)
 
     def _index(self, record: SubscriptionRecord, position: int) -> None:
-        if record.created_position <= position:
+        if record.spec.pull_only:
+            self.index.discard(record.number)
+        elif record.created_position <= position:
             self.index.put(record.number, record.selector_at(position + 1))
+
+
+def _dormant(record: SubscriptionRecord) -> bool:
+    """A stream that is only pulled and has nothing open: no lane is ever made for it (S10b)."""
+    return record.spec.pull_only and not record.live and not record.pending

@@ -19,8 +19,9 @@ def mask(answer: Answer, record: SubscriptionRecord) -> tuple[list[tuple[str, st
 
 def _secrets_of(record: SubscriptionRecord) -> list[str]:
     spec = record.spec
-    found = [*record.secrets, *spec.headers.values()]
-    found += [secret.removeprefix("whsec_") for secret in record.secrets]
+    secrets = [secret.text for secret in record.secrets]
+    found = [*secrets, *spec.headers.values()]
+    found += [secret.removeprefix("whsec_") for secret in secrets]
     if spec.bearer_token is not None:
         found.append(spec.bearer_token)
     # The longest first, or a part of one that is masked would leave the rest of it standing.

@@ -13,6 +13,7 @@ from schemas import Envelope, short_of, to_binary, to_structured
 USER_AGENT = "Letta-Webhook/1.0"
 BATCH = "application/cloudevents-batch+json; charset=utf-8"
 STRUCTURED = "application/cloudevents+json; charset=utf-8"
+_SECOND_US = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def build_request(
     else:
         headers, body = to_binary(envelope, dataschema=dataschema)
     headers += _own_headers(envelope, webhook_id, context)
-    headers += current.signer.sign(webhook_id, context.timestamp_s, body)
+    headers += current.signer(context.timestamp_s * _SECOND_US).sign(webhook_id, context.timestamp_s, body)
     headers += _subscriber_headers(record.spec.headers, record.spec.bearer_token)
     return OutboundRequest(
         url=record.spec.sink,
@@ -84,7 +85,7 @@ def build_batch_request(
     ]
     if context.replay:
         headers.append(("X-Letta-Replay", "1"))
-    headers += current.signer.sign(batch, context.timestamp_s, body)
+    headers += current.signer(context.timestamp_s * _SECOND_US).sign(batch, context.timestamp_s, body)
     headers += _subscriber_headers(record.spec.headers, record.spec.bearer_token)
     return OutboundRequest(
         url=record.spec.sink,

@@ -3,7 +3,7 @@
 from gateway.deliver.directory import Directory
 from gateway.deliver.envelopes import EnvelopeCache, event_of, partition_key
 from gateway.deliver.patience import patiently
-from gateway.deliver.selecting import gets
+from gateway.deliver.selecting import selects
 from gateway.domain.feed import FOLLOWERS_MAX, Queued
 from gateway.domain.lane import Lane
 from gateway.ports import EventLog
@@ -35,7 +35,7 @@ class Successors:
             for event in map(event_of, entries):
                 if event.envelope is None or current is None or partition_key(event.envelope) != key:
                     continue
-                if gets(current.record, event) and self._directory.routable(event):
+                if selects(current.record, event) and self._directory.routable(event):
                     found.append(Queued(event.entry.position, key))
                     self._cache.put(event)
             more = len(entries) == FOLLOWERS_MAX

@@ -96,7 +96,9 @@ class Breaker:
         if self.failing_since_us is None:
             self.failing_since_us, self.changed = at_us, True
         if self.open:
-            self._next_probe(at_us, jitter)
+            # What ends before a probe is due was under way when it opened: that says nothing new.
+            if self.probe_due(at_us):
+                self._next_probe(at_us, jitter)
             return Change.NONE
         if self._consecutive < CONSECUTIVE_MAX and self._failures < WINDOW_FAILURES:
             return Change.NONE

@@ -27,7 +27,7 @@ AVAILABLE: Final[Mapping[str, frozenset[str]]] = {
     "payload": frozenset({"full"}),
     "protocol": frozenset({"HTTP"}),
     "signing": frozenset({"v1"}),
-    "sink": frozenset({"http", "https"}),
+    "sink": frozenset({"http", "https", "pull"}),
     "sinkcredential": frozenset({"ACCESSTOKEN"}),
 }
 """What the engine can do, member by member. The rest of what is specified is refused with a sentence that

@@ -15,8 +15,6 @@ Attributes: TypeAlias = Mapping[str, str | int | bool]
 
 Json: TypeAlias = dict[str, object]
 
-_QUOTED_CHARS_MAX: Final = 120
-
 
 class Comparison(StrEnum):
     """The dialects that compare attributes with strings."""
@@ -31,24 +29,6 @@ _TESTS: Final[Mapping[Comparison, Callable[[str, str], bool]]] = {
     Comparison.PREFIX: str.startswith,
     Comparison.SUFFIX: str.endswith,
 }
-_WORDS: Final[Mapping[Comparison, str]] = {
-    Comparison.EXACT: "is not",
-    Comparison.PREFIX: "does not start with",
-    Comparison.SUFFIX: "does not end with",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Clause:
-    """The part of a selection that an event did not match.
-
-    Attributes:
-        pointer: JSON Pointer (RFC 6901) to it.
-        detail: What it wants and what the event has, as a sentence.
-    """
-
-    pointer: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +50,6 @@ class Compare:
             if value is None or not self._test(text_of(value), want):
                 return False
         return True
-
-    def explain(self, attributes: Attributes, pointer: str) -> Clause | None:
-        """The first comparison that fails, or None where all hold; `pointer` is where this filter stands."""
-        for name, want in self.wants:
-            value = attributes.get(name)
-            if value is None:
-                return Clause(f"{pointer}/{self.dialect}/{name}", f"the event has no attribute {name!r}")
-            if not self._test(text_of(value), want):
-                detail = f"{name} {quoted(text_of(value))} {_WORDS[self.dialect]} {quoted(want)}"
-                return Clause(f"{pointer}/{self.dialect}/{name}", detail)
-        return None
 
     def required(self, name: str) -> frozenset[str] | None:
         """The values of which the attribute must have one for a match; None where this asks nothing exact."""
@@ -108,10 +77,6 @@ class AllOf:
         """Whether the event's attributes pass."""
         return all(item.matches(attributes) for item in self.filters)
 
-    def explain(self, attributes: Attributes, pointer: str) -> Clause | None:
-        """The first failing part of the first filter that fails."""
-        return first_failure(self.filters, attributes, f"{pointer}/all")
-
     def required(self, name: str) -> frozenset[str] | None:
         """See `Compare.required`: what every part leaves over."""
         return required_by_all(self.filters, name)
@@ -134,12 +99,6 @@ class AnyOf:
     def matches(self, attributes: Attributes) -> bool:
         """Whether the event's attributes pass."""
         return any(item.matches(attributes) for item in self.filters)
-
-    def explain(self, attributes: Attributes, pointer: str) -> Clause | None:
-        """The whole of it, since no single part is to blame."""
-        if self.matches(attributes):
-            return None
-        return Clause(f"{pointer}/any", f"none of the {len(self.filters)} filters in `any` matches")
 
     def required(self, name: str) -> frozenset[str] | None:
         """See `Compare.required`: the parts together, if each asks for something."""
@@ -170,12 +129,6 @@ class Not:
         """Whether the event's attributes pass."""
         return not self.inner.matches(attributes)
 
-    def explain(self, attributes: Attributes, pointer: str) -> Clause | None:
-        """The whole of it, since what matched is the inner filter."""
-        if self.matches(attributes):
-            return None
-        return Clause(f"{pointer}/not", "the filter inside `not` matches")
-
     def required(self, name: str) -> frozenset[str] | None:  # noqa: ARG002 - one signature for all filters
         """See `Compare.required`: a negation asks for no exact value."""
         return None
@@ -190,15 +143,6 @@ class Not:
 
 
 Filter: TypeAlias = Compare | AllOf | AnyOf | Not
-
-
-def first_failure(filters: tuple[Filter, ...], attributes: Attributes, pointer: str) -> Clause | None:
-    """Why the conjunction of the filters under `pointer` does not hold; None where it does."""
-    for index, item in enumerate(filters):
-        clause = item.explain(attributes, f"{pointer}/{index}")
-        if clause is not None:
-            return clause
-    return None
 
 
 def required_by_all(filters: tuple[Filter, ...], name: str) -> frozenset[str] | None:
@@ -218,8 +162,3 @@ def text_of(value: str | int | bool) -> str:  # noqa: FBT001 - the CloudEvents B
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
-
-
-def quoted(text: str) -> str:
-    """The text in quotes for a sentence, shortened where it is long."""
-    return repr(text if len(text) <= _QUOTED_CHARS_MAX else f"{text[:_QUOTED_CHARS_MAX]}…")

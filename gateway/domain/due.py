@@ -1,5 +1,6 @@
 """What of a stream is due to be tried again, pure: single deliveries, and batches once their members are all here."""
 
+from collections import OrderedDict
 from typing import Final, TypeAlias
 
 from gateway.domain.pending import PendingDelivery
@@ -14,19 +15,20 @@ INCOMPLETE_US: Final = 2_000_000
 class Due:
     """Deliveries that may be started again, in the order in which they came."""
 
-    __slots__ = ("_arrived_us", "_deliveries", "_partial", "_ready")
+    __slots__ = ("_arrived_us", "_partial", "_ready", "deliveries")
 
     def __init__(self) -> None:
         self._arrived_us: dict[str, int] = {}
-        self._deliveries: dict[int, PendingDelivery] = {}
-        self._ready: dict[int, Started] = {}
+        self.deliveries: dict[int, PendingDelivery] = {}
+        # The first key of a plain dict is found past every key that was taken out before it.
+        self._ready: OrderedDict[int, Started] = OrderedDict()
         self._partial: dict[str, dict[int, PendingDelivery]] = {}
 
     def __len__(self) -> int:
-        return len(self._deliveries)
+        return len(self.deliveries)
 
     def __contains__(self, position: int) -> bool:
-        return position in self._deliveries
+        return position in self.deliveries
 
     @property
     def ready(self) -> bool:
@@ -45,7 +47,7 @@ class Due:
 
     def add(self, delivery: PendingDelivery, now_us: int) -> None:
         """One more. A batch is frozen: it is started whole (S10a)."""
-        self._deliveries[delivery.position] = delivery
+        self.deliveries[delivery.position] = delivery
         if delivery.batch is None:
             self._ready[delivery.position] = (delivery,)
             return
@@ -57,6 +59,8 @@ class Due:
 
     def ripen(self, now_us: int) -> None:
         """Let batches go that have waited long enough for members that do not come."""
+        if not self._arrived_us:
+            return
         for batch, at_us in list(self._arrived_us.items()):
             if now_us >= at_us + INCOMPLETE_US:
                 self._complete(batch)
@@ -71,14 +75,15 @@ class Due:
 
     def forget(self, position: int) -> None:
         """A delivery is taken over by a replay; those of its batch go on without it."""
-        delivery = self._deliveries.pop(position)
-        if delivery.batch is not None and delivery.batch in self._partial:
-            members = self._partial[delivery.batch]
+        batch = self.deliveries.pop(position).batch
+        members = None if batch is None else self._partial.get(batch)
+        # A batch that was let go may have late members, which wait apart from those that are ready.
+        if batch is not None and members is not None and position in members:
             del members[position]
             if not members:
-                del self._partial[delivery.batch], self._arrived_us[delivery.batch]
+                del self._partial[batch], self._arrived_us[batch]
             return
-        whole = next(first for first, started in self._ready.items() if delivery in started)
+        whole = next(first for first, started in self._ready.items() if _has(started, position))
         rest = tuple(item for item in self._ready.pop(whole) if item.position != position)
         if rest:
             self._ready[rest[0].position] = rest
@@ -86,7 +91,7 @@ class Due:
     def _take(self, first: int) -> Started:
         started = self._ready.pop(first)
         for item in started:
-            del self._deliveries[item.position]
+            del self.deliveries[item.position]
         return started
 
     def _complete(self, batch: str) -> None:
@@ -94,3 +99,7 @@ class Due:
         del self._arrived_us[batch]
         ordered = tuple(members[position] for position in sorted(members))
         self._ready[ordered[0].position] = ordered
+
+
+def _has(started: Started, position: int) -> bool:
+    return any(item.position == position for item in started)

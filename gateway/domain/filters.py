@@ -4,20 +4,19 @@ CloudEvents Subscriptions API section 3.2.4 and CONFORMANCE 36 and 37; S1e for t
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from gateway.domain.clauses import Clause, clauses_of, first_failure, quoted, shortened
 from gateway.domain.dialects import (
     AllOf,
     AnyOf,
     Attributes,
-    Clause,
     Compare,
     Comparison,
     Filter,
     Not,
-    first_failure,
-    quoted,
     required_by_all,
 )
 from schemas import GATEWAY_TYPE_PREFIX, TYPE_PREFIX, Problem
@@ -48,9 +47,13 @@ class Filters:
                 return False
         return True
 
+    def trace(self, attributes: Attributes, pointer: str = "") -> tuple[Clause, ...]:
+        """Each filter held against an event; `pointer` is where `filters` stands."""
+        return clauses_of(self.items, attributes, pointer)
+
     def explain(self, attributes: Attributes) -> Clause | None:
         """The first clause that does not match, its pointer relative to `filters`; None where all match."""
-        return first_failure(self.items, attributes, "")
+        return first_failure(self.trace(attributes))
 
     def required(self, name: str) -> frozenset[str] | None:
         """The values of which the attribute must have one for a match; None where that is not said."""
@@ -119,19 +122,48 @@ class Selector:
             and self.filters.matches(attributes)
         )
 
+    def asks_for(self, type_: str) -> bool:
+        """Whether the type is no fact of the gateway, or one that is named in full (S1e)."""
+        return not type_.startswith(GATEWAY_TYPE_PREFIX) or type_ in self.gateway_types
+
+    def sees(self, organization: str | None) -> bool:
+        """Whether what belongs to this organization is to be seen at all (S11a)."""
+        return self.organization is None or self.organization == organization
+
+    def trace(self, attributes: Attributes, organization: str | None) -> tuple[Clause, ...]:
+        """Every part of the selection held against an event, pointers into the subscription.
+
+        The event is for this subscription exactly where all of them match (`matches` says the same, fast).
+        """
+        return (*self._own_clauses(attributes, organization), *self.filters.trace(attributes, "/filters"))
+
     def explain(self, attributes: Attributes, organization: str | None) -> Clause | None:
         """The clause that keeps the event away, its pointer into the subscription; None where it matches."""
-        type_, source = str(attributes["type"]), attributes["source"]
-        if self.organization is not None and self.organization != organization:
-            return Clause("/organization", "the event belongs to another organization")
-        if self._types and type_ not in self._types:
-            return Clause("/types", f"type {quoted(type_)} is not one of the subscription's types")
-        if self.source is not None and self.source != source:
-            return Clause("/source", f"source {quoted(str(source))} is not {quoted(self.source)}")
-        if type_.startswith(GATEWAY_TYPE_PREFIX) and type_ not in self.gateway_types:
-            return Clause("/types", "a fact of the gateway goes to those alone who name its full type")
-        clause = self.filters.explain(attributes)
-        return None if clause is None else Clause(f"/filters{clause.pointer}", clause.detail)
+        return first_failure(self.trace(attributes, organization))
+
+    def _own_clauses(self, attributes: Attributes, organization: str | None) -> Iterator[Clause]:
+        """What is asked besides the filters."""
+        type_, source = str(attributes["type"]), str(attributes["source"])
+        if self.organization is not None:
+            # Whose event it is instead is not for others to know.
+            seen = self.sees(organization)
+            detail = f"the event belongs to {'this' if seen else 'another'} organization"
+            yield Clause("organization", "/organization", seen, detail, expected=self.organization)
+        if self._types:
+            named = type_ in self._types
+            detail = f"type {quoted(type_)} is {'' if named else 'not '}one of the subscription's types"
+            wanted = shortened(", ".join(self.types))
+            yield Clause("types", "/types", named, detail, "type", wanted, shortened(type_))
+        if self.source is not None:
+            same = self.source == source
+            detail = f"source {quoted(source)} is {'' if same else 'not '}{quoted(self.source)}"
+            yield Clause(
+                "source", "/source", same, detail, "source", shortened(self.source), shortened(source)
+            )
+        if type_.startswith(GATEWAY_TYPE_PREFIX):
+            asked = self.asks_for(type_)
+            detail = "a fact of the gateway goes to those alone who name its full type"
+            yield Clause("gateway_types", "/types", asked, detail, "type", actual=shortened(type_))
 
     def index_keys(self) -> IndexKeys:
         """The exact values by which an index may find this selection; `matches` still has the last word."""

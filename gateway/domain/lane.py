@@ -131,7 +131,8 @@ class Lane:
     def pending(self) -> int:
         """How many deliveries are dispatched and not terminal."""
         taken = sum(len(replay.taken) for replay in self.replays.values()) if self.replays else 0
-        return len(self._in_flight) + len(self._due) + self._waiting + len(self.feed.next_up) + taken
+        here = len(self._in_flight) + len(self._due.deliveries) + len(self.feed.next_up)
+        return here + self._waiting + taken
 
     @property
     def in_flight(self) -> tuple[PendingDelivery, ...]:
@@ -154,6 +155,11 @@ class Lane:
             or self.feed.blocked_keys
             or not self.breaker.quiet
         )
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another start fits beside those in flight."""
+        return self._busy < self._concurrency
 
     @property
     def room(self) -> int:
@@ -290,8 +296,10 @@ class Lane:
             return None
         if self.rate is not None and not self.rate.allows(now_us):
             return None
-        if self.breaker.open:
+        if self.breaker.opened_at_us is not None:
             started = self._probe(now_us)
+        elif not (self._due.deliveries or self.replays):  # as nearly always: nothing to be weighed
+            started = self._first(now_us) if self._may_queue(now_us) else None
         elif self._may_retry(now_us):
             started = self._retry(self._due.oldest() if self.one_at_a_time else self._due.first())
         elif self._may_replay() and not (self._replayed_last and self._may_queue(now_us)):
@@ -312,7 +320,7 @@ class Lane:
             probe_at = None if self._busy else self.breaker.probe_at_us
             latest = 0 if probe_at is None else max(probe_at, self.waits_until_us)
             return latest if latest > now_us else None
-        if not (self._due or self.feed.queue or self.feed.next_up or self.replays):
+        if not (self._due.deliveries or self.feed.queue or self.feed.next_up or self.replays):
             return None
         held_to = self.waits_until_us
         if self.rate is not None:
@@ -363,7 +371,7 @@ class Lane:
 
     @property
     def _concurrency(self) -> int:
-        return 1 if self.one_at_a_time else self.concurrency
+        return 1 if self.batching is not None and self.ordered else self.concurrency
 
     @property
     def one_at_a_time(self) -> bool:
@@ -420,7 +428,7 @@ class Lane:
     def _retry(self, started: Started) -> Started:
         self._retried_last = True
         self._retrying.add(started[0].position)
-        return tuple(replace(item, next_at_us=None, asked=False) for item in started)
+        return tuple(replace(item, next_at_us=None) for item in started)
 
     def _probe(self, now_us: int) -> Started | None:
         """While the breaker is open, one at a time, and the oldest that there is (S3g)."""
@@ -438,16 +446,20 @@ class Lane:
 
     def _first(self, now_us: int) -> Started:
         self._retried_last = self._replayed_last = False
-        batching = None if self.feed.next_up else self.batching
-        return tuple(
-            PendingDelivery(
-                self.number,
-                item.position,
-                first_at_us=now_us,
-                partition_key=item.key,
-                blocked_from=None if item.key is None else item.position,
-            )
-            for item in _taken(self.feed, batching, self.pending_max - self.pending)
+        if self.batching is None or self.feed.next_up:
+            return (self._new(self.feed.take(), now_us),)
+        taken = _taken(self.feed, self.batching, self.pending_max - self.pending)
+        return tuple(self._new(item, now_us) for item in taken)
+
+    def _new(self, item: Queued, now_us: int) -> PendingDelivery:
+        if item.key is None:
+            return PendingDelivery(self.number, item.position, first_at_us=now_us)
+        return PendingDelivery(
+            self.number,
+            item.position,
+            first_at_us=now_us,
+            partition_key=item.key,
+            blocked_from=item.position,
         )
 
     def _replay(self, now_us: int) -> Started:
@@ -480,7 +492,7 @@ class Lane:
         """One member of a start has ended; the last one of them makes room."""
         self._retrying.discard(position)
         self._replaying.discard(position)
-        group = self._groups.pop(position, None)
+        group = self._groups.pop(position, None) if self._groups else None
         if group is not None:
             group[0] -= 1
             if group[0]:

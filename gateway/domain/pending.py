@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PendingDelivery:
-    """A delivery that was dispatched and is not terminal.
+    """A delivery that was dispatched and is not terminal: a value, never changed but by ``replace``.
+
+    (Not frozen: that would make each one cost three times as much, and there is one for every delivery.)
 
     Attributes:
         number: The subscription.

@@ -1,11 +1,14 @@
 """How many POSTs a second a stream may start: arithmetic on the clock that the caller brings."""
 
-from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Final
 
-_SECOND_US = 1_000_000
+_TICKS: Final = 1_000_000
+"""What a microsecond is counted in, as whole numbers: with floats since 1970 a step of 142.857 us would be 142.75."""
+
+_SECOND: Final = 1_000_000 * _TICKS
 
 
-@dataclass(slots=True)
 class Rate:
     """A limit of ``per_second`` starts, spread evenly (the generic cell rate algorithm of ATM, ITU-T I.371).
 
@@ -13,26 +16,26 @@ class Rate:
     for 50 a second is not to meet 50 in its first millisecond.
     """
 
-    per_second: float
-    _due_us: float = field(default=0.0, init=False)
+    __slots__ = ("_burst", "_due", "_next_us", "_step", "per_second")
 
-    @property
-    def _step_us(self) -> float:
-        return _SECOND_US / self.per_second
-
-    @property
-    def _burst_us(self) -> float:
-        return max(0.0, _SECOND_US / 10 - self._step_us)
+    def __init__(self, per_second: float) -> None:
+        self.per_second = per_second
+        # Rounded up: in the long run rather one start too few than one too many.
+        self._step = -int(-_SECOND / Fraction(per_second) // 1)
+        self._burst = max(0, _SECOND // 10 - self._step)
+        self._due = 0
+        self._next_us = 0
 
     def next_us(self) -> int:
         """From when on the next start is allowed."""
-        # Rounded up: a whole microsecond early would be woken twice for nothing.
-        return -int(-(self._due_us - self._burst_us) // 1)
+        return self._next_us
 
     def allows(self, now_us: int) -> bool:
         """Whether a start is allowed now."""
-        return now_us >= self.next_us()
+        return now_us >= self._next_us
 
     def take(self, now_us: int) -> None:
         """Note a start."""
-        self._due_us = max(self._due_us, float(now_us)) + self._step_us
+        self._due = max(self._due, now_us * _TICKS) + self._step
+        # Rounded up: a whole microsecond early would be woken twice for nothing.
+        self._next_us = -((self._burst - self._due) // _TICKS)

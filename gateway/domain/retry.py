@@ -112,10 +112,11 @@ class Settlement:
         next_at: When the next attempt is due; set exactly where the decision is `failed`.
         wait_lane_s: How long the whole stream of the subscription stands still; None: it does not.
         pause: Whether the subscription is paused, with a fact, since it asked for a longer wait than is
-        granted. disable: Whether the subscription is disabled, if the attempt's revision is still the
-        current one (S3f). error_class: For anything but a success, what went wrong in a word of a small
-        set: the status as text (as
-            OpenTelemetry's `error.type`), or the kind of the send error.
+            granted.
+        disable: Whether the subscription is disabled, if the attempt's revision is still the current one
+            (S3f).
+        error_class: For anything but a success, what went wrong in a word of a small set: the status as
+            text (as OpenTelemetry's `error.type`), or the kind of the send error.
     """
 
     decision: Decision
@@ -125,6 +126,10 @@ class Settlement:
     pause: bool = False
     disable: bool = False
     error_class: str | None = None
+
+
+DELIVERED: Final = Settlement(Decision.DELIVERED)
+"""What any 2xx means, whatever came before it."""
 
 
 def decide(
@@ -146,24 +151,25 @@ def decide(
         now_s: When it ended.
         jitter: Drawn by the caller from [0, 1).
         round_started_s: When the first attempt of this round began: waits end 4 days later.
-        counting: Whether it counts against the schedule: not while the breaker is open (S3g).
+        counting: Whether what it comes to may count: not while the breaker is open (S3g).
     """
     if isinstance(outcome, Answered) and _asks_to_wait(outcome):
         return _wait(
             outcome, _wait_s(outcome, schedule, jitter), now_s=now_s, round_started_s=round_started_s
         )
     last = _last(outcome)
-    if not _tried_again(outcome) or not schedule:
+    if last is DELIVERED:
         return last
     if not counting:
-        if now_s - round_started_s >= AGE_S_MAX:
-            return last
-        delay_s = schedule[min(failures_in_round, len(schedule) - 1)]
-        return replace(last, decision=Decision.FAILED, counts=False, next_at=now_s + spread(delay_s, jitter))
-    if failures_in_round >= len(schedule):
+        last = replace(last, counts=False)
+    if not _tried_again(outcome) or not schedule:
         return last
-    next_at = now_s + spread(schedule[failures_in_round], jitter)
-    return replace(last, decision=Decision.FAILED, next_at=next_at)
+    # What does not count uses nothing up, so it ends by age as the waits do.
+    ended = failures_in_round >= len(schedule) if counting else now_s - round_started_s >= AGE_S_MAX
+    if ended:
+        return last
+    delay_s = schedule[min(failures_in_round, len(schedule) - 1)]
+    return replace(last, decision=Decision.FAILED, next_at=now_s + spread(delay_s, jitter))
 
 
 def succeeded(outcome: Outcome) -> bool:
@@ -199,7 +205,7 @@ def _last(outcome: Outcome) -> Settlement:
             return Settlement(Decision.EXHAUSTED, counts=True, error_class=outcome.kind.value)
         case Answered():
             if outcome.status in _SUCCESS:
-                return Settlement(Decision.DELIVERED)
+                return DELIVERED
             gone = outcome.status == HTTPStatus.GONE
             return Settlement(Decision.EXHAUSTED, counts=True, disable=gone, error_class=str(outcome.status))
 

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -25,20 +26,31 @@ def deliveries_of(
             sorted(attempts, key=lambda item: (item.number, item.attempt)), key=lambda item: item.number
         )
     }
-    for item in pending:
-        found.setdefault(item.number, [])
+    rows = {item.number: item for item in pending}
+    for number in rows:
+        found.setdefault(number, [])
     return [
-        delivery_json(entry, number, found[number], subscription_ids[number])
+        delivery_json(entry, number, found[number], subscription_ids[number], rows.get(number))
         for number in sorted(found)
         if number in subscription_ids
     ]
 
 
 def delivery_json(
-    entry: Entry, number: int, attempts: Sequence[AttemptRecord], subscription_id: str
+    entry: Entry,
+    number: int,
+    attempts: Sequence[AttemptRecord],
+    subscription_id: str,
+    pending: PendingDelivery | None = None,
 ) -> dict[str, Any]:
-    """One delivery with all its attempts."""
+    """One delivery with all its attempts.
+
+    Its row, while it is not terminal, says more than they do: of a round that a command has asked for there is no
+    attempt yet. A row that is older than the last attempt was read before it was settled, and says nothing.
+    """
     state = fold(attempts)
+    if pending is not None and pending.attempts >= len(attempts):
+        state = replace(state, state=State.PENDING, round=pending.round, next_at_us=pending.next_at_us)
     return {
         "id": delivery_id(number, entry.position, entry.row_hash),
         "subscription": subscription_id,
@@ -64,6 +76,9 @@ def attempt_json(attempt: AttemptRecord) -> dict[str, Any]:
         "number": attempt.attempt,
         "round": attempt.round,
         "cause": attempt.cause,
+        # Under which id the receiver knows it where that is not the delivery's, and what asked for it.
+        "batch": attempt.batch,
+        "replay": attempt.replay,
         "decision": attempt.decision.value,
         "started_at": rfc3339(attempt.started_at_us),
         "duration_ms": attempt.duration_us / 1_000,

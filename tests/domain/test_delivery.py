@@ -14,7 +14,7 @@ from gateway.domain.delivery import (
     fold,
     follow,
 )
-from gateway.domain.retry import DEFAULT_SCHEDULE_S, Answered, Failed, NotSent, decide
+from gateway.domain.retry import DEFAULT_SCHEDULE_S, Answered, Failed, NotSent, Outcome, Parked, decide
 from gateway.domain.sending import SendErrorKind
 
 T0 = 1_000_000
@@ -208,17 +208,20 @@ outcomes = st.one_of(
         Answered, st.sampled_from([200, 302, 404, 410, 422, 429, 500, 503]), st.sampled_from([None, 60.0])
     ),
     st.builds(Failed, st.sampled_from(SendErrorKind)),
-    st.sampled_from([NotSent(Decision.EXPIRED), NotSent(Decision.ERASED), NotSent(Decision.CANCELLED)]),
+    st.sampled_from(
+        [NotSent(Decision.EXPIRED), NotSent(Decision.ERASED), NotSent(Decision.CANCELLED), Parked(3)]
+    ),
 )
 
 
-@given(st.lists(outcomes, min_size=1, max_size=40), st.lists(st.floats(1, 1e5), max_size=6))
-def test_what_is_decided_always_folds(
-    outcomes_: list[Answered | Failed | NotSent], schedule: list[float]
-) -> None:
+@given(
+    st.lists(st.tuples(outcomes, st.booleans()), min_size=1, max_size=40),
+    st.lists(st.floats(1, 1e5), max_size=6),
+)
+def test_what_is_decided_always_folds(outcomes_: list[tuple[Outcome, bool]], schedule: list[float]) -> None:
     # Decisions and the fold are one machine: whatever is decided can be journaled and read back.
     state, now_s = DeliveryState(), 1000.0
-    for outcome in outcomes_:
+    for outcome, counting in outcomes_:
         fresh = state.state.terminal
         if state.state is State.ERASED:
             break
@@ -230,6 +233,7 @@ def test_what_is_decided_always_folds(
             now_s=now_s,
             jitter=0.5,
             round_started_s=now_s if fresh or started_us is None else started_us / 1e6,
+            counting=counting,
         )
         next_at_us = None if settlement.next_at is None else round(settlement.next_at * 1e6)
         state = follow(

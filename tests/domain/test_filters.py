@@ -1,17 +1,19 @@
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.dialects import Clause
+from gateway.domain.clauses import Clause, first_failure
 from gateway.domain.filters import (
     DEPTH_MAX,
     EXPRESSIONS_MAX,
     NAME_CHARS_MAX,
     VALUE_CHARS_MAX,
     Filters,
+    Selector,
     filters_from,
     parse_filters,
 )
@@ -27,6 +29,7 @@ EVENT: dict[str, str | int | bool] = {
     "final": True,
 }
 
+FACT = "com.letta.gateway.subscription.paused"
 STEP = {"exact": {"type": "com.letta.agent.step.completed"}}
 OTHER = {"exact": {"type": "com.letta.agent.step.failed"}}
 
@@ -234,6 +237,51 @@ def test_conformance_37_matching_is_what_the_standard_says(
     clause = selection.explain(event)
     assert (clause is None) is expected
     assert clause is None or resolves(clause, forest)
+
+
+def everything(clauses: Iterable[Clause]) -> Iterator[Clause]:
+    for clause in clauses:
+        yield clause
+        yield from everything(clause.parts)
+
+
+@given(
+    st.lists(trees, max_size=3),
+    events,
+    st.sampled_from([None, FACT]),
+    st.lists(
+        st.sampled_from(["agent.step.completed", "com.letta.agent.step.completed", FACT, "x"]), max_size=2
+    ),
+    st.sampled_from([None, "s", "other"]),
+    st.sampled_from([None, "org-1"]),
+    st.sampled_from([None, "org-1", "org-2"]),
+)
+def test_an_event_matches_exactly_where_every_clause_does(
+    forest: list[Any],
+    event: dict[str, Any],
+    fact: str | None,
+    types: list[str],
+    source: str | None,
+    mine: str | None,
+    theirs: str | None,
+) -> None:
+    filters, problems = parse_filters(forest, "")
+    if problems:
+        return  # nested too deep for us
+    event = event if fact is None else event | {"type": fact}
+    selector = Selector(source=source, types=tuple(types), filters=filters, organization=mine)
+    clauses = selector.trace(event, theirs)
+    matches = selector.matches(event, theirs)
+    assert all(clause.matches for clause in clauses) is matches
+    assert (first_failure(clauses) is None) is matches
+    for clause in everything(clauses):
+        assert clause.detail
+        if clause.rule in {"all", "exact", "prefix", "suffix"} and clause.parts:
+            assert clause.matches is all(part.matches for part in clause.parts)
+        if clause.rule == "any":
+            assert clause.matches is any(part.matches for part in clause.parts)
+        if clause.rule == "not":
+            assert clause.matches is not clause.parts[0].matches
 
 
 def resolves(clause: Clause, forest: object) -> bool:

@@ -9,6 +9,7 @@ from gateway.domain.ids import (
     NUMBER_MAX,
     DeliveryRef,
     attempt_id,
+    batch_id,
     decode_cursor,
     delivery_id,
     encode_cursor,
@@ -19,7 +20,8 @@ from gateway.domain.ids import (
 
 numbers = st.integers(0, NUMBER_MAX)
 hashes = st.binary(min_size=32, max_size=32)
-keys = st.lists(st.one_of(st.integers(-NUMBER_MAX, NUMBER_MAX), st.text(max_size=20)), max_size=4)
+texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
+keys = st.lists(st.one_of(st.integers(-NUMBER_MAX, NUMBER_MAX), texts), max_size=4)
 
 ONE = delivery_id(1, 2, bytes(range(32)))
 
@@ -99,6 +101,22 @@ def test_s1d_a_fact_id_is_its_cause() -> None:
     }
     assert len(others) == 3
     assert re.fullmatch(r"fct_[a-z2-7]{32}", fact_id("", "gap", "1"))
+
+
+def test_s10a_a_batch_id_is_its_members_in_order() -> None:
+    two = delivery_id(1, 3, bytes(range(32)))
+    assert batch_id([ONE, two]) == batch_id((ONE, two))
+    others = {batch_id([ONE, two]), batch_id([two, ONE]), batch_id([ONE]), batch_id([two]), batch_id([])}
+    assert len(others) == 5
+    assert re.fullmatch(r"bat_[a-z2-7]{32}", batch_id([ONE, two]))
+
+
+@given(st.lists(numbers, max_size=5), st.lists(numbers, max_size=5))
+def test_s10a_other_members_are_another_batch(one: list[int], other: list[int]) -> None:
+    def batch(positions: list[int]) -> str:
+        return batch_id([delivery_id(1, position, bytes(6)) for position in positions])
+
+    assert (batch(one) == batch(other)) is (one == other)
 
 
 @given(st.sampled_from(["events", "deliveries"]), keys)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,12 @@ from gateway.domain.retry import (
     Failed,
     NotSent,
     Outcome,
+    Parked,
     Settlement,
     decide,
+    splits,
     spread,
+    succeeded,
 )
 from gateway.domain.retry_after import parse_retry_after
 from gateway.domain.sending import SendErrorKind
@@ -31,6 +35,7 @@ def settle(
     schedule: tuple[float, ...] = DEFAULT_SCHEDULE_S,
     jitter: float = 0.5,
     age_s: float = 0,
+    counting: bool = True,
 ) -> Settlement:
     return decide(
         outcome,
@@ -39,6 +44,7 @@ def settle(
         now_s=NOW,
         jitter=jitter,
         round_started_s=NOW - age_s,
+        counting=counting,
     )
 
 
@@ -168,16 +174,33 @@ outcomes = st.one_of(
     st.builds(Answered, st.integers(100, 599), st.none() | st.floats(0, 10 * WAIT_S_MAX)),
     st.builds(Failed, st.sampled_from(SendErrorKind)),
     st.sampled_from([NotSent(Decision.EXPIRED), NotSent(Decision.ERASED), NotSent(Decision.CANCELLED)]),
+    st.builds(Parked, st.integers(1, 9)),
 )
 jitters = st.floats(0, 1, exclude_max=True)
 schedules = st.lists(st.floats(0, 7 * 24 * 3600), max_size=100).map(tuple)
 
 
-@given(outcomes, schedules, st.integers(0, 120), jitters, st.floats(0, 2 * AGE_S_MAX))
+@given(
+    outcome=outcomes,
+    schedule=schedules,
+    failures=st.integers(0, 120),
+    jitter=jitters,
+    age_s=st.floats(0, 2 * AGE_S_MAX),
+    counting=st.booleans(),
+)
 def test_every_settlement_hangs_together(
-    outcome: Outcome, schedule: tuple[float, ...], failures: int, jitter: float, age_s: float
+    outcome: Outcome,
+    schedule: tuple[float, ...],
+    failures: int,
+    jitter: float,
+    age_s: float,
+    *,
+    counting: bool,
 ) -> None:
-    one = settle(outcome, failures=failures, schedule=schedule, jitter=jitter, age_s=age_s)
+    one = settle(outcome, failures=failures, schedule=schedule, jitter=jitter, age_s=age_s, counting=counting)
+    assert (one.decision is Decision.DELIVERED) is succeeded(outcome)
+    assert counting or not one.counts
+    assert not splits(outcome) or one.decision is Decision.EXHAUSTED
     assert (one.next_at is not None) is (one.decision is Decision.FAILED)
     assert (one.error_class is None) is isinstance(outcome, NotSent) or one.decision is Decision.DELIVERED
     assert one.next_at is None or one.next_at >= NOW
@@ -185,6 +208,103 @@ def test_every_settlement_hangs_together(
     assert not (one.pause and one.wait_lane_s is not None)
     if one.counts and one.decision is Decision.FAILED:
         assert failures < len(schedule)
+
+
+# While the breaker is open (S3g): every kind of outcome, as above, with nothing that counts.
+
+
+@pytest.mark.parametrize("status", [401, 404, 408, 409, 410, 500, 503, 599])
+@pytest.mark.parametrize("failures", [0, 4, 9, 40])
+def test_s3g_what_is_tried_while_the_breaker_is_open_does_not_count(status: int, failures: int) -> None:
+    # However often: the schedule is not used up, and its last delay goes on.
+    assert settle(Answered(status), failures=failures, counting=False) == Settlement(
+        Decision.FAILED,
+        next_at=NOW + DEFAULT_SCHEDULE_S[min(failures, 8)],
+        disable=status == 410,
+        error_class=str(status),
+    )
+
+
+@pytest.mark.parametrize("kind", list(SendErrorKind))
+def test_s3g_no_answer_while_the_breaker_is_open_does_not_count(kind: SendErrorKind) -> None:
+    one = settle(Failed(kind), failures=9, counting=False)
+    assert (one.decision, one.counts, one.next_at) == (Decision.FAILED, False, NOW + DEFAULT_SCHEDULE_S[-1])
+
+
+def test_s3g_what_does_not_count_ends_by_age() -> None:
+    for outcome in (Answered(500), Failed(SendErrorKind.TIMEOUT)):
+        assert settle(outcome, counting=False, age_s=AGE_S_MAX - 1).decision is Decision.FAILED
+        ended = settle(outcome, counting=False, age_s=AGE_S_MAX)
+        assert (ended.decision, ended.counts, ended.next_at) == (Decision.EXHAUSTED, False, None)
+        # What counts ends by its schedule, and by nothing else.
+        assert settle(outcome, age_s=AGE_S_MAX).decision is Decision.FAILED
+    nowhere = settle(Failed(SendErrorKind.DNS), counting=False, age_s=AGE_S_MAX)
+    assert (nowhere.decision, nowhere.counts) == (Decision.REFUSED, False)
+
+
+def test_s3g_an_empty_schedule_is_one_attempt_with_the_breaker_open_too() -> None:
+    for outcome in (Answered(500), Answered(410), Failed(SendErrorKind.CLOSED)):
+        one = settle(outcome, schedule=(), counting=False)
+        assert (one.decision, one.counts, one.next_at) == (Decision.EXHAUSTED, False, None)
+
+
+@pytest.mark.parametrize("status", [302, 400, 413, 422])
+def test_s3g_what_no_retry_would_change_ends_with_the_breaker_open_too(status: int) -> None:
+    assert settle(Answered(status), counting=False) == Settlement(Decision.EXHAUSTED, error_class=str(status))
+
+
+def test_s3g_a_success_and_a_wait_are_what_they_are_with_the_breaker_open() -> None:
+    for outcome in (Answered(204), Answered(429, 60), Answered(503, 60), Answered(429, WAIT_S_MAX + 1)):
+        assert settle(outcome, counting=False) == settle(outcome)
+
+
+@given(schedules.filter(len), st.integers(0, 120), jitters)
+def test_s3g_a_delay_that_does_not_count_is_one_of_the_schedule(
+    schedule: tuple[float, ...], failures: int, jitter: float
+) -> None:
+    one = settle(Answered(500), failures=failures, schedule=schedule, jitter=jitter, counting=False)
+    counted = settle(
+        Answered(500), failures=min(failures, len(schedule) - 1), schedule=schedule, jitter=jitter
+    )
+    assert one == replace(counted, counts=False)
+
+
+@pytest.mark.parametrize("counting", [True, False])
+@pytest.mark.parametrize("schedule", [DEFAULT_SCHEDULE_S, ()])
+def test_s3c_what_is_parked_has_ended_whatever_is_left_to_try(
+    schedule: tuple[float, ...], *, counting: bool
+) -> None:
+    assert settle(Parked(3), schedule=schedule, counting=counting) == Settlement(
+        Decision.EXHAUSTED, error_class="crash"
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "taken"),
+    [
+        *(
+            (Answered(status), status // 100 == 2)
+            for status in (101, 199, 200, 204, 299, 300, 304, 404, 500, 700)
+        ),
+        *((Failed(kind), False) for kind in SendErrorKind),
+        *((NotSent(decision), False) for decision in (Decision.EXPIRED, Decision.ERASED, Decision.CANCELLED)),
+        (Parked(3), False),
+    ],
+)
+def test_conformance_25_what_succeeded(outcome: Outcome, *, taken: bool) -> None:
+    assert succeeded(outcome) is taken
+
+
+def test_s10a_a_batch_is_split_by_what_no_retry_would_change() -> None:
+    retried = {401, 403, 404, 408, 409, 410, 429}
+    assert {status for status in range(100, 600) if splits(Answered(status))} == set(
+        range(400, 500)
+    ) - retried
+    assert splits(Answered(413))
+    assert splits(Answered(413, retry_after_s=60)), "what asks to wait and is no 429 or 503 does not wait"
+    assert not splits(Answered(429, retry_after_s=60))
+    for outcome in (*map(Failed, SendErrorKind), NotSent(Decision.ERASED), Parked(3)):
+        assert not splits(outcome)
 
 
 @given(schedules, jitters)

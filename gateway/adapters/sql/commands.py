@@ -11,7 +11,7 @@ from gateway.adapters.sql.models import Attempt, LogHead, Pending, Replay, Subsc
 from gateway.adapters.sql.streams import running_replays
 from gateway.domain import facts
 from gateway.domain.subscription import EVERY_ORGANIZATION
-from gateway.errors import Conflict, NotFound
+from gateway.errors import Conflict, Gone, NotFound
 from gateway.ports import (
     Kind,
     NewEntry,
@@ -32,6 +32,9 @@ _ENDED = {
     ReplayState.FINISHED: facts.REPLAY_FINISHED,
     ReplayState.CANCELLED: facts.REPLAY_CANCELLED,
 }
+
+_DELETED = "The subscription of this delivery is deleted."
+_AGAIN = "Another subscription whose `start` lies before the event gets it too."
 
 
 class SqlStreamCommands:
@@ -57,7 +60,9 @@ class SqlStreamCommands:
         """See ``StreamCommands.retry``."""
 
         def work(connection: Connection) -> None:
-            row = _present(connection, number)
+            row = _subscription(connection, number)
+            if row is None:
+                raise Gone(_DELETED, hint=_AGAIN)
             if row.state == SubscriptionState.DISABLED.value:
                 raise Conflict(
                     "The subscription is disabled.",

@@ -8,13 +8,24 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, select, tuple_, update
 
 from gateway.adapters.sql.database import Database
+from gateway.adapters.sql.delivery_pages import matching
 from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import Attempt, DeliveryCursor, Pending, Shard
 from gateway.adapters.sql.streams import last_attempts, notes, running_replays, write_notes, write_replays
 from gateway.domain.breaker import StreamNote
 from gateway.domain.delivery import Decision
 from gateway.domain.pending import PendingDelivery
-from gateway.ports import AttemptRecord, CursorUpdate, DueKey, JournalBatch, ReplayRecord, Standing
+from gateway.ports import (
+    AttemptRecord,
+    CursorUpdate,
+    DeliveryItem,
+    DeliveryPage,
+    DeliveryQuery,
+    DueKey,
+    JournalBatch,
+    ReplayRecord,
+    Standing,
+)
 
 _ATTEMPT = Attempt.__table__  # type: ignore[attr-defined]
 _PENDING = Pending.__table__  # type: ignore[attr-defined]
@@ -77,9 +88,20 @@ class SqlDeliveries:
         """See ``Deliveries.heads``."""
         return await self._pending(select(_PENDING).where(_PENDING.c.partition_key.is_not(None)))
 
+    async def blocking(self, number: int, key: str) -> PendingDelivery | None:
+        """See ``Deliveries.blocking``."""
+        statement = select(_PENDING).where(_PENDING.c.number == number, _PENDING.c.partition_key == key)
+        found = await self._pending(statement.order_by(_PENDING.c.position).limit(1))
+        return found[0] if found else None
+
     async def notes(self) -> Sequence[StreamNote]:
         """See ``Deliveries.notes``."""
         return await self._database.read(notes)
+
+    async def note(self, number: int) -> StreamNote | None:
+        """See ``Deliveries.note``."""
+        found = await self._database.read(lambda connection: notes(connection, number))
+        return found[0] if found else None
 
     async def replays(self, number: int | None = None) -> Sequence[ReplayRecord]:
         """See ``Deliveries.replays``."""
@@ -119,6 +141,30 @@ class SqlDeliveries:
             .where(_ATTEMPT.c.position == position)
             .order_by(_ATTEMPT.c.number, _ATTEMPT.c.attempt)
         )
+
+    async def page(self, query: DeliveryQuery) -> DeliveryPage:
+        """See ``Deliveries.page``."""
+
+        def work(connection: Connection) -> DeliveryPage:
+            positions, before = matching(connection, query)
+            pending: dict[int, PendingDelivery] = {}
+            attempts: dict[int, list[AttemptRecord]] = {position: [] for position in positions}
+            for part in parts(positions):
+                rows = select(_PENDING).where(
+                    _PENDING.c.number == query.number, _PENDING.c.position.in_(part)
+                )
+                pending |= {row.position: _pending_of(row) for row in connection.execute(rows)}
+                tried = select(_ATTEMPT).where(
+                    _ATTEMPT.c.number == query.number, _ATTEMPT.c.position.in_(part)
+                )
+                for row in connection.execute(tried.order_by(_ATTEMPT.c.attempt)):
+                    attempts[row.position].append(_attempt_of(row))
+            items = [
+                DeliveryItem(position, attempts[position], pending.get(position)) for position in positions
+            ]
+            return DeliveryPage(items, before)
+
+        return await self._database.read(work)
 
     async def pending_at(self, position: int) -> Sequence[PendingDelivery]:
         """See ``Deliveries.pending_at``."""

@@ -1,6 +1,6 @@
 """The event log in SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, select
@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Select, select
 from gateway.adapters.sql.append import append, prepare, quarantine
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.entries import COLUMNS, entry_of, position_before
+from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import LogEntry, LogHead
 from gateway.adapters.sql.search import read_key, search
 from gateway.domain.ids import RANDOM_BYTES, quarantine_id
@@ -64,6 +65,14 @@ class SqlLog:
         """See ``EventLog.get``."""
         found = await self._entries(select(*COLUMNS).where(_LOG.c.position == position))
         return found[0] if found else None
+
+    async def get_many(self, positions: Sequence[int]) -> Mapping[int, Entry]:
+        """See ``EventLog.get_many``."""
+        found: dict[int, Entry] = {}
+        for part in parts(positions):
+            statement = select(*COLUMNS).where(_LOG.c.position.in_(part))
+            found |= {entry.position: entry for entry in await self._entries(statement)}
+        return found
 
     async def search(self, query: EventQuery) -> Sequence[Entry]:
         """See ``EventLog.search``."""

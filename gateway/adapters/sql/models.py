@@ -12,7 +12,8 @@ from gateway.adapters.sql.texts import text_index
 
 _IS_FACT = text("kind = 'fact'")
 _IS_ADDRESSED = text("addressee IS NOT NULL")
-_IS_NOT_DELIVERED = text("decision <> 'delivered'")
+IS_TROUBLE = text("decision NOT IN ('delivered', 'failed')")
+"""Of an attempt: it ended its round, and not well. Few are, and they are what is looked for."""
 _HAS_KEY = text("partition_key IS NOT NULL")
 _IS_REPLAYED = text("replay IS NOT NULL")
 
@@ -248,9 +249,10 @@ class Attempt(SQLModel, table=True):
         Index(
             "ix_attempt_trouble",
             "number",
-            "seq",
-            sqlite_where=_IS_NOT_DELIVERED,
-            postgresql_where=_IS_NOT_DELIVERED,
+            "decision",
+            "position",
+            sqlite_where=IS_TROUBLE,
+            postgresql_where=IS_TROUBLE,
         ),
     )
 

@@ -1,0 +1,147 @@
+"""`subscriptions test|replay|replays|cancel-replay` and `deliveries retry`: what is asked of a stream."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from gateway.cli.client import connect
+from gateway.cli.options import AsJson, DataDir
+from gateway.cli.output import print_record, print_table, results
+from gateway.cli.subscriptions import SubscriptionId, app, path_of
+from gateway.errors import UsageError
+
+
+class Only(StrEnum):
+    """What of a range is sent again."""
+
+    ALL = "all"
+    FAILED = "failed"
+
+
+@app.command("test")
+def send_test(*, subscription_id: SubscriptionId, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Send an event that only this subscription gets, to see that its sink answers."""
+    with connect(data_dir) as client:
+        sent = client.request("POST", path_of(subscription_id) + "/test", body={})
+    if as_json:
+        print_record(sent)
+    else:
+        results().print(
+            f"A test event stands at position {sent['position']}; "
+            f"see how it went: letta-gateway deliveries list --event {sent['position']}",
+            soft_wrap=True,
+        )
+
+
+@app.command()
+def replay(
+    *,
+    subscription_id: SubscriptionId,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="From what was appended at this time on.")
+    ] = None,
+    from_position: Annotated[
+        int | None, typer.Option("--from-position", min=1, help="From this position on, included.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="TIME", help="Up to what was appended at this time.")
+    ] = None,
+    until_position: Annotated[
+        int | None, typer.Option("--until-position", min=1, help="Up to this position, included.")
+    ] = None,
+    only: Annotated[
+        Only, typer.Option("--only", help="All that it selects, or what is exhausted or refused by now.")
+    ] = Only.ALL,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, and send nothing.")] = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send events of the log again; the live stream goes on meanwhile."""
+    if (since is None) == (from_position is None):
+        raise UsageError("Name either --since TIME or --from-position N: where the replay begins.")
+    given: dict[str, Any] = {
+        "since": since,
+        "from_position": from_position,
+        "until": until,
+        "until_position": until_position,
+        "only": only.value,
+        "dry_run": dry_run,
+    }
+    body = {name: value for name, value in given.items() if value is not None}
+    with connect(data_dir) as client:
+        found = client.request("POST", path_of(subscription_id) + "/replay", body=body)
+    if as_json:
+        print_record(found)
+    elif dry_run:
+        results().print(
+            f"{found['count']} deliveries of positions {found['from_position']} to "
+            f"{found['until_position']} would be sent again.",
+            soft_wrap=True,
+        )
+    else:
+        results().print(
+            f"Replay {found['id']} of positions {found['from_position']} to {found['until_position']} has "
+            f"begun; follow it: letta-gateway subscriptions replays {subscription_id}",
+            soft_wrap=True,
+        )
+
+
+@app.command()
+def replays(*, subscription_id: SubscriptionId, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List the replays that run."""
+    with connect(data_dir) as client:
+        items = client.items(path_of(subscription_id) + "/replays", limit=1_000)
+        if as_json:
+            for item in items:
+                print_record(item)
+        else:
+            print_table(
+                ("ID", "FROM", "UNTIL", "ONLY", "CURSOR", "OPEN", "REQUESTED AT"),
+                [
+                    tuple(
+                        item[name]
+                        for name in (
+                            "id",
+                            "from_position",
+                            "until_position",
+                            "only",
+                            "cursor",
+                            "open",
+                            "requested_at",
+                        )
+                    )
+                    for item in items
+                ],
+            )
+
+
+@app.command("cancel-replay")
+def cancel_replay(
+    *,
+    subscription_id: SubscriptionId,
+    replay_id: Annotated[int, typer.Argument(metavar="REPLAY", min=1, help="The replay's id.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Send no more of a replay; what it has begun goes on by its schedule."""
+    with connect(data_dir) as client:
+        client.request("DELETE", f"{path_of(subscription_id)}/replays/{replay_id}")
+    results().print(f"Cancelled the replay {replay_id}.", soft_wrap=True)
+
+
+def retry(
+    *,
+    delivery_id: Annotated[str, typer.Argument(metavar="ID", help="The delivery's id, dlv_….")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try a delivery once more now, whatever became of it."""
+    with connect(data_dir) as client:
+        found = client.request("POST", f"/v1/deliveries/{quote(delivery_id, safe='')}/retry", body={})
+    if as_json:
+        print_record(found)
+    else:
+        results().print(
+            f"One more attempt is made; see it: letta-gateway deliveries show {delivery_id}", soft_wrap=True
+        )
