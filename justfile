@@ -25,9 +25,10 @@ test *arguments: _venv
 test-letta *arguments: _venv _venv-letta
     {{ bin }}/python -m pytest -m letta tests/letta {{ arguments }}
 
-# kill the gateway with -9 at random points of all it does, and audit: `just chaos 100`, `just chaos 20 7`
+# kill the gateway with -9 at random points of all it does, and audit: `just chaos rounds=100 seed=7`
 chaos rounds="100" seed="1": _venv
-    CHAOS_ROUNDS={{ rounds }} CHAOS_SEED={{ seed }} {{ bin }}/python -m pytest -m chaos tests/chaos -s
+    CHAOS_ROUNDS={{ trim_start_match(rounds, "rounds=") }} CHAOS_SEED={{ trim_start_match(seed, "seed=") }} \
+      {{ bin }}/python -m pytest -m chaos tests/chaos -s
 
 # measure: the whole report, beside what others deliver (docs/benchmarks.md); or `just bench emit`, `sender`, `leaves`, `letta`
 bench what="all" *arguments: _venv
