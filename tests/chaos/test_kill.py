@@ -14,7 +14,7 @@ import pytest
 from killing.audit import Audit
 from killing.books import Reader
 from killing.operator import Operator, create_all
-from killing.plan import draw
+from killing.plan import Round, draw
 from killing.process import Gateway
 from killing.producers import HttpProducer, RedisProducer
 from killing.receiver import Receiver
@@ -58,7 +58,7 @@ def test_nothing_is_lost_and_repeats_are_what_was_in_flight(seed, gateway, recei
             print(f"{number:4}  {planned}")
             acting = operator.act_out(planned)
             time.sleep(planned.up_s)  # the random point, not a wait for something
-            gateway.kill()
+            end(gateway, planned)
             acting.join()
             gateway.start()
     finally:
@@ -88,6 +88,18 @@ def test_nothing_is_lost_and_repeats_are_what_was_in_flight(seed, gateway, recei
     assert all(producer.accepted for producer in producers)
     assert not faults, "\n".join([f"{len(faults)} faults", *faults[:SHOWN]])
     verify_log(gateway)
+
+
+def end(gateway: Gateway, planned: Round) -> None:
+    """End its process as planned, and the next one too where that is to die while it starts."""
+    if planned.orderly:
+        assert gateway.stop() == 0
+    else:
+        gateway.kill()
+    if planned.early_s is not None:
+        gateway.spawn()
+        time.sleep(planned.early_s)
+        gateway.kill()
 
 
 def settle(operator: Operator, reader: Reader) -> list[dict]:

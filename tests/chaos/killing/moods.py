@@ -24,7 +24,7 @@ WEIGHTS = {
     Mood.SLOW: 3,
     Mood.FAILING: 4,
     Mood.BUSY: 1,
-    Mood.GONE: 0.5,
+    Mood.GONE: 1,
     Mood.NARROW: 1,
 }
 

@@ -8,12 +8,12 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from killing.plan import NEWCOMERS, STREAMS, Act, Round
+from killing.plan import NAMES, NEWCOMERS, STREAMS, Act, Round
 from killing.process import Gateway
 from killing.producers import Producer
 from killing.receiver import Receiver
 
-_NEWCOMERS_MAX = 6
+_NEWCOMERS_MAX = len(NAMES) - len(STREAMS)
 _WIDTH_MAX = 400
 _REPLAYS_MAX = 3
 _ROTATIONS_MAX = 3
@@ -57,7 +57,9 @@ class Operator:
         return thread
 
     def do(self, act: Act) -> None:
-        here = f"/v1/subscriptions/{self.ids[act.stream]}"
+        if act.kind not in {"newcomer", "burst", "retry"} and act.stream not in self.ids:
+            return  # a newcomer that did not come yet
+        here = f"/v1/subscriptions/{self.ids.get(act.stream)}"
         match act.kind:
             case "replay" | "replay failed":
                 self._replay(act, here)
@@ -75,7 +77,7 @@ class Operator:
             case "newcomer" if self.newcomers < _NEWCOMERS_MAX:
                 self.newcomers += 1
                 config = NEWCOMERS[self.newcomers % len(NEWCOMERS)]
-                self.create(f"newcomer-{self.newcomers}", {"config": config})
+                self.create(NAMES[len(STREAMS) + self.newcomers - 1], {"config": config})
 
     def ask(self, name: str, method: str, path: str, body: object = None, *, kind: str = "application/json"):
         try:

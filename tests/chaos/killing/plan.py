@@ -8,6 +8,9 @@ from killing.producers import TYPES
 
 UP_S = (0.3, 2.5)
 ACTS_MAX = 6
+ORDERLY = 0.08
+EARLY = 0.15
+EARLY_S = (0.1, 1.5)
 _CHANGES_MOOD = 0.35
 _RETRY = [0.05, 0.1, 0.2, 0.5, 1]
 
@@ -19,7 +22,7 @@ STREAMS: dict[str, dict[str, object]] = {
     },
     "batch": {"config": {"format": "batch", "batch_events_max": 20, "batch_age_s": 0.1, "retry": _RETRY}},
     "ordered": {"config": {"ordering": "partitionkey", "retry": _RETRY}},
-    "limited": {"types": [TYPES[1]], "config": {"max_per_second": 60, "retry": _RETRY}},
+    "limited": {"types": [TYPES[1]], "config": {"max_per_second": 150, "retry": _RETRY}},
 }
 NEWCOMERS: tuple[dict[str, object], ...] = (
     {"start": "beginning", "retry": _RETRY},
@@ -27,18 +30,19 @@ NEWCOMERS: tuple[dict[str, object], ...] = (
     {"start": "beginning", "format": "batch", "batch_events_max": 50, "batch_age_s": 0.1, "retry": _RETRY},
 )
 """They catch up from the beginning, and are killed while they do."""
+NAMES = (*STREAMS, *(f"newcomer-{number}" for number in range(1, 7)))
 
 ACTS = {
     "replay": 4,
     "replay failed": 3,
-    "pause": 2,
+    "pause": 1,
     "resume": 4,
     "rotate": 2,
     "retry": 4,
     "burst": 3,
     "revise": 1,
-    "test": 1,
-    "newcomer": 1,
+    "test": 2,
+    "newcomer": 3,
 }
 
 
@@ -58,11 +62,17 @@ class Round:
     up_s: float
     moods: dict[str, Mood]
     acts: tuple[Act, ...]
+    orderly: bool = False
+    """Whether it ends by SIGTERM: then nothing may be repeated."""
+    early_s: float | None = None
+    """When the next process is killed while it starts, before it says that it is ready."""
 
     def __str__(self) -> str:
         moods = " ".join(f"{stream}={mood}" for stream, mood in self.moods.items())
         acts = ", ".join(f"{act.kind} {act.stream}" for act in self.acts)
-        return f"{self.up_s:.1f} s  moods: {moods or '-'}  acts: {acts or '-'}"
+        end = "SIGTERM" if self.orderly else "kill"
+        early = "" if self.early_s is None else f", and {self.early_s:.1f} s into the next start"
+        return f"{end} at {self.up_s:.1f} s{early}  moods: {moods or '-'}  acts: {acts or '-'}"
 
 
 def draw(dice: random.Random) -> Round:
@@ -70,17 +80,23 @@ def draw(dice: random.Random) -> Round:
     up_s = dice.uniform(*UP_S)
     moods = {
         stream: dice.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-        for stream in STREAMS
+        for stream in NAMES
         if dice.random() < _CHANGES_MOOD
     }
     acts = [
         Act(
             at=dice.uniform(0, up_s),
             kind=dice.choices(list(ACTS), list(ACTS.values()))[0],
-            stream=dice.choice(list(STREAMS)),
+            stream=dice.choice(NAMES),
             where=dice.random(),
             width=dice.random(),
         )
         for _ in range(dice.randint(1, ACTS_MAX))
     ]
-    return Round(up_s, moods, tuple(sorted(acts, key=lambda act: act.at)))
+    return Round(
+        up_s,
+        moods,
+        tuple(sorted(acts, key=lambda act: act.at)),
+        orderly=dice.random() < ORDERLY,
+        early_s=dice.uniform(*EARLY_S) if dice.random() < EARLY else None,
+    )

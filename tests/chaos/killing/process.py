@@ -34,6 +34,17 @@ class Gateway:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
+        """Start, and return once it says that it is ready."""
+        self.spawn()
+        assert self._process is not None
+        line = self._process.stdout.readline() if self._process.stdout else ""
+        assert line, self.told()[-3000:]
+        ready = json.loads(line)
+        self.port = urlsplit(ready["url"]).port or self.port
+        self.redis_url = ready["redis_url"]
+
+    def spawn(self) -> None:
+        """Start, and do not wait for it."""
         command = [sys.executable, "-m", "gateway", "dev", "--json"]
         command += ["--port", str(self.port), "--data-dir", str(self.data_dir)]
         self.lives.append(Life(time.time()))
@@ -45,11 +56,6 @@ class Gateway:
                 text=True,
                 env=os.environ | {"GATEWAY_API_TOKEN": TOKEN},
             )
-        line = self._process.stdout.readline() if self._process.stdout else ""
-        assert line, self.told()[-3000:]
-        ready = json.loads(line)
-        self.port = urlsplit(ready["url"]).port or self.port
-        self.redis_url = ready["redis_url"]
 
     def kill(self) -> None:
         assert self._process is not None
