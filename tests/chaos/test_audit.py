@@ -124,3 +124,14 @@ def test_a_replay_that_runs_and_a_row_that_is_left_are_found():
     running = replace(REPLAY, first=3, last=3, state="running")
     assert audit(ATTEMPTS, POSTS, replays=(running,)) == ["lost: replay 7 is running"]
     assert audit(ATTEMPTS, POSTS, pending=((1, 2),)) == ["lost: ordered:2 is still pending"]
+
+
+def test_rounds_that_nobody_asked_for_are_found():
+    alone = attempt(3, 2, 3, attempt=2, round=1)
+    found = audit([*ATTEMPTS, alone], [*POSTS, post("s3", 2, 3)])
+    assert found == ["uncalled: ordered:2 began 1 rounds by itself"]
+    outside = attempt(3, 2, 3, attempt=2, round=1, replay=7, cause="replay")
+    found = audit(
+        [*ATTEMPTS, outside], [*POSTS, post("s3", 2, 3)], replays=(replace(REPLAY, last=1, attempts_until=0),)
+    )
+    assert found == ["uncalled: ordered:2 has 1 rounds of replay 7, range(1, 2)"]

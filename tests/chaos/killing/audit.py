@@ -8,10 +8,10 @@ from gateway.domain.delivery import Decision, DeliveryState, IllegalTransition, 
 from killing.books import Attempt, Books, Delivery, Stream
 from killing.process import Life
 from killing.receiver import Post
+from schemas import GATEWAY_TYPE_PREFIX
 
 # An outcome is journaled with all that began later; so long it may take from the receiver to the gateway's notes.
 _NOTED_S = 1.5
-_FACT = "com.letta.gateway."
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Audit:
             self.repeated,
             self.changed,
             self.unreplayed,
+            self.uncalled,
             self.disordered,
         )
         return [f"{check.__name__}: {fault}" for check in checks for fault in check()]
@@ -134,6 +135,19 @@ class Audit:
                 ):
                     yield f"replay {replay.replay} did not send {self._name(delivery)}"
 
+    def uncalled(self) -> Iterator[str]:
+        """Rounds that nobody asked for: a replay gives each delivery one at most, and each retry by hand one."""
+        ranges = {replay.replay: range(replay.first, replay.last + 1) for replay in self.books.replays}
+        for delivery, attempts in self.books.attempts.items():
+            rounds = {attempt.round: attempt.replay for attempt in attempts}
+            for replay, count in Counter(rounds.values()).items():
+                if replay is None:
+                    extra = count - 1 - self.books.retries[delivery]
+                    if extra > 0:
+                        yield f"{self._name(delivery)} began {extra} rounds by itself"
+                elif count > 1 or delivery[1] not in ranges[replay]:
+                    yield f"{self._name(delivery)} has {count} rounds of replay {replay}, {ranges[replay]}"
+
     def disordered(self) -> Iterator[str]:
         """First arrivals of one key that were not in log order: of the live stream, and of each replay (S4a)."""
         for stream in self.books.streams:
@@ -168,7 +182,7 @@ class Audit:
         )
         entries = Counter(entry.type for entry in self.books.entries if entry.kind == "fact")
         events = sum(entry.kind == "event" for entry in self.books.entries)
-        facts = {type_.removeprefix(_FACT): count for type_, count in entries.items()}
+        facts = {type_.removeprefix(GATEWAY_TYPE_PREFIX): count for type_, count in entries.items()}
         lines = (
             f"{events} events, {len(self.books.streams)} streams, {len(self.books.attempts)} deliveries",
             f"{attempts} attempts in {len(self.posts)} POSTs, {len(self.books.replays)} replays",

@@ -1,12 +1,15 @@
 """The gateway's own books, read from its SQLite file: the log, what it owed, and what it says it did."""
 
+import json
 import sqlite3
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.domain.delivery import Decision
+from gateway.domain.facts import RETRY_REQUESTED
+from schemas import GATEWAY_TYPE_PREFIX
 
 Delivery = tuple[int, int]
 """Subscription number and position."""
@@ -80,6 +83,8 @@ class Books:
     replays: list[Replay]
     streams: list[Stream]
     pending: list[Delivery]
+    retries: Counter[Delivery] = field(default_factory=Counter)
+    """How often a retry by hand was asked for."""
 
     def deliveries(self) -> Iterable[Delivery]:
         """Everything that every stream was to have."""
@@ -146,7 +151,14 @@ class Reader:
             )
         ]
         pending = self.ask("SELECT number, position FROM pending")
-        return Books(entries, attempts, replays, self._streams(resources), pending)
+        asked = [
+            json.loads(row[0])["data"]
+            for row in self.ask(
+                "SELECT envelope FROM log_entry WHERE type = ?", GATEWAY_TYPE_PREFIX + RETRY_REQUESTED
+            )
+        ]
+        retries = Counter((data["number"], data["position"]) for data in asked)
+        return Books(entries, attempts, replays, self._streams(resources), pending, retries)
 
     def _streams(self, resources: list[dict]) -> list[Stream]:
         known = {item["id"]: item for item in resources}
