@@ -72,7 +72,7 @@ def test_sound_books_have_no_fault():
 
 
 def test_what_was_in_flight_at_a_kill_may_come_again():
-    again = [post("s0", 1, 0.5), *POSTS]
+    again = [post("s8", 1, 0.4, status=503), post("s9", 1, 0.5), *POSTS]
     assert audit(ATTEMPTS, again) == []
 
 
@@ -99,7 +99,7 @@ def test_what_was_in_flight_at_a_kill_may_come_again():
             [post("s9", 1, 0.5), *POSTS],
             "repeated: ordered:1: what began 7.5 s",
         ),
-        (ATTEMPTS, [post("s8", 1, 0.6), post("s9", 1, 0.7), *POSTS], "2 POSTs in one life"),
+        (ATTEMPTS, [post("s8", 1, 0.6), post("s9", 1, 0.7), *POSTS], "sent again in life 0 after"),
         (
             ATTEMPTS,
             [POSTS[0], post("s2", 2, 2), post("s9", 2, 2.1, digest=b"x")],

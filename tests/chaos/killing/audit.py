@@ -103,9 +103,14 @@ class Audit:
             elif answered is not None and last_start[met.life] > answered + _NOTED_S:
                 late = last_start[met.life] - answered
                 yield f"{name}: what began {late:.1f} s after its answer is journaled, and it is not"
-        for (delivery, life), count in Counter((met.delivery, met.life) for met in self.repeats).items():
-            if count > 1:
-                yield f"{self._name(delivery)}: {count} POSTs in one life are not journaled ({life})"
+        together: dict[tuple[Delivery, int], list[Post]] = defaultdict(list)
+        for met in self.repeats:
+            together[met.delivery, met.life].append(met.post)
+        for (delivery, life), posts in together.items():
+            # One that fails is tried again, or in halves, before its failure is journaled. One that is taken is not.
+            if any(post.taken for post in posts[:-1]):
+                told = ", ".join(f"{post.status} in {post.webhook_id}" for post in posts)
+                yield f"{self._name(delivery)} was sent again in life {life} after it had been taken: {told}"
 
     def changed(self) -> Iterator[str]:
         """One webhook-id with more than one body; one delivery with more than one id outside of batches."""

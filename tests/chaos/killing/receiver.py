@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from gateway.domain.signing import BadSignature, verify_letta, verify_v1
 from killing.moods import Mood, reply
 
+SURE_S = 0.3
+"""Well below the shortest timeout of a stream."""
+
 
 @dataclass
 class Post:
@@ -26,6 +29,11 @@ class Post:
     replay: bool
     status: int = 0
     answered: float | None = None
+
+    @property
+    def taken(self) -> bool:
+        """Whether the sender must have heard that it was taken: not where it may have given up waiting."""
+        return self.status == 200 and self.answered is not None and self.answered - self.at < SURE_S
 
 
 class Server(http.server.ThreadingHTTPServer):
