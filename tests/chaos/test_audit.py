@@ -72,7 +72,7 @@ def test_sound_books_have_no_fault():
 
 
 def test_what_was_in_flight_at_a_kill_may_come_again():
-    again = [post("s8", 1, 0.4, status=503), post("s9", 1, 0.5), *POSTS]
+    again = [post("s8", 1, 0.6, status=503), post("s9", 1, 0.7), *POSTS]
     assert audit(ATTEMPTS, again) == []
 
 

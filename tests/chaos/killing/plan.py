@@ -30,11 +30,11 @@ NEWCOMERS: tuple[dict[str, object], ...] = (
     {"start": "beginning", "format": "batch", "batch_events_max": 50, "batch_age_s": 0.1, "retry": _RETRY},
 )
 """They catch up from the beginning, and are killed while they do."""
-NAMES = (*STREAMS, *(f"newcomer-{number}" for number in range(1, 7)))
+NAMES = (*STREAMS, *(f"newcomer-{number}" for number in range(1, 4)))
 
 ACTS = {
-    "replay": 4,
-    "replay failed": 3,
+    "replay": 6,
+    "replay failed": 4,
     "pause": 1,
     "resume": 4,
     "rotate": 2,
@@ -42,7 +42,7 @@ ACTS = {
     "burst": 3,
     "revise": 1,
     "test": 2,
-    "newcomer": 3,
+    "newcomer": 2,
 }
 
 
