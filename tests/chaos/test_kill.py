@@ -76,6 +76,7 @@ def test_nothing_is_lost_and_repeats_are_what_was_in_flight(seed, gateway, recei
     faults = [
         *audit.faults(),
         *audit.missing(accepted),
+        *audit.outdated(operator.rotations),
         *(f"unsigned: {fault}" for fault in receiver.unsigned),
         *operator.faults,
         *(

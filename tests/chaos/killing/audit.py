@@ -57,6 +57,15 @@ class Audit:
         """What a producer has a word for, and is not in the log."""
         return [f"lost before the log: {event}" for event in accepted if event not in self._positions]
 
+    def outdated(self, rotations: list[tuple[str, int, float]]) -> list[str]:
+        """What a process that began after a rotation did not sign with the new secret."""
+        return [
+            f"outdated: {post.stream} {post.webhook_id} has no signature of secret {number}"
+            for stream, number, at in rotations
+            for post in self.posts
+            if post.stream == stream and post.secret < number and self._life(post.at) > self._life(at)
+        ]
+
     def illegal(self) -> Iterator[str]:
         """Attempts that cannot follow one another."""
         for delivery, attempts in self.books.attempts.items():

@@ -31,7 +31,8 @@ class Operator:
     faults: list[str] = field(default_factory=list)
     skipped: str = ""
     newcomers: int = 0
-    rotated: set[str] = field(default_factory=set)
+    rotations: list[tuple[str, int, float]] = field(default_factory=list)
+    """Stream, number of the secret, and when the gateway had a word for it."""
 
     def create(self, stream: str, members: dict[str, object]) -> None:
         """Make a subscription with a secret of the receiver's own, which it knows before the first POST."""
@@ -121,7 +122,7 @@ class Operator:
         if status in _NO_ROUTE:
             self.skipped = f"rotation: the gateway has no rotate-secret (it answered {status})"
         if status == 200:
-            self.rotated.add(act.stream)
+            self.rotations.append((act.stream, known.index(secret), time.time()))
         elif status:
             known.remove(secret)  # it was refused; without an answer it may have been taken
 

@@ -29,6 +29,8 @@ class Post:
     replay: bool
     status: int = 0
     answered: float | None = None
+    secret: int = 0
+    """The newest secret that it is signed with, by its number in the stream's list."""
 
     @property
     def taken(self) -> bool:
@@ -78,7 +80,7 @@ class Receiver:
 
     def meet(self, request: http.server.BaseHTTPRequestHandler, body: bytes) -> None:
         post = _post(request, body)
-        problem = self._problem(request, body, post.stream)
+        problem = self._problem(request, body, post)
         with self.lock:
             self.posts.append(post)
             if problem:
@@ -109,9 +111,9 @@ class Receiver:
             self.server.shutdown()
             self.server.server_close()
 
-    def _problem(self, request: http.server.BaseHTTPRequestHandler, body: bytes, stream: str) -> str:
-        problem = "there is no secret for it"
-        for secret in reversed(self.secrets.get(stream, [])):
+    def _problem(self, request: http.server.BaseHTTPRequestHandler, body: bytes, post: Post) -> str:
+        problem, secrets = "there is no secret for it", self.secrets.get(post.stream, [])
+        for number, secret in reversed(list(enumerate(secrets))):
             try:
                 verify_v1(
                     secret,
@@ -124,7 +126,8 @@ class Receiver:
             except BadSignature as bad:
                 problem = str(bad)
             else:
-                return self._letta_problem(request, body, stream)
+                post.secret = number
+                return self._letta_problem(request, body, post.stream)
         return problem
 
     def _letta_problem(self, request: http.server.BaseHTTPRequestHandler, body: bytes, stream: str) -> str:
