@@ -6,7 +6,7 @@ import http.client
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from killing.plan import NAMES, NEWCOMERS, STREAMS, Act, Round
 from killing.process import Gateway
@@ -58,9 +58,9 @@ class Operator:
         return thread
 
     def do(self, act: Act) -> None:
-        if act.kind not in {"newcomer", "burst", "retry"} and act.stream not in self.ids:
-            return  # a newcomer that did not come yet
-        here = f"/v1/subscriptions/{self.ids.get(act.stream)}"
+        if act.stream not in self.ids:  # a newcomer that did not come yet
+            act = replace(act, stream=list(STREAMS)[int(act.where * len(STREAMS))])
+        here = f"/v1/subscriptions/{self.ids[act.stream]}"
         match act.kind:
             case "replay" | "replay failed":
                 self._replay(act, here)
