@@ -98,8 +98,8 @@ class Operator:
         return found["items"]
 
     def _replay(self, act: Act, here: str) -> None:
-        _, running = self.ask("replays", "GET", f"{here}/replays")
-        if running is None or len(running["items"]) >= _REPLAYS_MAX:
+        status, running = self.ask("replays", "GET", f"{here}/replays")
+        if status != 200 or len(running["items"]) >= _REPLAYS_MAX:
             return
         head = sum(len(producer.accepted) for producer in self.producers)
         first = 1 + int(act.where * head)

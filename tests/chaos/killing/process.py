@@ -78,14 +78,15 @@ class Gateway:
         return self._log.read_text() if self._log.exists() else ""
 
     def ask(self, method: str, path: str, body: object = None, *, content_type: str = "application/json"):
-        """Status and JSON of the answer; OSError or HTTPException where it is dead."""
+        """Status and answer, parsed where it is JSON; OSError or HTTPException where it is dead."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_TIMEOUT_S)
         try:
             headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": content_type}
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
             text = answer.read()
-            return answer.status, json.loads(text) if text else None
+            is_json = "json" in (answer.headers["Content-Type"] or "")
+            return answer.status, json.loads(text) if is_json and text else text.decode(errors="replace")
         finally:
             connection.close()
 
