@@ -82,16 +82,10 @@ class Compare:
                 return Clause(f"{pointer}/{self.dialect}/{name}", detail)
         return None
 
-    def required(self, name: str) -> frozenset[str] | None:
-        """The values of which the attribute must have one for a match; None where this asks nothing exact."""
-        if self.dialect is not Comparison.EXACT:
-            return None
-        wanted = frozenset(want for attribute, want in self.wants if attribute == name)
-        return wanted or None
-
     def named_types(self) -> frozenset[str]:
         """The types that an `exact` in it names, other than to leave them out."""
-        return self.required("type") or frozenset()
+        exact = self.dialect is Comparison.EXACT
+        return frozenset(want for name, want in self.wants if exact and name == "type")
 
     def to_json(self) -> Json:
         """The filter as it is written in a subscription, attributes in alphabetical order."""
@@ -111,10 +105,6 @@ class AllOf:
     def explain(self, attributes: Attributes, pointer: str) -> Clause | None:
         """The first failing part of the first filter that fails."""
         return first_failure(self.filters, attributes, f"{pointer}/all")
-
-    def required(self, name: str) -> frozenset[str] | None:
-        """See `Compare.required`: what every part leaves over."""
-        return required_by_all(self.filters, name)
 
     def named_types(self) -> frozenset[str]:
         """See `Compare.named_types`."""
@@ -141,16 +131,6 @@ class AnyOf:
             return None
         return Clause(f"{pointer}/any", f"none of the {len(self.filters)} filters in `any` matches")
 
-    def required(self, name: str) -> frozenset[str] | None:
-        """See `Compare.required`: the parts together, if each asks for something."""
-        wanted: frozenset[str] = frozenset()
-        for item in self.filters:
-            values = item.required(name)
-            if values is None:
-                return None
-            wanted |= values
-        return wanted
-
     def named_types(self) -> frozenset[str]:
         """See `Compare.named_types`."""
         return frozenset[str]().union(*(item.named_types() for item in self.filters))
@@ -176,10 +156,6 @@ class Not:
             return None
         return Clause(f"{pointer}/not", "the filter inside `not` matches")
 
-    def required(self, name: str) -> frozenset[str] | None:  # noqa: ARG002 - one signature for all filters
-        """See `Compare.required`: a negation asks for no exact value."""
-        return None
-
     def named_types(self) -> frozenset[str]:
         """See `Compare.named_types`: naming a type to leave it out is not asking for it."""
         return frozenset()
@@ -199,16 +175,6 @@ def first_failure(filters: tuple[Filter, ...], attributes: Attributes, pointer: 
         if clause is not None:
             return clause
     return None
-
-
-def required_by_all(filters: tuple[Filter, ...], name: str) -> frozenset[str] | None:
-    """The values that the filters together leave to the attribute; None where they ask nothing exact."""
-    wanted: frozenset[str] | None = None
-    for item in filters:
-        values = item.required(name)
-        if values is not None:
-            wanted = values if wanted is None else wanted & values
-    return wanted
 
 
 def text_of(value: str | int | bool) -> str:  # noqa: FBT001 - the CloudEvents Boolean, a value and not a flag

@@ -18,7 +18,6 @@ from gateway.domain.dialects import (
     Not,
     first_failure,
     quoted,
-    required_by_all,
 )
 from schemas import GATEWAY_TYPE_PREFIX, TYPE_PREFIX, Problem
 from schemas.errors import pointer_of
@@ -52,10 +51,6 @@ class Filters:
         """The first clause that does not match, its pointer relative to `filters`; None where all match."""
         return first_failure(self.items, attributes, "")
 
-    def required(self, name: str) -> frozenset[str] | None:
-        """The values of which the attribute must have one for a match; None where that is not said."""
-        return required_by_all(self.items, name)
-
     def named_types(self) -> frozenset[str]:
         """The types that an `exact` filter names, other than under `not`."""
         return frozenset[str]().union(*(item.named_types() for item in self.items))
@@ -70,19 +65,6 @@ EVERYTHING: Final = Filters()
 
 
 @dataclass(frozen=True, slots=True)
-class IndexKeys:
-    """What a router can look a selection up by: of each the values allowed, or None where any is.
-
-    `partitionkeys` and `sources` are how a subscription names an agent.
-    """
-
-    organization: str | None
-    types: frozenset[str] | None
-    partitionkeys: frozenset[str] | None
-    sources: frozenset[str] | None
-
-
-@dataclass(frozen=True, slots=True)
 class Selector:
     """Everything that decides whether a subscription gets an event.
 
@@ -91,6 +73,8 @@ class Selector:
         types: The types it gets, short names or full ones; empty for all but the gateway's own.
         filters: The filters on top of that.
         organization: The only organization it sees (S11a), or None for all.
+        gateway_types: The gateway's own types that it names.
+        spelled_types: `types` as events may spell them: in full, and short ones as they stand too.
     """
 
     source: str | None = None
@@ -98,12 +82,12 @@ class Selector:
     filters: Filters = EVERYTHING
     organization: str | None = None
     gateway_types: frozenset[str] = field(init=False, repr=False, compare=False)
-    _types: frozenset[str] = field(init=False, repr=False, compare=False)
+    spelled_types: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         full = frozenset(name for given in self.types for name in full_types(given))
         named = (full if self.types else frozenset()) | self.filters.named_types()
-        object.__setattr__(self, "_types", full)
+        object.__setattr__(self, "spelled_types", full)
         object.__setattr__(
             self, "gateway_types", frozenset(name for name in named if name.startswith(GATEWAY_TYPE_PREFIX))
         )
@@ -113,7 +97,7 @@ class Selector:
         type_ = attributes["type"]
         return (
             (self.organization is None or self.organization == organization)
-            and (not self._types or type_ in self._types)
+            and (not self.spelled_types or type_ in self.spelled_types)
             and (self.source is None or self.source == attributes["source"])
             and (not str(type_).startswith(GATEWAY_TYPE_PREFIX) or type_ in self.gateway_types)
             and self.filters.matches(attributes)
@@ -124,7 +108,7 @@ class Selector:
         type_, source = str(attributes["type"]), attributes["source"]
         if self.organization is not None and self.organization != organization:
             return Clause("/organization", "the event belongs to another organization")
-        if self._types and type_ not in self._types:
+        if self.spelled_types and type_ not in self.spelled_types:
             return Clause("/types", f"type {quoted(type_)} is not one of the subscription's types")
         if self.source is not None and self.source != source:
             return Clause("/source", f"source {quoted(str(source))} is not {quoted(self.source)}")
@@ -132,15 +116,6 @@ class Selector:
             return Clause("/types", "a fact of the gateway goes to those alone who name its full type")
         clause = self.filters.explain(attributes)
         return None if clause is None else Clause(f"/filters{clause.pointer}", clause.detail)
-
-    def index_keys(self) -> IndexKeys:
-        """The exact values by which an index may find this selection; `matches` still has the last word."""
-        types, sources = self.filters.required("type"), self.filters.required("source")
-        if self._types:
-            types = self._types if types is None else self._types & types
-        if self.source is not None:
-            sources = frozenset({self.source}) if sources is None else sources & {self.source}
-        return IndexKeys(self.organization, types, self.filters.required("partitionkey"), sources)
 
 
 def full_types(name: str) -> tuple[str, ...]:
