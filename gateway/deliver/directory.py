@@ -4,8 +4,9 @@ What a subscription *is* (sink, secrets, limits, paused or not) is read here bef
 *gets* follows the log: the router puts a selection into the index when it passes the fact that made it.
 """
 
-from collections.abc import Iterator
-from functools import partial
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
 
 from gateway.deliver.envelopes import Event
 from gateway.deliver.patience import patiently
@@ -14,17 +15,23 @@ from gateway.domain.signing import Signer
 from gateway.ports import Kind, SubscriptionRecord, Subscriptions, SubscriptionState
 
 _PAGE = 500
+_SIGNERS_MAX = 4_096
 _HELD_UP = "subscriptions cannot be read"
 
 
 class Current:
-    """One subscription as it is now, with what is prepared once per revision."""
+    """One subscription as it is now."""
 
-    __slots__ = ("record", "signer")
+    __slots__ = ("_signers", "record")
 
-    def __init__(self, record: SubscriptionRecord) -> None:
+    def __init__(self, record: SubscriptionRecord, signers: Callable[[tuple[str, ...]], Signer]) -> None:
         self.record = record
-        self.signer = Signer(record.secrets)
+        self._signers = signers
+
+    @property
+    def signer(self) -> Signer:
+        """Signs with its secrets; prepared once for as long as it is at work."""
+        return self._signers(self.record.secrets)
 
     @property
     def active(self) -> bool:
@@ -41,6 +48,8 @@ class Directory:
         self._numbers: dict[str, int] = {}
         self._gone: set[int] = set()
         self._audits: set[str] = set()
+        self._last = 0
+        self._signers = lru_cache(maxsize=_SIGNERS_MAX)(Signer)
         self.index = RoutingIndex()
 
     def __iter__(self) -> Iterator[Current]:
@@ -62,17 +71,14 @@ class Directory:
 
     async def load(self, routed: int) -> None:
         """Read them all, and index the selections in force where the router goes on."""
-        after = 0
         while True:
-            page = await patiently(
-                partial(self._subscriptions.page, organization=None, after=after, limit=_PAGE), _HELD_UP
-            )
+            page = await self._next_page()
             for record in page:
-                self._keep(record)
                 self._index(record, routed)
-                after = record.number
             if len(page) < _PAGE:
-                return
+                break
+            # They stay: a collector that went through all of them again and again would stop deliveries for it.
+            gc.freeze()
 
     async def refresh(self, number: int) -> Current | None:
         """Read one again after a command; its place in the index is left to the router."""
@@ -85,8 +91,17 @@ class Directory:
     async def passed(self, subscription_id: str, position: int) -> int | None:
         """The router has passed a fact about this subscription: bring the index up to that position.
 
-        Returns the subscription's number; None for one that is gone and was not known here.
+        Returns its number where its lane may have to follow. None: it is gone and was not known here, or it was
+        made here and begins here, and so needs no lane before its first event.
         """
+        if subscription_id not in self._numbers:
+            # One that was made is commonly one of many: one look brings in those that come next as well.
+            await self._next_page()
+        known = self._by_number.get(self._numbers.get(subscription_id, 0))
+        if known is not None and _knows(known.record, position):
+            self._index(known.record, position)
+            begins_here = known.record.created_position == position and known.record.live and known.active
+            return None if begins_here else known.record.number
         record = await patiently(lambda: self._subscriptions.get(subscription_id), _HELD_UP)
         if record is None:
             number = self._numbers.get(subscription_id)
@@ -97,6 +112,16 @@ class Directory:
         if self._keep_newer(record) is not None:
             self._index(record, position)
         return record.number
+
+    async def _next_page(self) -> Sequence[SubscriptionRecord]:
+        """Read those that were made after the last page, the first of them."""
+        page = await patiently(
+            partial(self._subscriptions.page, organization=None, after=self._last, limit=_PAGE), _HELD_UP
+        )
+        for record in page:
+            self._keep_newer(record)
+            self._last = record.number
+        return page
 
     def _keep_newer(self, record: SubscriptionRecord) -> Current | None:
         """A read that began earlier may end later: never go back, and never bring back what was deleted."""
@@ -115,7 +140,7 @@ class Directory:
         self.index.discard(number)
 
     def _keep(self, record: SubscriptionRecord) -> None:
-        self._by_number[record.number] = Current(record)
+        self._by_number[record.number] = Current(record, self._signers)
         self._numbers[record.id] = record.number
         if any(revision.selector.gateway_types for revision in record.revisions):
             self._audits.add(record.id)
@@ -123,3 +148,8 @@ class Directory:
     def _index(self, record: SubscriptionRecord, position: int) -> None:
         if record.created_position <= position:
             self.index.put(record.number, record.selector_at(position + 1))
+
+
+def _knows(record: SubscriptionRecord, position: int) -> bool:
+    """Whether a record was read after the fact at this position was written, if that made a selection."""
+    return any(revision.position == position for revision in record.revisions)

@@ -4,7 +4,9 @@ CloudEvents Subscriptions API section 3.2.4 and CONFORMANCE 36 and 37; S1e for t
 """
 
 import re
+import sys
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from gateway.domain.dialects import (
@@ -30,6 +32,8 @@ VALUE_CHARS_MAX: Final = 2048
 NAME_CHARS_MAX: Final = 64
 
 
+_LISTS_MAX: Final = 1024
+_NONE: Final = frozenset[str]()
 _NAME: Final = re.compile(r"[a-z0-9]+")
 _DIALECTS: Final = "`exact`, `prefix`, `suffix`, `all`, `any` and `not`"
 
@@ -85,12 +89,12 @@ class Selector:
     spelled_types: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        full = frozenset(name for given in self.types for name in full_types(given))
-        named = (full if self.types else frozenset()) | self.filters.named_types()
-        object.__setattr__(self, "spelled_types", full)
-        object.__setattr__(
-            self, "gateway_types", frozenset(name for name in named if name.startswith(GATEWAY_TYPE_PREFIX))
-        )
+        types, spelled = _spelled(self.types)
+        named = spelled | self.filters.named_types()
+        told = frozenset(name for name in named if name.startswith(GATEWAY_TYPE_PREFIX))
+        object.__setattr__(self, "types", types)
+        object.__setattr__(self, "spelled_types", spelled)
+        object.__setattr__(self, "gateway_types", told or _NONE)
 
     def matches(self, attributes: Attributes, organization: str | None) -> bool:
         """Whether the event is for this subscription; `organization` is the log's column, no attribute."""
@@ -116,6 +120,12 @@ class Selector:
             return Clause("/types", "a fact of the gateway goes to those alone who name its full type")
         clause = self.filters.explain(attributes)
         return None if clause is None else Clause(f"/filters{clause.pointer}", clause.detail)
+
+
+@lru_cache(maxsize=_LISTS_MAX)
+def _spelled(types: tuple[str, ...]) -> tuple[tuple[str, ...], frozenset[str]]:
+    """The same list of types, and every spelling of them. Many subscriptions have one list: they share it."""
+    return types, frozenset(name for given in types for name in full_types(given)) or _NONE
 
 
 def full_types(name: str) -> tuple[str, ...]:
@@ -196,7 +206,7 @@ class _Reader:
             self._fault(pointer, "must be an object of attribute names and non-empty strings")
             return None
         wants = [
-            (name, value)
+            (sys.intern(name), value)  # a few names stand in very many filters
             for name, value in body.items()
             if self._within_bound() and self._comparable(name, value, pointer + pointer_of(name))
         ]

@@ -99,7 +99,9 @@ class SubscriptionVault:
                 del self._opened[key]
 
     def _row(self, kind: str, owner: str, revision: int, document: Mapping[str, object]) -> dict[str, Any]:
-        sealed = self._keyring.seal(json.dumps(document).encode(), kind=kind, owner=owner, revision=revision)
+        sealed = self._keyring.seal(
+            json.dumps(document, separators=(",", ":")).encode(), kind=kind, owner=owner, revision=revision
+        )
         return {"kind": kind, "owner": owner, "revision": revision, "sealed": sealed}
 
     def _plain(self, kind: str, owner: str, row: SealedRow) -> bytes:
