@@ -212,6 +212,7 @@ class _Gateway:
                 random=os.urandom,
                 admit_sink=self._admit_sink,
                 changed=self._changed,
+                appended=self.dispatcher.appended,
                 readiness=self._readiness,
             ),
             version(),

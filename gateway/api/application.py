@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from gateway.api import deliveries, events, quarantine, service_routes, subscriptions
+from gateway.api import deliveries, events, quarantine, service_routes, subscription_import, subscriptions
 from gateway.api.guarding import HostCheck
 from gateway.api.problems import add_handlers
 from gateway.api.services import Services
@@ -21,6 +21,7 @@ def create_api(services: Services, version: str) -> FastAPI:
     for router in (
         events.router,
         subscriptions.router,
+        subscription_import.router,
         deliveries.router,
         quarantine.router,
         service_routes.router,

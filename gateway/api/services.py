@@ -51,6 +51,7 @@ class Services:
     Attributes:
         admit_sink: Judges a sink at creation; raises ``SinkRefused`` of the domain.
         changed: Tells the dispatcher that a subscription was changed by a command.
+        appended: Tells the dispatcher that the log has grown.
         readiness: Each thing the gateway needs, and whether it is there.
     """
 
@@ -70,6 +71,7 @@ class Services:
     random: Random
     admit_sink: Callable[[str, bool], Awaitable[None]]
     changed: Callable[[int], None]
+    appended: Callable[[], None]
     readiness: Callable[[], Awaitable[Readiness]]
 
 

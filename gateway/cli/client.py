@@ -49,6 +49,7 @@ class GatewayClient:
         body: object = None,
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        timeout_s: float = TIMEOUT_S,
     ) -> Json:
         """Send one request and return the JSON object of its answer, empty for 204.
 
@@ -58,6 +59,7 @@ class GatewayClient:
             body: Sent as JSON unless None.
             params: Query parameters; None values are left out, lists repeat.
             headers: Added to the client's own.
+            timeout_s: How long to wait for the answer.
 
         Raises:
             NoServer: Nothing answers.
@@ -67,9 +69,12 @@ class GatewayClient:
         content = None if body is None else json.dumps(body).encode()
         sent = {"Content-Type": "application/json", **(headers or {})} if content is not None else headers
         try:
-            answer = self._http.request(method, path, content=content, params=query, headers=sent)
+            answer = self._http.request(
+                method, path, content=content, params=query, headers=sent, timeout=timeout_s
+            )
         except httpx.TransportError as error:
-            raise NoServer(f"{self.connection.url} does not answer ({_reason(error)}).") from error
+            reason = _reason(error, timeout_s)
+            raise NoServer(f"{self.connection.url} does not answer ({reason}).") from error
         if answer.is_success:
             return self._decoded(answer)
         raise self._refusal(answer)
@@ -146,7 +151,7 @@ def _problem(answer: httpx.Response) -> Json | None:
     return decoded if isinstance(decoded, dict) else None
 
 
-def _reason(error: httpx.TransportError) -> str:
+def _reason(error: httpx.TransportError, timeout_s: float) -> str:
     if isinstance(error, httpx.TimeoutException):
-        return f"no answer within {TIMEOUT_S:.0f} s"
+        return f"no answer within {timeout_s:.0f} s"
     return str(error) or type(error).__name__

@@ -99,6 +99,7 @@ def services(database) -> Services:
         random=os.urandom,
         admit_sink=admit_sink,
         changed=lambda _number: None,
+        appended=lambda: None,
         readiness=readiness,
     )
 
