@@ -29,7 +29,7 @@ test-letta *arguments: _venv _venv-letta
 chaos rounds="50" seed="": _venv
     CHAOS_ROUNDS={{ rounds }} CHAOS_SEED={{ seed }} {{ bin }}/python -m pytest -m chaos tests/chaos -s
 
-# measure: `just bench emit`, `just bench sender`, `just bench fanout`, `just bench letta`
+# measure: `just bench emit`, `just bench sender`, `just bench fanout`, `just bench shapes`, `just bench letta`
 bench what *arguments: _venv
     {{ bin }}/python tests/bench/{{ what }}.py {{ arguments }}
 
