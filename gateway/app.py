@@ -35,10 +35,13 @@ from gateway.adapters.sql.log import SqlLog
 from gateway.adapters.sql.migrate import upgrade
 from gateway.adapters.sql.opening import open_database
 from gateway.adapters.sql.quarantine import SqlQuarantine
+from gateway.adapters.sql.rebuild import Rebuilt
+from gateway.adapters.sql.rebuild import rebuild as derive_again
+from gateway.adapters.sql.sealed import SubscriptionVault
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
 from gateway.adapters.sql.verify import VerifyResult
 from gateway.adapters.sql.verify import verify_log as verify_chain
-from gateway.adapters.vault import Keyring
+from gateway.adapters.vault import KeyMissing, Keyring
 from gateway.adapters.web_server import WebServer, listening_socket
 from gateway.api.application import create_api
 from gateway.api.services import Limits, Readiness, Services
@@ -46,6 +49,7 @@ from gateway.api.slots import Slots
 from gateway.deliver.dispatcher import Dispatcher
 from gateway.deliver.tail import Tail
 from gateway.deliver.world import DEFAULT_LIMITS, AttemptPolicy, World
+from gateway.domain.payload_links import PayloadLinks
 from gateway.errors import Unavailable
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
@@ -133,6 +137,21 @@ async def verify_log(
         return await verify_chain(database, progress)
 
 
+async def rebuild(
+    settings: Settings, data_dir: Path, progress: Callable[[int], None] = lambda _position: None
+) -> Rebuilt:
+    """Derive all projections again from the log, the attempts and the vault."""
+    async with open_database(settings, data_dir, must_exist=True) as database:
+        if not settings.secret_keys_raw:
+            raise KeyMissing(
+                "What streams are like is sealed in the vault, and no key to it was given.",
+                hint="Set GATEWAY_SECRET_KEYS as for the gateway itself.",
+            )
+        vault = SubscriptionVault(Keyring(settings.secret_keys_raw))
+        await upgrade(database)
+        return await derive_again(database, vault, now_us=now_us(), progress=progress)
+
+
 class _Gateway:
     """The parts of one process, made and not yet started."""
 
@@ -154,6 +173,7 @@ class _Gateway:
         known = contracts.load()
         types = frozenset(known.types())
         dataschema_of = _dataschema_of(public_url, types, known)
+        links = PayloadLinks(public_url, settings.secret_keys_raw)
         self.log = SqlLog(database, now=now_us, random=os.urandom)
         self.tail = Tail(self.log)
         self.deliveries = SqlDeliveries(database)
@@ -185,6 +205,7 @@ class _Gateway:
                 policy=AttemptPolicy(
                     settings.delivery_timeout,
                     dataschema_of,
+                    links.url,
                     disable_after_s=settings.disable_after_days * _DAY_S,
                 ),
                 now=now_us,
@@ -226,8 +247,11 @@ class _Gateway:
                 random=os.urandom,
                 admit_sink=self._admit_sink,
                 changed=self._changed,
+                appended=self._appended,
                 readiness=self._readiness,
                 dataschema_of=dataschema_of,
+                payload_links=links,
+                now=now_us,
             ),
             version(),
         )

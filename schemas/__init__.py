@@ -30,7 +30,14 @@ from schemas.events import (
 from schemas.fields import ErrorInfo, Usage, cut_text
 from schemas.http_binding import parse_binary, parse_http, to_binary, to_binary_lines
 from schemas.ids import event_id, random_event_id
-from schemas.json_format import parse_batch, parse_structured, parse_with_data, to_batch, to_structured
+from schemas.json_format import (
+    parse_batch,
+    parse_structured,
+    parse_with_data,
+    to_batch,
+    to_reference,
+    to_structured,
+)
 from schemas.names import (
     GATEWAY_TYPE_PREFIX,
     SHORT_NAMES,
@@ -102,6 +109,7 @@ __all__ = [
     "to_binary",
     "to_binary_lines",
     "to_envelope",
+    "to_reference",
     "to_structured",
     "type_of",
 ]

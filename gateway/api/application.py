@@ -6,10 +6,12 @@ from gateway.api import (
     deliveries,
     delivery_lists,
     events,
+    payloads,
     quarantine,
     service_routes,
     stream_commands,
     streams,
+    subscription_import,
     subscriptions,
 )
 from gateway.api.guarding import HostCheck
@@ -31,9 +33,11 @@ def create_api(services: Services, version: str) -> FastAPI:
         streams.router,  # before the events: `stream` is no position
         events.router,
         subscriptions.router,
+        subscription_import.router,
         stream_commands.router,
         deliveries.router,
         delivery_lists.router,
+        payloads.router,
         quarantine.router,
         service_routes.router,
     ):

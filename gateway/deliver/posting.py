@@ -80,6 +80,7 @@ class Posting:
                 current,
                 context,
                 dataschema=self._policy.dataschema_of(envelope.type),
+                dataref_of=self._policy.dataref_of,
                 timeout_s=self._policy.timeout_s,
             )
         except Exception as error:  # noqa: BLE001 - see `inside`

@@ -8,13 +8,15 @@ from gateway.deliver.envelopes import Event
 from gateway.domain.header_lines import HeaderLines, Message
 from gateway.domain.ids import delivery_id
 from gateway.domain.sending import OutboundRequest
+from gateway.domain.subscription import Payload
 from otel.traceparent import TraceParent, derive, parse_traceparent, valid_tracestate
-from schemas import Envelope, short_of, to_binary_lines, to_structured
+from schemas import Envelope, short_of, to_binary_lines, to_reference, to_structured
 
 USER_AGENT = "Letta-Webhook/1.0"
 BATCH = "application/cloudevents-batch+json; charset=utf-8"
 STRUCTURED = "application/cloudevents+json; charset=utf-8"
 _SECOND_US = 1_000_000
+_STRUCTURED_LINE = f"Content-Type: {STRUCTURED}\r\n"
 _BATCH_LINES = HeaderLines.of(
     [("Content-Type", BATCH), ("User-Agent", USER_AGENT), ("X-Letta-Event", "batch")]
 )
@@ -43,12 +45,19 @@ def build_request(
     context: AttemptContext,
     *,
     dataschema: str | None,
+    dataref_of: Callable[[str], str],
     timeout_s: float,
 ) -> OutboundRequest:
     """The whole request, signed. The same event gives the same body on every attempt."""
-    record = current.record
+    record, spec = current.record, current.record.spec
     webhook_id = delivery_id(record.number, event.entry.position, event.entry.row_hash)
-    message = _message(event, envelope, record.spec.config.format, dataschema)
+    if spec.config.payload is Payload.THIN and envelope.body is not None:
+        body = to_reference(envelope, dataref_of(webhook_id), dataschema=dataschema)
+        message = Message(
+            lines=_lines([_STRUCTURED_LINE], envelope), body=body, structured=True, dataschema=dataschema
+        )
+    else:
+        message = _message(event, envelope, spec.config.format, dataschema)
     return _request(webhook_id, message.lines, message.body, current, context, timeout_s=timeout_s)
 
 
@@ -59,11 +68,22 @@ def build_batch_request(
     context: AttemptContext,
     *,
     dataschema_of: Callable[[str], str | None],
+    dataref_of: Callable[[str], str],
     timeout_s: float,
 ) -> OutboundRequest:
     """A batch, signed: a JSON array of structured events and no `ce-` headers (CONFORMANCE 20, 21)."""
-    envelopes = [event.envelope for event in events if event.envelope is not None]
-    parts = [to_structured(envelope, dataschema=dataschema_of(envelope.type)) for envelope in envelopes]
+    record, thin = current.record, current.record.spec.config.payload is Payload.THIN
+    parts = []
+    for event in events:
+        envelope = event.envelope
+        if envelope is None:
+            continue
+        dataschema = dataschema_of(envelope.type)
+        if thin and envelope.body is not None:
+            member = delivery_id(record.number, event.entry.position, event.entry.row_hash)
+            parts.append(to_reference(envelope, dataref_of(member), dataschema=dataschema))
+        else:
+            parts.append(to_structured(envelope, dataschema=dataschema))
     body = b"[" + b",".join(parts) + b"]"
     return _request(batch, _BATCH_LINES, body, current, context, timeout_s=timeout_s)
 
@@ -98,28 +118,29 @@ def _request(
     )
 
 
-def _given_trace(envelope: Envelope) -> TraceParent | None:
-    return parse_traceparent(str(envelope.attributes.get("traceparent", "")))
-
-
 def _message(event: Event, envelope: Envelope, format_: str, dataschema: str | None) -> Message:
+    """What is the same for every subscriber and attempt: made for the first, and kept with the event."""
     # Without data or content type there is nothing that binary mode could carry (INTERFACE).
     structured = format_ == "structured" or not envelope.fits_binary
     made = event.message
     if made is None or made.structured is not structured or made.dataschema != dataschema:
-        made = event.message = _new_message(envelope, structured=structured, dataschema=dataschema)
+        if structured:
+            lines, body = [_STRUCTURED_LINE], to_structured(envelope, dataschema=dataschema)
+        else:
+            lines, body = to_binary_lines(envelope, dataschema=dataschema)
+        made = event.message = Message(structured, dataschema, _lines(lines, envelope), body)
     return made
 
 
-def _new_message(envelope: Envelope, *, structured: bool, dataschema: str | None) -> Message:
-    if structured:
-        lines, body = [f"Content-Type: {STRUCTURED}\r\n"], to_structured(envelope, dataschema=dataschema)
-    else:
-        lines, body = to_binary_lines(envelope, dataschema=dataschema)
+def _lines(lines: Sequence[str], envelope: Envelope) -> HeaderLines:
     name = short_of(envelope.type) or envelope.type
-    lines += [f"User-Agent: {USER_AGENT}\r\n", f"X-Letta-Event: {name}\r\n"]
+    lines = [*lines, f"User-Agent: {USER_AGENT}\r\n", f"X-Letta-Event: {name}\r\n"]
     state = envelope.attributes.get("tracestate")
     # The state goes with the trace it belongs to: one behind an invalid traceparent belongs to none.
     if isinstance(state, str) and valid_tracestate(state) and _given_trace(envelope) is not None:
         lines.append(f"tracestate: {state}\r\n")
-    return Message(structured, dataschema, HeaderLines.of_lines(lines), body)
+    return HeaderLines.of_lines(lines)
+
+
+def _given_trace(envelope: Envelope) -> TraceParent | None:
+    return parse_traceparent(str(envelope.attributes.get("traceparent", "")))

@@ -24,7 +24,7 @@ AVAILABLE: Final[Mapping[str, frozenset[str]]] = {
     "format": frozenset({"binary", "structured", "batch"}),
     "handshake": frozenset({"off"}),
     "ordering": frozenset({"none", "partitionkey"}),
-    "payload": frozenset({"full"}),
+    "payload": frozenset({"full", "thin"}),
     "protocol": frozenset({"HTTP"}),
     "signing": frozenset({"v1"}),
     "sink": frozenset({"http", "https", "pull"}),

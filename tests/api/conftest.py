@@ -34,6 +34,7 @@ from gateway.api.application import create_api
 from gateway.api.services import Limits, Readiness, Services
 from gateway.api.slots import Slots
 from gateway.deliver.tail import Tail
+from gateway.domain.payload_links import PayloadLinks
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
 
@@ -106,6 +107,8 @@ def services(database) -> Services:
         quarantine=SqlQuarantine(database),
         contracts=known.files,
         limits=Limits(event_bytes_max=65_536, batch_bytes_max=262_144, batch_events_max=10),
+        payload_links=PayloadLinks(PUBLIC_URL, [bytes(32)]),
+        now=now,
         public_url=PUBLIC_URL,
         admin_token=TOKEN,
         timeout_s=5.0,
@@ -114,6 +117,7 @@ def services(database) -> Services:
         random=os.urandom,
         admit_sink=admit_sink,
         changed=lambda _number: tail.appended(),
+        appended=tail.appended,
         readiness=readiness,
         dataschema_of=schemas.get,
     )

@@ -77,7 +77,7 @@ def test_a_sink_that_is_not_allowed(client, sink):
     assert answer.json()["errors"][0]["pointer"] == "/sink"
 
 
-@pytest.mark.parametrize("config", [{"payload": "thin"}, {"handshake": "required"}])
+@pytest.mark.parametrize("config", [{"handshake": "required"}])
 def test_what_is_not_built_yet_is_refused_by_name(client, config):
     answer = client.post("/v1/subscriptions", json={"sink": SINK, "config": config})
     assert answer.status_code == 422

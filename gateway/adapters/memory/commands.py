@@ -66,7 +66,12 @@ class MemoryStreamCommands:
                 last_span_id=attempts[-1].span_id if attempts else None,
                 asked=True,
             )
-        data = {"subscription_id": record.id, "number": number, "position": position}
+        data = {
+            "subscription_id": record.id,
+            "number": number,
+            "position": position,
+            "attempts": asked.attempts,
+        }
         self._fact(record, facts.RETRY_REQUESTED, f"{position}:{asked.attempts}:{now_us}", data)
         store.pending[number, position] = asked
 

@@ -128,12 +128,14 @@ class MemorySubscriptions:
             raise PreconditionFailed(f"The subscription is at revision {record.revision} now.")
         if record.state is not state or skip:
             now_us = self._after(record)
-            data = {
+            data: dict[str, object] = {
                 "subscription_id": record.id,
                 "number": number,
                 "revision": record.revision,
                 "cause": cause,
             }
+            if skip:
+                data["skipped_after"] = _history(record).passed(self._store.routed)
             fact = facts.Fact(_STATE_FACTS[state], record.id, f"{record.state}:{now_us}", data)
             position = self._fact(fact, record.organization, now_us)
             self._store.subscriptions[number] = replace(record, state=state, updated_at_us=now_us)
@@ -161,8 +163,8 @@ class MemorySubscriptions:
         """See ``Subscriptions.delete``."""
         record, store = self._present(number, unchanged_since_us), self._store
         data = {"subscription_id": record.id, "number": number, "revision": record.revision}
-        fact = facts.Fact(facts.SUBSCRIPTION_DELETED, record.id, "deleted", data)
-        self._fact(fact, record.organization, self._after(record))
+        fact, now_us = facts.Fact(facts.SUBSCRIPTION_DELETED, record.id, "deleted", data), self._after(record)
+        self._fact(fact, record.organization, now_us)
         store.subscriptions[number] = None
         store.ended[number] = replace(
             _history(record), state=SubscriptionState.DELETED, cursor=None, live=False, pending=0
@@ -174,7 +176,7 @@ class MemorySubscriptions:
         for replay in store.replays.values():
             if replay.number == number and replay.state is ReplayState.RUNNING:
                 store.replays[replay.replay] = replace(
-                    replay, state=ReplayState.CANCELLED, ended_at_us=store.now()
+                    replay, state=ReplayState.CANCELLED, ended_at_us=now_us
                 )
 
     async def get(self, subscription_id: str) -> SubscriptionRecord | None:

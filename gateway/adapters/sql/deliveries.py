@@ -198,7 +198,7 @@ def write_journal(connection: Connection, batch: JournalBatch) -> None:
             gone,
         )
     kept = _still_there(connection, {item.number for item in batch.pending})
-    rows = [_pending_row(item) for item in batch.pending if item.number in kept]
+    rows = [pending_row(item) for item in batch.pending if item.number in kept]
     if rows:
         connection.execute(insert(_PENDING), rows)
     if batch.cursors:
@@ -294,7 +294,8 @@ def _attempt_of(row: Row[Any]) -> AttemptRecord:
     )
 
 
-def _pending_row(item: PendingDelivery) -> dict[str, Any]:
+def pending_row(item: PendingDelivery) -> dict[str, Any]:
+    """A row of ``pending``."""
     return {
         "number": item.number,
         "position": item.position,

@@ -11,6 +11,7 @@ from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import (
     DeliveryCursor,
     Pending,
+    Shard,
     Subscription,
     SubscriptionRevision,
     VaultEntry,
@@ -41,6 +42,7 @@ _SUBSCRIPTION = Subscription.__table__  # type: ignore[attr-defined]
 _REVISION = SubscriptionRevision.__table__  # type: ignore[attr-defined]
 _CURSOR = DeliveryCursor.__table__  # type: ignore[attr-defined]
 _PENDING = Pending.__table__  # type: ignore[attr-defined]
+_SHARD = Shard.__table__  # type: ignore[attr-defined]
 _VAULT = VaultEntry.__table__  # type: ignore[attr-defined]
 
 _STATE_FACTS = {
@@ -134,7 +136,14 @@ class SqlSubscriptions:
             now_us = max(self._now(), row.updated_at + 1)
             # A resume from now skips what lies behind, of an active stream too (S3h).
             if row.state != state.value or skip:
-                data = {"subscription_id": row.id, "number": number, "revision": row.revision, "cause": cause}
+                data: dict[str, object] = {
+                    "subscription_id": row.id,
+                    "number": number,
+                    "revision": row.revision,
+                    "cause": cause,
+                }
+                if skip:
+                    data["skipped_after"] = _passed(connection, row)
                 fact = facts.Fact(_STATE_FACTS[state], row.id, f"{row.state}:{now_us}", data)
                 position = self._fact(connection, fact, row.organization, now_us)
                 _touch(connection, number, now_us, state=state.value)
@@ -256,6 +265,15 @@ def _present(connection: Connection, number: int, unchanged_since_us: int | None
     if unchanged_since_us is not None and row.updated_at != unchanged_since_us:
         raise PreconditionFailed("The subscription was changed since you read it.")
     return row
+
+
+def _passed(connection: Connection, row: Row[Any]) -> int:
+    """How far the stream is dispatched: a live one as far as the router has come, at least (S2b)."""
+    cursor = connection.execute(select(_CURSOR).where(_CURSOR.c.number == row.number)).one()
+    if not (cursor.live and row.state == SubscriptionState.ACTIVE.value):
+        return int(cursor.cursor)
+    routed = connection.execute(select(func.min(_SHARD.c.routed))).scalar()
+    return max(int(cursor.cursor), int(routed or 0))
 
 
 def _touch(connection: Connection, number: int, now_us: int, **values: object) -> None:
