@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 from gateway.domain.breaker import StreamNote
 from gateway.domain.delivery import Decision, State
 from gateway.domain.filters import Selector
+from gateway.domain.header_lines import Message
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.rotation import Secret
 from gateway.domain.sending import Answer, OutboundRequest
@@ -75,12 +76,17 @@ class Entry:
     addressee: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Event:
-    """An entry of the log with its envelope read once; None: it was erased (S8b)."""
+    """An entry of the log with its envelope read once; None: it was erased (S8b).
+
+    ``message`` is what its requests have in common, kept by whoever makes the first one: most subscribers want the
+    same mode, and each attempt sends the same again. It is all that ever changes here.
+    """
 
     entry: Entry
     envelope: Envelope | None
+    message: Message | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """The HTTP protocol binding (CloudEvents HTTP 1.0.2): modes, and headers to attributes and back."""
 
 import re
-from collections.abc import Iterable
-from typing import Final, cast
+from collections.abc import Iterable, Mapping
+from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
 from schemas import media_type, strict_json
@@ -19,8 +19,8 @@ _FORMATS: Final = "application/cloudevents"
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _MUST_ENCODE = re.compile(r"[^!#$&-~]")
-_NOT_PLAIN = re.compile(r"[^\n!#$&-~]")
 _LITERAL: Final = "".join(map(chr, range(0x21, 0x7F))).replace('"', "").replace("%", "")
+_PLAIN: Final = _LITERAL.encode()
 
 
 def parse_http(headers: Iterable[Header], body: bytes, *, events_max: int) -> list[Envelope]:
@@ -146,36 +146,35 @@ def to_binary(envelope: Envelope, *, dataschema: str | None = None) -> tuple[lis
     content_type = envelope.datacontenttype
     headers: list[Header] = [("Content-Type", content_type)] if content_type is not None else []
     traced = envelope.traceparent is not None
-    if traced and (plain := _plain(envelope)) is not None:
-        headers += plain
-    else:
-        headers += _encoded(envelope, traced=traced)
+    for name, value in envelope.attributes.items():
+        if name == "datacontenttype" or (name in {"traceparent", "tracestate"} and not traced):
+            continue
+        headers.append((_PREFIX + name, encode_value(canonical(value))))
     if dataschema is not None and "dataschema" not in envelope.attributes:
         headers.append((_PREFIX + "dataschema", encode_value(dataschema)))
     return headers, envelope.body or b""
 
 
-def _plain(envelope: Envelope) -> list[Header] | None:
-    """The headers of an event none of whose values needs encoding, as nearly all are: one look at all of them."""
-    attributes = envelope.attributes
+def to_binary_lines(envelope: Envelope, *, dataschema: str | None = None) -> tuple[list[str], bytes]:
+    """Write the event for binary mode as `to_binary` does, with its headers as lines that end in CRLF.
+
+    Names are as the standard has them; whether every value may be sent is for the sender to see.
+    """
+    attributes, content_type = envelope.attributes, envelope.datacontenttype
+    if content_type is None or not _is_plain(attributes) or envelope.traceparent is None:
+        headers, body = to_binary(envelope, dataschema=dataschema)
+        return [f"{name}: {value}\r\n" for name, value in headers], body
+    lines = [f"ce-{name}: {value}\r\n" for name, value in attributes.items() if name != "datacontenttype"]
+    if dataschema is not None and "dataschema" not in attributes:
+        lines.append(f"ce-dataschema: {encode_value(dataschema)}\r\n")
+    return [f"Content-Type: {content_type}\r\n", *lines], envelope.body or b""
+
+
+def _is_plain(attributes: Mapping[str, AttributeValue]) -> bool:
+    """Whether no value needs encoding, as of nearly every event: one look at all of them."""
     try:
-        together = "\n".join(attributes.values())  # type: ignore[arg-type]  # another type of value is what fails
-    except TypeError:
-        return None
+        together = "\n".join(attributes.values()).encode("ascii")  # type: ignore[arg-type]  # another type fails
+    except (TypeError, UnicodeEncodeError):
+        return False
     # A line end within a value would be one too many, so none can hide as a separator.
-    if together.count("\n") != len(attributes) - 1 or _NOT_PLAIN.search(together) is not None:
-        return None
-    return [
-        (_PREFIX + name, cast("str", value))
-        for name, value in attributes.items()
-        if name != "datacontenttype"
-    ]
-
-
-def _encoded(envelope: Envelope, *, traced: bool) -> list[Header]:
-    headers: list[Header] = []
-    for name, value in envelope.attributes.items():
-        if name == "datacontenttype" or (name in {"traceparent", "tracestate"} and not traced):
-            continue
-        headers.append((_PREFIX + name, encode_value(canonical(value))))
-    return headers
+    return together.translate(None, _PLAIN) == b"\n" * (len(attributes) - 1)

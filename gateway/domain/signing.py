@@ -61,10 +61,14 @@ class Signer:
             body: The bytes that are sent.
         """
         signed = b"%b.%d.%b" % (id.encode("ascii"), timestamp_s, body)
+        if len(self._v1) == 1:
+            signature = _V1 + _base64(self._v1[0].digest(signed))
+        else:
+            signature = " ".join([_V1 + _base64(key.digest(signed)) for key in self._v1])
         headers = [
             ("webhook-id", id),
             ("webhook-timestamp", str(timestamp_s)),
-            ("webhook-signature", " ".join(_V1 + _base64(key.digest(signed)) for key in self._v1)),
+            ("webhook-signature", signature),
             ("X-Letta-Signature", _LETTA + self._letta[0].digest(body).hex()),
         ]
         if len(self._letta) > 1:

@@ -54,11 +54,11 @@ from gateway.deliver.request import AttemptContext, build_request, origin_trace
 from gateway.domain.delivery import Decision
 from gateway.domain.ids import RANDOM_BYTES, attempt_id
 from gateway.domain.pending import PendingDelivery
-from gateway.domain.sending import Answer
+from gateway.domain.sending import Answer, OutboundRequest
 from gateway.domain.signing import Signer, new_secret
 from gateway.domain.subscription import SubscriptionSpec
 from gateway.ingest.door import Door, DoorPolicy
-from gateway.ports import AttemptRecord, CursorUpdate, Entry, JournalBatch, NewEntry
+from gateway.ports import AttemptRecord, CursorUpdate, Entry, Event, JournalBatch, NewEntry
 from otel.traceparent import span_id_from
 
 ANSWER = Answer(
@@ -195,10 +195,17 @@ class Bench:
         trace = origin_trace(envelope).with_span(span_id_from(os.urandom(8)))
         return AttemptContext(trace, now_us() // 1_000_000)
 
-    def request(self, event: Any, context: AttemptContext | None = None) -> Any:
-        context = context or self.context(event.envelope)
+    def request(self, event: Event, context: AttemptContext | None = None) -> OutboundRequest:
+        event.message = None  # as for its first subscriber
+        assert event.envelope is not None
         return build_request(
-            event, event.envelope, self.current, context, dataschema=f"{ORIGIN}/registry/a", timeout_s=5.0
+            event,
+            event.envelope,
+            self.current,
+            context or self.context(event.envelope),
+            dataschema=f"{ORIGIN}/registry/a",
+            dataref_of=str,
+            timeout_s=5.0,
         )
 
     def fresh(self) -> list[NewEntry]:
@@ -313,13 +320,12 @@ class Bench:
             await asyncio.gather(*[worker() for _ in range(at_once)])
 
         yield Case("out: send and read the answer", self.rows, lambda _: run(post_all()))
-        if hasattr(self.requests[0], "headers"):
-            yield Case(
-                "out: of that, the header block",
-                self.rows,
-                each(lambda request: block_from_text(request.headers), self.requests),
-                part_of=True,
-            )
+        yield Case(
+            "out: of that, the header block",
+            self.rows,
+            each(lambda request: block_from_text(request.headers), self.requests),
+            part_of=True,
+        )
 
 
 def _nothing(_connection: object) -> None:
