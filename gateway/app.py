@@ -247,6 +247,7 @@ class _Gateway:
                 random=os.urandom,
                 admit_sink=self._admit_sink,
                 changed=self._changed,
+                appended=self._appended,
                 readiness=self._readiness,
                 dataschema_of=dataschema_of,
                 payload_links=links,

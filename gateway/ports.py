@@ -214,6 +214,11 @@ class Private(Protocol):
         """The signing secrets, the oldest first, the present one last."""
         ...
 
+    @property
+    def pull_only(self) -> bool:
+        """Whether nothing is ever sent (S10b): known of every one, without opening it."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -221,6 +226,11 @@ class Opened:
 
     spec: SubscriptionSpec = field(repr=False)
     secrets: tuple[Secret, ...] = field(repr=False)
+
+    @property
+    def pull_only(self) -> bool:
+        """See ``Private.pull_only``."""
+        return self.spec.pull_only
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +272,11 @@ class SubscriptionRecord:
     def secrets(self) -> tuple[Secret, ...]:
         """The signing secrets, the oldest first, the present one last."""
         return self.private.secrets
+
+    @property
+    def pull_only(self) -> bool:
+        """Whether nothing is ever sent: its events are fetched (S10b)."""
+        return self.private.pull_only
 
     def selector_at(self, position: int) -> Selector:
         """The selection in force at a position; before the first revision, the first (S3d)."""

@@ -11,6 +11,7 @@ from gateway.api import (
     service_routes,
     stream_commands,
     streams,
+    subscription_import,
     subscriptions,
 )
 from gateway.api.guarding import HostCheck
@@ -32,6 +33,7 @@ def create_api(services: Services, version: str) -> FastAPI:
         streams.router,  # before the events: `stream` is no position
         events.router,
         subscriptions.router,
+        subscription_import.router,
         stream_commands.router,
         deliveries.router,
         delivery_lists.router,

@@ -54,6 +54,7 @@ class Services:
     Attributes:
         admit_sink: Judges a sink at creation; raises ``SinkRefused`` of the domain.
         changed: Tells the dispatcher that a subscription was changed by a command.
+        appended: Tells the dispatcher that the log has grown.
         readiness: Each thing the gateway needs, and whether it is there.
         dataschema_of: The URL of the contract of a type; None for a type without one.
     """
@@ -77,6 +78,7 @@ class Services:
     random: Random
     admit_sink: Callable[[str, bool], Awaitable[None]]
     changed: Callable[[int], None]
+    appended: Callable[[], None]
     readiness: Callable[[], Awaitable[Readiness]]
     dataschema_of: Callable[[str], str | None]
     payload_links: PayloadLinks

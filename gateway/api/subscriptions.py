@@ -14,7 +14,7 @@ from gateway.domain.facts import rfc3339
 from gateway.domain.ids import decode_cursor, encode_cursor
 from gateway.domain.sending import SinkRefused as SinkNotAllowed
 from gateway.domain.signing import NEW_SECRET_BYTES, check_secret, new_secret
-from gateway.domain.subscription import EVERY_ORGANIZATION, SubscriptionSpec
+from gateway.domain.subscription import EVERY_ORGANIZATION, PULL_SINK, SubscriptionSpec
 from gateway.domain.subscription_input import parse_patch, parse_replacement, parse_subscription
 from gateway.errors import (
     FieldError,
@@ -29,7 +29,9 @@ from gateway.ports import SubscriptionRecord, SubscriptionState
 from gateway.views.subscriptions import changed_at, etag, subscription_json
 from schemas import Problem
 
-router = APIRouter(prefix="/v1/subscriptions", tags=["subscriptions"])
+PREFIX = "/v1/subscriptions"
+
+router = APIRouter(prefix=PREFIX, tags=["subscriptions"])
 
 LIMIT = 50
 LIMIT_MAX = 500
@@ -65,8 +67,8 @@ async def create(request: Request, caller: Caller) -> JSONResponse:
     asked, problems = parse_subscription(await read_json(request))
     if asked is None:
         raise _invalid(problems)
-    organization = _organization(caller, asked.organization)
-    await _check_sink(service, asked.spec, privileged=caller.admin)
+    organization = organization_of(caller, asked.organization)
+    await check_sink(service, asked.spec.sink, privileged=caller.admin)
     secret = asked.secret or new_secret(service.random(NEW_SECRET_BYTES))
     record = await service.subscriptions.create(
         asked.spec, organization=organization, privileged=caller.admin, secret=secret
@@ -181,7 +183,7 @@ async def _revise(request: Request, caller: Principal, subscription_id: str, cha
     if spec is None:
         raise _invalid(problems)
     if spec.sink != record.spec.sink:  # the one it has was judged, and is again at every connection
-        await _check_sink(service, spec, privileged=record.privileged)
+        await check_sink(service, spec.sink, privileged=record.privileged)
     unchanged_since_us = record.updated_at_us if change.merged else condition
     record = await service.subscriptions.update(record.number, spec, unchanged_since_us=unchanged_since_us)
     service.changed(record.number)
@@ -196,18 +198,19 @@ async def own_subscription(service: Services, caller: Principal, subscription_id
     return record
 
 
-async def _check_sink(service: Services, spec: SubscriptionSpec, *, privileged: bool) -> None:
-    if spec.pull_only:
+async def check_sink(service: Services, sink: str, *, privileged: bool) -> None:
+    """Judge a sink that is named; that nothing is ever sent needs no judgement. Raises ``SinkRefused``."""
+    if sink == PULL_SINK:
         return
     try:
-        await service.admit_sink(spec.sink, privileged)
+        await service.admit_sink(sink, privileged)
     except SinkNotAllowed as refused:
         raise SinkRefused(
             "The sink is not allowed.", fields=[FieldError("/sink", str(refused))], hint=""
         ) from None
 
 
-def _organization(caller: Principal, named: str | None) -> str:
+def organization_of(caller: Principal, named: str | None) -> str:
     """The token's own; an administrator's is the one named, else every one (S11a)."""
     if caller.organization is None:
         return named or EVERY_ORGANIZATION

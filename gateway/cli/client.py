@@ -56,6 +56,7 @@ class GatewayClient:
         body: object = None,
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        timeout_s: float = TIMEOUT_S,
     ) -> Json:
         """Send one request and return the JSON object of its answer, empty for 204.
 
@@ -65,6 +66,7 @@ class GatewayClient:
             body: Sent as JSON unless None.
             params: Query parameters; None values are left out, lists repeat.
             headers: Added to the client's own.
+            timeout_s: How long to wait for the answer.
 
         Raises:
             NoServer: Nothing answers.
@@ -73,8 +75,10 @@ class GatewayClient:
         query = {name: value for name, value in (params or {}).items() if value is not None and value != []}
         content = None if body is None else json.dumps(body).encode()
         sent = {"Content-Type": "application/json", **(headers or {})} if content is not None else headers
-        with self._answering():
-            answer = self._http.request(method, path, content=content, params=query, headers=sent)
+        with self._answering(f"within {timeout_s:.0f} s"):
+            answer = self._http.request(
+                method, path, content=content, params=query, headers=sent, timeout=timeout_s
+            )
         if answer.is_success:
             return self._decoded(answer)
         raise self._refusal(answer)
@@ -110,12 +114,12 @@ class GatewayClient:
             yield from answer.iter_bytes()
 
     @contextlib.contextmanager
-    def _answering(self) -> Iterator[None]:
+    def _answering(self, bound: str = "in time") -> Iterator[None]:
         """Say that the gateway does not answer, where the network says something else."""
         try:
             yield
         except httpx.TransportError as error:
-            raise NoServer(f"{self.connection.url} does not answer ({_reason(error)}).") from error
+            raise NoServer(f"{self.connection.url} does not answer ({_reason(error, bound)}).") from error
 
     def items(
         self, path: str, *, params: Mapping[str, Any] | None = None, limit: int | None = None
@@ -189,7 +193,7 @@ def _problem(answer: httpx.Response) -> Json | None:
     return decoded if isinstance(decoded, dict) else None
 
 
-def _reason(error: httpx.TransportError) -> str:
+def _reason(error: httpx.TransportError, bound: str) -> str:
     if isinstance(error, httpx.TimeoutException):
-        return "no answer in time"
+        return f"no answer {bound}"
     return str(error) or type(error).__name__

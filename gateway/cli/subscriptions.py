@@ -7,6 +7,7 @@ from urllib.parse import quote
 import typer
 
 from gateway.cli.client import Json, connect
+from gateway.cli.importing import import_
 from gateway.cli.options import AsJson, DataDir, Limit, full_types, json_object_option
 from gateway.cli.output import print_details, print_record, print_table, results, say
 from gateway.errors import UsageError
@@ -107,6 +108,9 @@ def create(
         return
     _print(made)
     say("The secret is shown this once: keep it now.")
+
+
+app.command("import")(import_)
 
 
 @app.command()

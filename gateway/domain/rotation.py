@@ -45,8 +45,6 @@ def rotated(secrets: Sequence[Secret], new: str, now_us: int) -> tuple[Secret, .
     return (*kept[1 - SECRETS_MAX :], Secret(new))
 
 
-def signing(secrets: Sequence[Secret], now_us: int) -> tuple[list[str], int | None]:
-    """The texts of the secrets that sign now, the oldest first, and when the next of them ends; None: none does."""
-    active = [secret for secret in secrets if secret.signs_at(now_us)]
-    ends = [secret.until_us for secret in active if secret.until_us is not None]
-    return [secret.text for secret in active], min(ends, default=None)
+def signing(secrets: Sequence[Secret], now_us: int) -> tuple[str, ...]:
+    """The texts of the secrets that sign now, the oldest first."""
+    return tuple([secret.text for secret in secrets if secret.signs_at(now_us)])

@@ -117,6 +117,7 @@ def services(database) -> Services:
         random=os.urandom,
         admit_sink=admit_sink,
         changed=lambda _number: tail.appended(),
+        appended=tail.appended,
         readiness=readiness,
         dataschema_of=schemas.get,
     )

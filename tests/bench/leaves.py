@@ -23,6 +23,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ from gateway.domain.delivery import Decision
 from gateway.domain.ids import RANDOM_BYTES, attempt_id
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.sending import Answer
-from gateway.domain.signing import new_secret
+from gateway.domain.signing import Signer, new_secret
 from gateway.domain.subscription import SubscriptionSpec
 from gateway.ingest.door import Door, DoorPolicy
 from gateway.ports import AttemptRecord, CursorUpdate, Entry, JournalBatch, NewEntry
@@ -159,7 +160,7 @@ class Bench:
         record = await self.subscriptions.create(
             spec, organization="*", privileged=True, secret=new_secret(os.urandom(32))
         )
-        self.current = Current(record)
+        self.current = Current(record, lru_cache(Signer))
         await self.log.append([self.admitted(raw) for raw in self.raws])
         await self.fill(log_rows)
         self.entries: Sequence[Entry] = await self.log.read(0, self.rows + 1)

@@ -9,25 +9,21 @@ NOW_US = 1_767_225_600_000_000
 HOUR_US = 3_600_000_000
 
 
-def texts(secrets: tuple[Secret, ...], now_us: int) -> list[str]:
-    return signing(secrets, now_us)[0]
-
-
 def test_for_a_day_both_sign_and_then_the_new_one_alone() -> None:
     secrets = rotated((Secret("a"),), "b", NOW_US)
     assert secrets == (Secret("a", NOW_US + OVERLAP_US), Secret("b"))
     assert OVERLAP_US == 24 * HOUR_US
-    assert signing(secrets, NOW_US) == (["a", "b"], NOW_US + OVERLAP_US)
-    assert texts(secrets, NOW_US + OVERLAP_US - 1) == ["a", "b"]
-    assert signing(secrets, NOW_US + OVERLAP_US) == (["b"], None)
+    assert signing(secrets, NOW_US) == ("a", "b")
+    assert signing(secrets, NOW_US + OVERLAP_US - 1) == ("a", "b")
+    assert signing(secrets, NOW_US + OVERLAP_US) == ("b",)
 
 
 def test_a_second_rotation_within_the_day_shortens_nobodys() -> None:
     once = rotated((Secret("a"),), "b", NOW_US)
     twice = rotated(once, "c", NOW_US + HOUR_US)
-    assert texts(twice, NOW_US + HOUR_US) == ["a", "b", "c"]
-    assert texts(twice, NOW_US + 24 * HOUR_US) == ["b", "c"]
-    assert texts(twice, NOW_US + 25 * HOUR_US) == ["c"]
+    assert signing(twice, NOW_US + HOUR_US) == ("a", "b", "c")
+    assert signing(twice, NOW_US + 24 * HOUR_US) == ("b", "c")
+    assert signing(twice, NOW_US + 25 * HOUR_US) == ("c",)
     assert rotated(twice, "d", NOW_US + 30 * HOUR_US)[0].text == "c"  # what had ended is dropped
 
 
@@ -57,4 +53,4 @@ def test_the_last_one_signs_for_ever_and_the_others_are_few_and_end(steps: list[
         ends = [secret.until_us for secret in secrets[:-1]]
         assert all(end is not None and end <= now_us + OVERLAP_US for end in ends)
         assert ends == sorted(ends)  # type: ignore[type-var]  # none of them is None
-    assert texts(secrets, now_us + OVERLAP_US) == [secrets[-1].text]
+    assert signing(secrets, now_us + OVERLAP_US) == (secrets[-1].text,)

@@ -13,7 +13,7 @@ from typing import Any
 
 from gateway.adapters.vault import Keyring
 from gateway.domain.rotation import Secret
-from gateway.domain.subscription import SubscriptionSpec
+from gateway.domain.subscription import PULL_SINK, SubscriptionSpec
 from gateway.ports import Opened
 
 OPENED_MAX = 4_096
@@ -37,6 +37,7 @@ class Sealed:
     owner: str
     document: SealedRow
     signing: SealedRow
+    pull_only: bool
 
     @property
     def spec(self) -> SubscriptionSpec:
@@ -76,9 +77,9 @@ class SubscriptionVault:
         Both are checked here and not where they are opened: a lost key or a damaged row is for whoever reads the
         subscription (the start of the gateway, a command) and not for a delivery under way. Raises ``VaultError``.
         """
-        self._plain(SPEC, owner, document)
+        members = json.loads(self._plain(SPEC, owner, document))
         self._plain(SECRETS, owner, signing)
-        return Sealed(self, owner, document, signing)
+        return Sealed(self, owner, document, signing, pull_only=members["sink"] == PULL_SINK)
 
     def opened(self, sealed: Sealed) -> Opened:
         """Both documents, open."""
@@ -111,7 +112,9 @@ class SubscriptionVault:
                 del self._opened[key]
 
     def _row(self, kind: str, owner: str, revision: int, document: Mapping[str, object]) -> dict[str, Any]:
-        sealed = self._keyring.seal(json.dumps(document).encode(), kind=kind, owner=owner, revision=revision)
+        sealed = self._keyring.seal(
+            json.dumps(document, separators=(",", ":")).encode(), kind=kind, owner=owner, revision=revision
+        )
         return {"kind": kind, "owner": owner, "revision": revision, "sealed": sealed}
 
     def _plain(self, kind: str, owner: str, row: SealedRow) -> bytes:

@@ -4,7 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Select, and_, func, select
 
@@ -19,7 +19,10 @@ from gateway.adapters.sql.sealed import SECRETS, SPEC, SealedRow, SubscriptionVa
 from gateway.adapters.sql.texts import same
 from gateway.domain.filters import Selector
 from gateway.domain.subscription import selector_from
+from gateway.errors import DatabaseUnusable
 from gateway.ports import Revision, SubscriptionHistory, SubscriptionRecord, SubscriptionState
+
+T = TypeVar("T")
 
 _SUBSCRIPTION = Subscription.__table__  # type: ignore[attr-defined]
 _REVISION = SubscriptionRevision.__table__  # type: ignore[attr-defined]
@@ -36,7 +39,8 @@ def present() -> Select[Any]:
     return (
         select(_SUBSCRIPTION, _CURSOR.c.cursor, _CURSOR.c.live, _VAULT.c.sealed)
         .join(_CURSOR, _CURSOR.c.number == _SUBSCRIPTION.c.number)
-        .join(
+        # Outer, so that a planner that knows no statistics cannot begin at the vault and go through all of it.
+        .outerjoin(
             _VAULT,
             and_(
                 _VAULT.c.kind == SPEC,
@@ -74,7 +78,7 @@ def read(
             cursor=row.cursor,
             live=row.live,
             pending=waiting.get(row.number, 0),
-            private=vault.sealed(row.id, SealedRow(row.revision, bytes(row.sealed)), signing[row.id]),
+            private=vault.sealed(row.id, _document(row), _there(signing.get(row.id), row)),
             revisions=tuple(revisions[row.number]),
         )
         for row in rows
@@ -100,6 +104,16 @@ def history(connection: Connection, subscription_id: str) -> SubscriptionHistory
         live=bool(row.live),
         pending=_waiting(connection, [row.number]).get(row.number, 0),
     )
+
+
+def _document(row: Row[Any]) -> SealedRow:
+    return SealedRow(row.revision, bytes(_there(row.sealed, row)))
+
+
+def _there(found: T | None, row: Row[Any]) -> T:
+    if found is None:
+        raise DatabaseUnusable(f"The vault holds nothing of subscription {row.id}: the database is damaged.")
+    return found
 
 
 def _signing(connection: Connection, ids: Sequence[str]) -> dict[str, SealedRow]:
