@@ -14,7 +14,7 @@ from gateway.adapters.sql.models import (
     SubscriptionRevision,
     VaultEntry,
 )
-from gateway.adapters.sql.sealed import SubscriptionVault
+from gateway.adapters.sql.sealed import KINDS, SubscriptionVault
 from gateway.adapters.sql.streams import cancel_replays
 from gateway.adapters.sql.subscription_making import number_them, revision_row, selection_data, store
 from gateway.adapters.sql.subscription_rows import present, read
@@ -155,7 +155,7 @@ class SqlSubscriptions:
             _touch(connection, number, now_us, state=SubscriptionState.DELETED.value)
             connection.execute(delete(_CURSOR).where(_CURSOR.c.number == number))
             connection.execute(delete(_PENDING).where(_PENDING.c.number == number))
-            connection.execute(delete(_VAULT).where(_VAULT.c.owner == row.id))
+            connection.execute(delete(_VAULT).where(_VAULT.c.kind.in_(KINDS), _VAULT.c.owner == row.id))
             cancel_replays(connection, number, now_us)
             return str(row.id)
 
