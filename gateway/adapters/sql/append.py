@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from gateway.adapters.sql.bulk import RowInsert
+from gateway.adapters.sql.bulk import row_insert
 from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import EventKey, LogEntry, LogHead, QuarantineEntry
 from gateway.domain.chain import GENESIS, NONCE_BYTES, event_key, payload_hash, row_hash
@@ -20,7 +20,7 @@ from gateway.ports import Appended, Entry, Kind, NewEntry, NewQuarantine, Random
 
 _LOG = LogEntry.__table__  # type: ignore[attr-defined]
 _KEYS = EventKey.__table__  # type: ignore[attr-defined]
-_INSERT_ENTRIES = RowInsert(
+_INSERT_ENTRIES = row_insert(
     _LOG,
     (
         *("position", "kind", "type", "source", "event_id", "subject", "organization", "agent_id", "run_id"),
@@ -28,7 +28,7 @@ _INSERT_ENTRIES = RowInsert(
         *("payload_hash", "row_hash"),
     ),
 )
-_INSERT_KEYS = RowInsert(_KEYS, ("key", "position"))
+_INSERT_KEYS = row_insert(_KEYS, ("key", "position"))
 _HEAD = LogHead.__table__  # type: ignore[attr-defined]
 _QUARANTINE = QuarantineEntry.__table__  # type: ignore[attr-defined]
 

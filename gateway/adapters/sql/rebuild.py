@@ -17,7 +17,8 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from gateway.adapters.sql import rebuild_reading as reading
 from gateway.adapters.sql.database import Database
-from gateway.adapters.sql.deliveries import pending_row, shard_of
+from gateway.adapters.sql.deliveries import shard_of
+from gateway.adapters.sql.delivery_rows import pending_row
 from gateway.adapters.sql.models import (
     DeliveryCursor,
     LogHead,

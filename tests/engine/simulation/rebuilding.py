@@ -16,7 +16,7 @@ from sqlalchemy import insert, select
 from gateway.adapters.memory import MemoryStore
 from gateway.adapters.memory.store import Cursor
 from gateway.adapters.sql import models
-from gateway.adapters.sql.deliveries import _attempt_row, _pending_of
+from gateway.adapters.sql.delivery_rows import ATTEMPT_COLUMNS, attempt_row, pending_of
 from gateway.adapters.sql.rebuild import rebuild_in
 from gateway.adapters.sql.sealed import SubscriptionVault
 from gateway.adapters.sql.sqlite import SqliteDatabase
@@ -237,7 +237,7 @@ def _copy(connection: Any, store: MemoryStore) -> None:
         connection.execute(insert(models.LogEntry.__table__), log)
         connection.execute(models.LogHead.__table__.update().values(position=len(log)))
     attempts = [
-        {"seq": store.seqs[item.id], **_attempt_row(item)}
+        {"seq": store.seqs[item.id], **dict(zip(ATTEMPT_COLUMNS, attempt_row(item), strict=True))}
         for items in store.attempts.values()
         for item in items
     ]
@@ -276,7 +276,7 @@ def _read(connection: Any) -> Projections:
         revisions={number: tuple(history) for number, history in histories.items()},
         cursors={row.number: Cursor(row.cursor, row.live) for row in rows(models.DeliveryCursor)},
         routed=min(row.routed for row in rows(models.Shard)),
-        pending={(row.number, row.position): _pending_of(row) for row in rows(models.Pending)},
+        pending={(row.number, row.position): pending_of(row) for row in rows(models.Pending)},
         replays={row.replay: _replay_of(row) for row in rows(models.Replay)},
     )
 
