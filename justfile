@@ -25,11 +25,16 @@ test *arguments: _venv
 test-letta *arguments: _venv _venv-letta
     {{ bin }}/python -m pytest -m letta tests/letta {{ arguments }}
 
-# kill the gateway with -9 at random points, 50 rounds
-chaos rounds="50" seed="": _venv
-    CHAOS_ROUNDS={{ rounds }} CHAOS_SEED={{ seed }} {{ bin }}/python -m pytest -m chaos tests/chaos -s
+# kill the gateway with -9 at random points of all it does, and audit: `just chaos rounds=100 seed=7`
+chaos rounds="100" seed="1": _venv
+    CHAOS_ROUNDS={{ trim_start_match(rounds, "rounds=") }} CHAOS_SEED={{ trim_start_match(seed, "seed=") }} \
+      {{ bin }}/python -m pytest -m chaos tests/chaos -s
 
-# measure: the whole report, beside what others deliver (docs/benchmarks.md); or `just bench emit`, `sender`, `leaves`, `letta`
+# replay 50,000 events, and let as many wait for a paused subscription
+large replayed="50000" paused="50000": _venv
+    FLOWS_REPLAYED={{ replayed }} FLOWS_PAUSED={{ paused }} {{ bin }}/python -m pytest tests/flows/test_replays.py tests/flows/test_paused.py
+
+# measure: the whole report, beside what others deliver (docs/benchmarks.md); or `just bench emit`, `sender`, `leaves`, `hostile`, `fanout`, `shapes`, `letta`
 bench what="all" *arguments: _venv
     {{ bin }}/python tests/bench/{{ what }}.py {{ arguments }}
 

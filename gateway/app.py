@@ -26,6 +26,7 @@ from gateway.adapters.http.guard import EgressPolicy
 from gateway.adapters.http.resolver import SystemResolver
 from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
+from gateway.adapters.randomness import PooledRandom
 from gateway.adapters.redis_stream import RawEntry, RedisStreamReader, Take
 from gateway.adapters.sql.commands import SqlStreamCommands
 from gateway.adapters.sql.database import Database
@@ -34,20 +35,26 @@ from gateway.adapters.sql.log import SqlLog
 from gateway.adapters.sql.migrate import upgrade
 from gateway.adapters.sql.opening import open_database
 from gateway.adapters.sql.quarantine import SqlQuarantine
+from gateway.adapters.sql.rebuild import Rebuilt
+from gateway.adapters.sql.rebuild import rebuild as derive_again
+from gateway.adapters.sql.sealed import SubscriptionVault
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
 from gateway.adapters.sql.verify import VerifyResult
 from gateway.adapters.sql.verify import verify_log as verify_chain
-from gateway.adapters.vault import Keyring
+from gateway.adapters.vault import KeyMissing, Keyring
 from gateway.adapters.web_server import WebServer, listening_socket
 from gateway.api.application import create_api
 from gateway.api.services import Limits, Readiness, Services
+from gateway.api.slots import Slots
 from gateway.deliver.dispatcher import Dispatcher
+from gateway.deliver.tail import Tail
 from gateway.deliver.world import DEFAULT_LIMITS, AttemptPolicy, World
+from gateway.domain.payload_links import PayloadLinks
 from gateway.errors import Unavailable
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
 from gateway.ingest.stream import StreamEntry, StreamIngest
-from gateway.ports import Head
+from gateway.ports import Event, Head
 from gateway.settings import Settings
 from schemas import Problem
 
@@ -56,6 +63,7 @@ _FACT_SOURCE = "/gateway"
 _LOOPBACK_ADDRESS = "127.0.0.1"
 _INGESTING = frozenset({"all", "ingest"})
 _DELIVERING = frozenset({"all", "deliver"})
+_DAY_S = 86_400
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
@@ -129,6 +137,21 @@ async def verify_log(
         return await verify_chain(database, progress)
 
 
+async def rebuild(
+    settings: Settings, data_dir: Path, progress: Callable[[int], None] = lambda _position: None
+) -> Rebuilt:
+    """Derive all projections again from the log, the attempts and the vault."""
+    async with open_database(settings, data_dir, must_exist=True) as database:
+        if not settings.secret_keys_raw:
+            raise KeyMissing(
+                "What streams are like is sealed in the vault, and no key to it was given.",
+                hint="Set GATEWAY_SECRET_KEYS as for the gateway itself.",
+            )
+        vault = SubscriptionVault(Keyring(settings.secret_keys_raw))
+        await upgrade(database)
+        return await derive_again(database, vault, now_us=now_us(), progress=progress)
+
+
 class _Gateway:
     """The parts of one process, made and not yet started."""
 
@@ -149,7 +172,10 @@ class _Gateway:
         fact_source = public_url + _FACT_SOURCE
         known = contracts.load()
         types = frozenset(known.types())
+        dataschema_of = _dataschema_of(public_url, types, known)
+        links = PayloadLinks(public_url, settings.secret_keys_raw)
         self.log = SqlLog(database, now=now_us, random=os.urandom)
+        self.tail = Tail(self.log)
         self.deliveries = SqlDeliveries(database)
         self.subscriptions = SqlSubscriptions(
             database,
@@ -176,14 +202,19 @@ class _Gateway:
                 subscriptions=self.subscriptions,
                 commands=self.commands,
                 sender=self.sender,
-                policy=AttemptPolicy(settings.delivery_timeout, _dataschema_of(public_url, types, known)),
+                policy=AttemptPolicy(
+                    settings.delivery_timeout,
+                    dataschema_of,
+                    links.url,
+                    disable_after_s=settings.disable_after_days * _DAY_S,
+                ),
                 now=now_us,
-                random=os.urandom,
+                random=PooledRandom(),
                 jitter=random.random,
                 leadership=database,
             )
         )
-        self.batcher = Batcher(self.log, lambda _events: self.dispatcher.appended())
+        self.batcher = Batcher(self.log, self._take)
         door = Door(
             _DoorContracts(types, Validator(known)),
             DoorPolicy(
@@ -198,6 +229,8 @@ class _Gateway:
         self.api = create_api(
             Services(
                 log=self.log,
+                tail=self.tail,
+                slots=Slots(),
                 batcher=self.batcher,
                 door=door,
                 subscriptions=self.subscriptions,
@@ -214,7 +247,11 @@ class _Gateway:
                 random=os.urandom,
                 admit_sink=self._admit_sink,
                 changed=self._changed,
+                appended=self._appended,
                 readiness=self._readiness,
+                dataschema_of=dataschema_of,
+                payload_links=links,
+                now=now_us,
             ),
             version(),
         )
@@ -222,9 +259,19 @@ class _Gateway:
     async def _admit_sink(self, url: str, privileged: bool) -> None:  # noqa: FBT001 - the port's shape
         await self.sender.admit(url, privileged=privileged)
 
+    def _take(self, events: Sequence[Event]) -> None:
+        """The log has grown by these: who sends has them at hand, who is followed reads for himself."""
+        self.dispatcher.take(events)
+        self.tail.appended()
+
+    def _appended(self) -> None:
+        """The log has grown: who sends and who is followed are told, and read for themselves."""
+        self.dispatcher.appended()
+        self.tail.appended()
+
     def _changed(self, number: int) -> None:
         self.dispatcher.changed(number)
-        self.dispatcher.appended()
+        self._appended()
 
     async def _readiness(self) -> Readiness:
         role = self.place.role
@@ -253,6 +300,7 @@ async def _serve(
     with anyio.CancelScope(shield=True):
         async with anyio.create_task_group() as writing:
             writing.start_soon(gateway.batcher.run)
+            writing.start_soon(gateway.tail.run)
             async with anyio.create_task_group() as flows:
                 if role in _DELIVERING:
                     flows.start_soon(gateway.dispatcher.run)
@@ -264,6 +312,7 @@ async def _serve(
                 # Nothing new comes in; what is in flight is delivered and journaled; then what came in is
                 # written.
                 reading.cancel()
+                gateway.tail.stop()
                 server.stop()
                 gateway.dispatcher.stop()
             writing.cancel_scope.cancel()

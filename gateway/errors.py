@@ -154,6 +154,17 @@ class Conflict(RequestError):
     status = 409
 
 
+class PositionAhead(Conflict):
+    """A reader stands where the log has not come to: it was restored from an older backup (S3a), or is another one."""
+
+    slug = "position-ahead"
+    title = "Ahead of the log"
+    default_hint = (
+        "The log was restored from an older backup, or the position is of another gateway: begin again with an "
+        "`after` that lies in this log."
+    )
+
+
 class Gone(RequestError):
     """It was there and has been deleted."""
 
@@ -225,6 +236,15 @@ class RateExceeded(RequestError):
     title = "Too many requests"
     status = 429
     default_hint = "Send again after the time in Retry-After."
+
+
+class TooManyStreams(RequestError):
+    """As many streams are open, or waited for, as this process keeps at once."""
+
+    slug = "too-many-streams"
+    title = "Too many streams"
+    status = 429
+    default_hint = "Close one that is not read any more, or try again after the time in Retry-After."
 
 
 # What stands in the way of serving, starting or operating.
@@ -377,6 +397,13 @@ class AnswerError(CommandError):
 
     slug = "refused-by-server"
     title = "The gateway refused"
+
+
+class NotNow(AnswerError):
+    """The gateway answered that it cannot do this at the moment (429, 503); the same request may succeed later."""
+
+    slug = "not-now"
+    title = "The gateway cannot do this now"
 
 
 class CheckFailed(CommandError):

@@ -10,9 +10,11 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from gateway.domain.breaker import StreamNote
-from gateway.domain.delivery import Decision
+from gateway.domain.delivery import Decision, State
 from gateway.domain.filters import Selector
+from gateway.domain.header_lines import Message
 from gateway.domain.pending import PendingDelivery
+from gateway.domain.rotation import Secret
 from gateway.domain.sending import Answer, OutboundRequest
 from gateway.domain.subscription import SubscriptionSpec
 from schemas import Envelope
@@ -74,12 +76,17 @@ class Entry:
     addressee: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Event:
-    """An entry of the log with its envelope read once; None: it was erased (S8b)."""
+    """An entry of the log with its envelope read once; None: it was erased (S8b).
+
+    ``message`` is what its requests have in common, kept by whoever makes the first one: most subscribers want the
+    same mode, and each attempt sends the same again. It is all that ever changes here.
+    """
 
     entry: Entry
     envelope: Envelope | None
+    message: Message | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +166,10 @@ class EventLog(Protocol):
         """One entry."""
         ...
 
+    async def get_many(self, positions: Sequence[int]) -> Mapping[int, Entry]:
+        """The entries at these positions, those that are there."""
+        ...
+
     async def search(self, query: EventQuery) -> Sequence[Entry]:
         """A page of entries; gateway facts only where ``types`` names them."""
         ...
@@ -193,6 +204,51 @@ class Revision:
     selector: Selector
 
 
+class Private(Protocol):
+    """What of a subscription is stored sealed.
+
+    It is opened when it is asked for, so that of many subscriptions only those lie open that are at work.
+    """
+
+    @property
+    def spec(self) -> SubscriptionSpec:
+        """What was asked for, the sink and its credential included."""
+        ...
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """The signing secrets, the oldest first, the present one last."""
+        ...
+
+    @property
+    def pull_only(self) -> bool:
+        """Whether nothing is ever sent (S10b): known of every one, without opening it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What was sealed, open."""
+
+    spec: SubscriptionSpec = field(repr=False)
+    secrets: tuple[Secret, ...] = field(repr=False)
+
+    @property
+    def pull_only(self) -> bool:
+        """See ``Private.pull_only``."""
+        return self.spec.pull_only
+
+
+@dataclass(frozen=True, slots=True)
+class NewSubscription:
+    """A subscription that is to be made. ``privileged``: an administrator asks for it (S11b)."""
+
+    spec: SubscriptionSpec
+    organization: str
+    privileged: bool
+    secret: str = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class SubscriptionRecord:
     """A subscription as it is now, with the history of its selection."""
@@ -210,9 +266,23 @@ class SubscriptionRecord:
     cursor: int
     live: bool
     pending: int
-    spec: SubscriptionSpec = field(repr=False)
-    secrets: tuple[str, ...] = field(repr=False)
+    private: Private = field(repr=False)
     revisions: tuple[Revision, ...] = ()
+
+    @property
+    def spec(self) -> SubscriptionSpec:
+        """What was asked for, at the present revision."""
+        return self.private.spec
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """The signing secrets, the oldest first, the present one last."""
+        return self.private.secrets
+
+    @property
+    def pull_only(self) -> bool:
+        """Whether nothing is ever sent: its events are fetched (S10b)."""
+        return self.private.pull_only
 
     def selector_at(self, position: int) -> Selector:
         """The selection in force at a position; before the first revision, the first (S3d)."""
@@ -270,6 +340,14 @@ class Subscriptions(Protocol):
         """Make a subscription; its start is resolved to a position in the same transaction."""
         ...
 
+    async def create_many(self, wanted: Sequence[NewSubscription]) -> Sequence[SubscriptionRecord]:
+        """Make them all or none, in order, in one transaction; ``create`` is the case of one.
+
+        Bounding their number is for the caller: nothing else is written meanwhile. Raises ``InvalidRequest``, whose
+        pointers begin with the place of the subscription that is wrong (``/3/config/start``).
+        """
+        ...
+
     async def update(
         self, number: int, spec: SubscriptionSpec, *, unchanged_since_us: int | None = None
     ) -> SubscriptionRecord:
@@ -289,6 +367,10 @@ class Subscriptions(Protocol):
 
         Raises ``PreconditionFailed`` if ``revision`` is given and no longer the present one (S3f).
         """
+        ...
+
+    async def rotate_secret(self, number: int, secret: str) -> SubscriptionRecord:
+        """Sign with a new secret, beside the old one for a day. The present one given again changes nothing."""
         ...
 
     async def delete(self, number: int, *, unchanged_since_us: int | None = None) -> None:
@@ -316,9 +398,9 @@ class Subscriptions(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AttemptRecord:
-    """One settlement (S3b), as it is journaled."""
+    """One settlement (S3b), as it is journaled: a value, not frozen for the cost of it (``PendingDelivery``)."""
 
     id: str
     number: int
@@ -441,12 +523,51 @@ class JournalBatch:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryQuery:
-    """Which attempts a list of deliveries reads."""
+    """Which deliveries of a subscription a page shows, those of the latest events first.
 
-    number: int | None = None
-    position: int | None = None
-    before_seq: int | None = None
+    Attributes:
+        number: The subscription.
+        state: Only those in this state.
+        status: Only those whose last attempt was answered with this status.
+        after: Only of events behind this position.
+        until: Only of events up to this position.
+        before: Where the page before it ended: only of events ahead of that.
+        limit: How many at most.
+    """
+
+    number: int
+    state: State | None = None
+    status: int | None = None
+    after: int = 0
+    until: int | None = None
+    before: int | None = None
     limit: int = 50
+
+    def wants(self, state: State, status: int | None) -> bool:
+        """Whether a delivery that stands so is to be shown."""
+        return self.state in {None, state} and self.status in {None, status}
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryItem:
+    """One delivery of a page, with its attempts in order and its row, while it is not terminal."""
+
+    position: int
+    attempts: Sequence[AttemptRecord]
+    pending: PendingDelivery | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPage:
+    """A page of deliveries. It may have fewer than were asked for, or none, and yet be followed by another.
+
+    Attributes:
+        items: The deliveries, those of the latest events first.
+        before: What the next page is asked for with; None: this is the last one.
+    """
+
+    items: Sequence[DeliveryItem]
+    before: int | None
 
 
 class DueKey(NamedTuple):
@@ -523,6 +644,13 @@ class Deliveries(Protocol):
         """The attempts of every delivery of one event."""
         ...
 
+    async def page(self, query: DeliveryQuery) -> DeliveryPage:
+        """A page of a subscription's deliveries.
+
+        Bounded in what it reads: where few match, it ends early, with where to go on.
+        """
+        ...
+
     async def pending_at(self, position: int) -> Sequence[PendingDelivery]:
         """The deliveries of one event that are not terminal."""
         ...
@@ -539,7 +667,7 @@ class StreamCommands(Protocol):
         """Ask for one more attempt of a delivery now (S3h); one that has ended begins a new round.
 
         Raises ``NotFound`` for one that was never tried, ``Conflict`` while it is in flight or the subscription is
-        disabled.
+        disabled, ``Gone`` where that is deleted.
         """
         ...
 

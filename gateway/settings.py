@@ -189,6 +189,15 @@ class Settings(BaseSettings):
         le=15,
         allow_inf_nan=False,
     )
+    disable_after_days: float = _field(
+        5.0,
+        "Days after which a subscription that has done nothing but fail is disabled.",
+        "more than 0, at most 365; fractions allowed",
+        "5",
+        gt=0,
+        le=365,
+        allow_inf_nan=False,
+    )
     unknown_types: Literal["allow", "refuse"] = _field(
         "allow", "What happens to an event whose type has no contract.", "`allow` or `refuse`"
     )

@@ -53,7 +53,18 @@ class TraceParent:
 
     def with_span(self, span_id: str) -> Self:
         """The same trace and flag at another span."""
-        return type(self)(self.trace_id, span_id, self.sampled)
+        if not _SPAN_ID.fullmatch(span_id) or span_id == _ZERO_SPAN:
+            raise ValueError(f"a span id is 16 lowercase hex digits, not all zero, not {span_id!r}")
+        return self._of_checked(self.trace_id, span_id, sampled=self.sampled)
+
+    @classmethod
+    def _of_checked(cls, trace_id: str, span_id: str, *, sampled: bool) -> Self:
+        """What is known to be valid is not checked again: there are two of these for every POST."""
+        point = object.__new__(cls)
+        object.__setattr__(point, "trace_id", trace_id)
+        object.__setattr__(point, "span_id", span_id)
+        object.__setattr__(point, "sampled", sampled)
+        return point
 
 
 def parse_traceparent(text: str) -> TraceParent | None:
@@ -63,7 +74,10 @@ def parse_traceparent(text: str) -> TraceParent | None:
     other than `sampled` are ignored.
     """
     found = traceparent_fields(text)
-    return None if found is None else TraceParent(found.trace_id, found.span_id, bool(found.flags & _SAMPLED))
+    if found is None:
+        return None
+    sampled = bool(found.flags & _SAMPLED)
+    return TraceParent._of_checked(found.trace_id, found.span_id, sampled=sampled)  # noqa: SLF001 - our own
 
 
 def derive(*parts: str) -> TraceParent:
@@ -113,4 +127,4 @@ def valid_tracestate(text: str) -> bool:
 
 def _non_zero(raw: bytes) -> bytes:
     """The bytes themselves, or, where every one is zero, the same number of them with the last set to 1."""
-    return raw if any(raw) else bytes(len(raw) - 1) + b"\x01"
+    return raw if raw.strip(b"\0") else bytes(len(raw) - 1) + b"\x01"

@@ -28,9 +28,16 @@ from schemas.events import (
     parse_event,
 )
 from schemas.fields import ErrorInfo, Usage, cut_text
-from schemas.http_binding import parse_binary, parse_http, to_binary
+from schemas.http_binding import parse_binary, parse_http, to_binary, to_binary_lines
 from schemas.ids import event_id, random_event_id
-from schemas.json_format import parse_batch, parse_structured, parse_with_data, to_batch, to_structured
+from schemas.json_format import (
+    parse_batch,
+    parse_structured,
+    parse_with_data,
+    to_batch,
+    to_reference,
+    to_structured,
+)
 from schemas.names import (
     GATEWAY_TYPE_PREFIX,
     SHORT_NAMES,
@@ -100,7 +107,9 @@ __all__ = [
     "source_of",
     "to_batch",
     "to_binary",
+    "to_binary_lines",
     "to_envelope",
+    "to_reference",
     "to_structured",
     "type_of",
 ]

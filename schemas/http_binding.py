@@ -1,7 +1,7 @@
 """The HTTP protocol binding (CloudEvents HTTP 1.0.2): modes, and headers to attributes and back."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
@@ -20,6 +20,7 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _MUST_ENCODE = re.compile(r"[^!#$&-~]")
 _LITERAL: Final = "".join(map(chr, range(0x21, 0x7F))).replace('"', "").replace("%", "")
+_PLAIN: Final = _LITERAL.encode()
 
 
 def parse_http(headers: Iterable[Header], body: bytes, *, events_max: int) -> list[Envelope]:
@@ -152,3 +153,28 @@ def to_binary(envelope: Envelope, *, dataschema: str | None = None) -> tuple[lis
     if dataschema is not None and "dataschema" not in envelope.attributes:
         headers.append((_PREFIX + "dataschema", encode_value(dataschema)))
     return headers, envelope.body or b""
+
+
+def to_binary_lines(envelope: Envelope, *, dataschema: str | None = None) -> tuple[list[str], bytes]:
+    """Write the event for binary mode as `to_binary` does, with its headers as lines that end in CRLF.
+
+    Names are as the standard has them; whether every value may be sent is for the sender to see.
+    """
+    attributes, content_type = envelope.attributes, envelope.datacontenttype
+    if content_type is None or not _is_plain(attributes) or envelope.traceparent is None:
+        headers, body = to_binary(envelope, dataschema=dataschema)
+        return [f"{name}: {value}\r\n" for name, value in headers], body
+    lines = [f"ce-{name}: {value}\r\n" for name, value in attributes.items() if name != "datacontenttype"]
+    if dataschema is not None and "dataschema" not in attributes:
+        lines.append(f"ce-dataschema: {encode_value(dataschema)}\r\n")
+    return [f"Content-Type: {content_type}\r\n", *lines], envelope.body or b""
+
+
+def _is_plain(attributes: Mapping[str, AttributeValue]) -> bool:
+    """Whether no value needs encoding, as of nearly every event: one look at all of them."""
+    try:
+        together = "\n".join(attributes.values()).encode("ascii")  # type: ignore[arg-type]  # another type fails
+    except (TypeError, UnicodeEncodeError):
+        return False
+    # A line end within a value would be one too many, so none can hide as a separator.
+    return together.translate(None, _PLAIN) == b"\n" * (len(attributes) - 1)

@@ -124,6 +124,25 @@ def to_structured(envelope: Envelope, *, dataschema: str | None = None) -> bytes
     return raw[:end] + b"," + strict_json.encode(added)[1:-1] + raw[end:]
 
 
+def to_reference(envelope: Envelope, dataref: str, *, dataschema: str | None = None) -> bytes:
+    """Write the event without its data, which `dataref` leads to (extension `dataref`, claim check).
+
+    The attributes are as received, a `dataref` of the event's own aside: it would not lead to this data any more.
+
+    Args:
+        envelope: An event that has data.
+        dataref: Where exactly its data's bytes are to be had.
+        dataschema: The absolute URI of its contract, added where the event has none.
+    """
+    attributes: dict[str, AttributeValue] = dict(envelope.attributes)
+    if envelope.datacontenttype is not None:
+        attributes["datacontenttype"] = envelope.datacontenttype
+    if dataschema is not None:
+        attributes.setdefault("dataschema", dataschema)
+    attributes["dataref"] = dataref
+    return strict_json.encode(attributes)
+
+
 def _without_nulls(raw: bytes, names: dict[str, str]) -> bytes:
     # A null attribute is an absent one; left in place, the added member would be its duplicate.
     text = raw.decode()

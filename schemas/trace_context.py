@@ -1,6 +1,7 @@
 """The `traceparent` value (W3C Trace Context, section 3.2): its one grammar, for whoever reads or passes it on."""
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 TRACEPARENT_CHARS_MAX: Final = 256
@@ -26,8 +27,11 @@ def traceparent_fields(value: str) -> TraceParentFields | None:
     Lower-case hex, no all-zero id; version ff does not exist, and version 00 is exactly 55 characters. A
     later version may carry visible ASCII after a further dash, which is dropped.
     """
-    if len(value) > TRACEPARENT_CHARS_MAX:
-        return None
+    return None if len(value) > TRACEPARENT_CHARS_MAX else _fields(value)
+
+
+@lru_cache(maxsize=4096)  # read at the door, and soon again for what is sent and for its span
+def _fields(value: str) -> TraceParentFields | None:
     match = _TRACEPARENT.fullmatch(value)
     if match is None or (match["more"] is not None and value.startswith("00")):
         return None

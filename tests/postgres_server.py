@@ -141,6 +141,21 @@ class PostgresServer:
         """End it at once without any order; it recovers when it starts again."""
         self._end(signal.SIGQUIT)
 
+    def freeze(self) -> None:
+        """Let all its processes stand still, connections open; `thaw` ends that."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        # Each of its processes is the leader of a group of its own.
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        for pid in (self._process.pid, *map(int, children)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
     def close(self) -> None:
         self.crash()
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -2,7 +2,18 @@
 
 from fastapi import FastAPI
 
-from gateway.api import deliveries, events, quarantine, service_routes, stream_commands, subscriptions
+from gateway.api import (
+    deliveries,
+    delivery_lists,
+    events,
+    payloads,
+    quarantine,
+    service_routes,
+    stream_commands,
+    streams,
+    subscription_import,
+    subscriptions,
+)
 from gateway.api.guarding import HostCheck
 from gateway.api.problems import add_handlers
 from gateway.api.services import Services
@@ -19,10 +30,14 @@ def create_api(services: Services, version: str) -> FastAPI:
     app.state.services = services
     add_handlers(app)
     for router in (
+        streams.router,  # before the events: `stream` is no position
         events.router,
         subscriptions.router,
+        subscription_import.router,
         stream_commands.router,
         deliveries.router,
+        delivery_lists.router,
+        payloads.router,
         quarantine.router,
         service_routes.router,
     ):

@@ -1,7 +1,6 @@
 """``/v1/events``: CloudEvents in, and the log out."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -9,6 +8,7 @@ from fastapi.responses import JSONResponse
 
 from gateway.api.auth import Caller, Principal
 from gateway.api.body import read_body
+from gateway.api.parameters import LIMIT, LIMIT_MAX, Limit, Since, Until, micros
 from gateway.api.services import Services, services
 from gateway.domain.filters import full_types
 from gateway.domain.ids import NUMBER_MAX, decode_cursor, encode_cursor
@@ -34,13 +34,10 @@ from schemas import BatchTooLongError, Envelope, EnvelopeError, Problem, Unsuppo
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
 
-LIMIT = 50
-LIMIT_MAX = 500
 _DELIVERIES = "event-deliveries"
 _NO_EVENT = "There is no event at this position."
 _DIGITS_MAX = 19
 _JSON = "application/json"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BATCH_TYPE = "application/cloudevents-batch"
 _REFUSALS: dict[Reason, type[RequestError]] = {
     Reason.MALFORMED: MalformedEvent,
@@ -81,10 +78,10 @@ async def list_events(
     organization_id: str | None = None,
     run_id: str | None = None,
     trace_id: str | None = None,
-    since: Annotated[datetime | None, Query(description="Appended at or after, RFC 3339")] = None,
-    until: Annotated[datetime | None, Query(description="Appended before, RFC 3339")] = None,
+    since: Since = None,
+    until: Until = None,
     order: Annotated[str, Query(pattern="^(asc|desc)$")] = "desc",
-    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT,
+    limit: Limit = LIMIT,
     cursor: str | None = None,
 ) -> Response:
     """A page of the log. The gateway's own facts are shown only where ``type`` names them."""
@@ -98,8 +95,8 @@ async def list_events(
         organization_id=organization_id,
         run_id=run_id,
         trace_id=trace_id,
-        since_us=_micros("since", since),
-        until_us=_micros("until", until),
+        since_us=micros("since", since),
+        until_us=micros("until", until),
         ascending=ascending,
         after=_after(order, cursor),
         limit=limit + 1,
@@ -122,7 +119,7 @@ async def get_deliveries(
     caller: Caller,
     position: str,
     *,
-    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT_MAX,
+    limit: Limit = LIMIT_MAX,
     cursor: str | None = None,
 ) -> JSONResponse:
     """Each subscription that the event was dispatched to, with state and attempts, in order of creation."""
@@ -246,15 +243,6 @@ def _after_number(cursor: str | None) -> int:
             return number
         case _:
             raise InvalidCursor("This cursor was not given out for this list.")
-
-
-def _micros(name: str, moment: datetime | None) -> int | None:
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
-        field = FieldError(name, "an RFC 3339 time with its offset, such as 2026-01-01T12:00:00Z")
-        raise InvalidRequest("A time has no offset.", fields=[field])
-    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def _fields(problems: Sequence[Problem]) -> list[FieldError]:

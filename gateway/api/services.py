@@ -6,9 +6,12 @@ from typing import Protocol
 
 from fastapi import Request
 
+from gateway.api.slots import Slots
+from gateway.deliver.tail import Tail
+from gateway.domain.payload_links import PayloadLinks
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door
-from gateway.ports import Deliveries, EventLog, Quarantine, Random, StreamCommands, Subscriptions
+from gateway.ports import Deliveries, EventLog, Now, Quarantine, Random, StreamCommands, Subscriptions
 
 
 class ContractFiles(Protocol):
@@ -51,10 +54,14 @@ class Services:
     Attributes:
         admit_sink: Judges a sink at creation; raises ``SinkRefused`` of the domain.
         changed: Tells the dispatcher that a subscription was changed by a command.
+        appended: Tells the dispatcher that the log has grown.
         readiness: Each thing the gateway needs, and whether it is there.
+        dataschema_of: The URL of the contract of a type; None for a type without one.
     """
 
     log: EventLog
+    tail: Tail
+    slots: Slots
     batcher: Batcher
     door: Door
     subscriptions: Subscriptions
@@ -71,7 +78,11 @@ class Services:
     random: Random
     admit_sink: Callable[[str, bool], Awaitable[None]]
     changed: Callable[[int], None]
+    appended: Callable[[], None]
     readiness: Callable[[], Awaitable[Readiness]]
+    dataschema_of: Callable[[str], str | None]
+    payload_links: PayloadLinks
+    now: Now
 
 
 def services(request: Request) -> Services:

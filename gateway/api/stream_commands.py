@@ -9,7 +9,7 @@ from gateway.api.auth import Caller
 from gateway.api.body import read_json
 from gateway.api.deliveries import own_delivery
 from gateway.api.services import Services, services
-from gateway.api.subscriptions import own
+from gateway.api.subscriptions import own_subscription
 from gateway.domain.ids import NUMBER_MAX
 from gateway.domain.replay_input import AskedReplay, parse_replay
 from gateway.errors import Conflict, FieldError, InvalidRequest, NotFound
@@ -28,7 +28,7 @@ ReplayId = Annotated[int, Path(ge=1, le=NUMBER_MAX)]
 async def test(request: Request, caller: Caller, subscription_id: str) -> JSONResponse:
     """Append an event that only this subscription gets; its POST carries `X-Letta-Test: 1`."""
     service = services(request)
-    record = await own(service, caller, subscription_id)
+    record = await own_subscription(service, caller, subscription_id)
     _check_enabled(record)
     position = await service.commands.test(record.number)
     service.changed(record.number)
@@ -39,7 +39,7 @@ async def test(request: Request, caller: Caller, subscription_id: str) -> JSONRe
 async def replay(request: Request, caller: Caller, subscription_id: str) -> JSONResponse:
     """Send a range of the log again, beside the live stream; with `dry_run` answer 200 and the count only."""
     service = services(request)
-    record = await own(service, caller, subscription_id)
+    record = await own_subscription(service, caller, subscription_id)
     asked, problems = parse_replay(await read_json(request))
     if asked is None:
         fields = [FieldError(problem.pointer, problem.detail) for problem in problems]
@@ -60,7 +60,7 @@ async def replay(request: Request, caller: Caller, subscription_id: str) -> JSON
 async def replays(request: Request, caller: Caller, subscription_id: str) -> JSONResponse:
     """The replays of a subscription that have not ended, in the order in which they were asked for."""
     service = services(request)
-    record = await own(service, caller, subscription_id)
+    record = await own_subscription(service, caller, subscription_id)
     found = await service.deliveries.replays(record.number)
     return JSONResponse({"items": [replay_json(item) for item in found], "next": None})
 
@@ -69,7 +69,7 @@ async def replays(request: Request, caller: Caller, subscription_id: str) -> JSO
 async def cancel(request: Request, caller: Caller, subscription_id: str, replay_id: ReplayId) -> Response:
     """Send no more of it; what it has begun goes on by its schedule."""
     service = services(request)
-    record = await own(service, caller, subscription_id)
+    record = await own_subscription(service, caller, subscription_id)
     if replay_id not in {item.replay for item in await service.deliveries.replays(record.number)}:
         raise NotFound("This subscription has no running replay with this id.")
     await service.commands.end_replay(replay_id, ReplayState.CANCELLED)
@@ -105,6 +105,7 @@ async def _range(service: Services, asked: AskedReplay) -> ReplayRange:
         last = await service.log.position_at(int(asked.until.timestamp() * _SECOND_US) + 1)
     begin = first or 1
     if begin > head:
-        fields = [FieldError("/from_position", f"the log ends at position {head}")]
+        name = "from_position" if asked.since is None else "since"
+        fields = [FieldError(f"/{name}", f"the log ends before it, at position {head}")]
         raise InvalidRequest("There is nothing to replay.", fields=fields)
     return ReplayRange(begin, min(max(last, begin - 1), head), asked.only_failed)

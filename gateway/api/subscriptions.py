@@ -10,10 +10,11 @@ from fastapi.responses import JSONResponse
 from gateway.api.auth import Caller, Principal
 from gateway.api.body import read_json
 from gateway.api.services import Services, services
+from gateway.domain.facts import rfc3339
 from gateway.domain.ids import decode_cursor, encode_cursor
 from gateway.domain.sending import SinkRefused as SinkNotAllowed
-from gateway.domain.signing import NEW_SECRET_BYTES, new_secret
-from gateway.domain.subscription import EVERY_ORGANIZATION, SubscriptionSpec
+from gateway.domain.signing import NEW_SECRET_BYTES, check_secret, new_secret
+from gateway.domain.subscription import EVERY_ORGANIZATION, PULL_SINK, SubscriptionSpec
 from gateway.domain.subscription_input import parse_patch, parse_replacement, parse_subscription
 from gateway.errors import (
     FieldError,
@@ -28,7 +29,9 @@ from gateway.ports import SubscriptionRecord, SubscriptionState
 from gateway.views.subscriptions import changed_at, etag, subscription_json
 from schemas import Problem
 
-router = APIRouter(prefix="/v1/subscriptions", tags=["subscriptions"])
+PREFIX = "/v1/subscriptions"
+
+router = APIRouter(prefix=PREFIX, tags=["subscriptions"])
 
 LIMIT = 50
 LIMIT_MAX = 500
@@ -64,8 +67,8 @@ async def create(request: Request, caller: Caller) -> JSONResponse:
     asked, problems = parse_subscription(await read_json(request))
     if asked is None:
         raise _invalid(problems)
-    organization = _organization(caller, asked.organization)
-    await _check_sink(service, asked.spec, privileged=caller.admin)
+    organization = organization_of(caller, asked.organization)
+    await check_sink(service, asked.spec.sink, privileged=caller.admin)
     secret = asked.secret or new_secret(service.random(NEW_SECRET_BYTES))
     record = await service.subscriptions.create(
         asked.spec, organization=organization, privileged=caller.admin, secret=secret
@@ -95,7 +98,7 @@ async def list_subscriptions(
 @router.get("/{subscription_id}", summary="One subscription")
 async def read(request: Request, caller: Caller, subscription_id: str) -> JSONResponse:
     """A subscription with its present state."""
-    return _answer(await own(services(request), caller, subscription_id))
+    return _answer(await own_subscription(services(request), caller, subscription_id))
 
 
 @router.put("/{subscription_id}", summary="Replace a subscription")
@@ -123,7 +126,7 @@ async def patch(request: Request, caller: Caller, subscription_id: str) -> JSONR
 async def delete(request: Request, caller: Caller, subscription_id: str) -> Response:
     """End the stream for good: cursor, pending deliveries and secrets are dropped; attempts stay until retention."""
     service = services(request)
-    record = await own(service, caller, subscription_id)
+    record = await own_subscription(service, caller, subscription_id)
     await service.subscriptions.delete(record.number, unchanged_since_us=_condition(request, record))
     service.changed(record.number)
     return Response(status_code=204)
@@ -132,7 +135,7 @@ async def delete(request: Request, caller: Caller, subscription_id: str) -> Resp
 @router.options("/{subscription_id}", status_code=204, summary="What can be done")
 async def options(request: Request, caller: Caller, subscription_id: str) -> Response:
     """The methods of a subscription."""
-    await own(services(request), caller, subscription_id)
+    await own_subscription(services(request), caller, subscription_id)
     return Response(status_code=204, headers={"Allow": _ALLOW})
 
 
@@ -140,7 +143,7 @@ async def options(request: Request, caller: Caller, subscription_id: str) -> Res
 async def pause(request: Request, caller: Caller, subscription_id: str) -> JSONResponse:
     """Start nothing more; what is in flight ends. A paused stream costs nothing, however long."""
     service = services(request)
-    record = await own(service, caller, subscription_id)
+    record = await own_subscription(service, caller, subscription_id)
     record = await service.subscriptions.set_state(record.number, SubscriptionState.PAUSED, cause="a command")
     service.changed(record.number)
     return _answer(record)
@@ -150,7 +153,7 @@ async def pause(request: Request, caller: Caller, subscription_id: str) -> JSONR
 async def resume(request: Request, caller: Caller, subscription_id: str) -> JSONResponse:
     """Go on from the cursor, or with ``{"from": "now"}`` from here; also re-enables a disabled subscription."""
     service = services(request)
-    record = await own(service, caller, subscription_id)
+    record = await own_subscription(service, caller, subscription_id)
     begin = _resume_from(await read_json(request))
     record = await service.subscriptions.set_state(
         record.number, SubscriptionState.ACTIVE, cause="a command", skip=begin == "now"
@@ -159,39 +162,55 @@ async def resume(request: Request, caller: Caller, subscription_id: str) -> JSON
     return _answer(record)
 
 
+@router.post("/{subscription_id}/rotate-secret", summary="Sign with another secret")
+async def rotate_secret(request: Request, caller: Caller, subscription_id: str) -> JSONResponse:
+    """Sign with a new secret, given or made, and show it this once; for 24 h the one before it signs as well."""
+    service = services(request)
+    record = await own_subscription(service, caller, subscription_id)
+    secret = _new_secret_of(await read_json(request)) or new_secret(service.random(NEW_SECRET_BYTES))
+    record = await service.subscriptions.rotate_secret(record.number, secret)
+    service.changed(record.number)
+    until_us = max((one.until_us for one in record.secrets if one.until_us is not None), default=None)
+    shown = {"secret": secret, "overlap_until": None if until_us is None else rfc3339(until_us)}
+    return JSONResponse({**subscription_json(record), **shown}, headers={"ETag": etag(record)})
+
+
 async def _revise(request: Request, caller: Principal, subscription_id: str, change: _Change) -> JSONResponse:
     service = services(request)
-    record = await own(service, caller, subscription_id)
+    record = await own_subscription(service, caller, subscription_id)
     condition = _condition(request, record)
     spec, problems = change.parse(change.body, previous=record.spec, organization=record.organization)
     if spec is None:
         raise _invalid(problems)
     if spec.sink != record.spec.sink:  # the one it has was judged, and is again at every connection
-        await _check_sink(service, spec, privileged=record.privileged)
+        await check_sink(service, spec.sink, privileged=record.privileged)
     unchanged_since_us = record.updated_at_us if change.merged else condition
     record = await service.subscriptions.update(record.number, spec, unchanged_since_us=unchanged_since_us)
     service.changed(record.number)
     return _answer(record)
 
 
-async def own(service: Services, caller: Principal, subscription_id: str) -> SubscriptionRecord:
-    """A subscription that the caller may see. Raises ``NotFound`` for any other."""
+async def own_subscription(service: Services, caller: Principal, subscription_id: str) -> SubscriptionRecord:
+    """One that the caller may see; any other one is not there (404)."""
     record = await service.subscriptions.get(subscription_id)
     if record is None or not (caller.admin or record.organization == caller.organization):
         raise NotFound("There is no subscription with this id.")
     return record
 
 
-async def _check_sink(service: Services, spec: SubscriptionSpec, *, privileged: bool) -> None:
+async def check_sink(service: Services, sink: str, *, privileged: bool) -> None:
+    """Judge a sink that is named; that nothing is ever sent needs no judgement. Raises ``SinkRefused``."""
+    if sink == PULL_SINK:
+        return
     try:
-        await service.admit_sink(spec.sink, privileged)
+        await service.admit_sink(sink, privileged)
     except SinkNotAllowed as refused:
         raise SinkRefused(
             "The sink is not allowed.", fields=[FieldError("/sink", str(refused))], hint=""
         ) from None
 
 
-def _organization(caller: Principal, named: str | None) -> str:
+def organization_of(caller: Principal, named: str | None) -> str:
     """The token's own; an administrator's is the one named, else every one (S11a)."""
     if caller.organization is None:
         return named or EVERY_ORGANIZATION
@@ -225,6 +244,22 @@ def _resume_from(body: object) -> Literal["cursor", "now"]:
             pass
     fields = [FieldError("/from", "must be `cursor` (the default) or `now`, and nothing else beside it")]
     raise InvalidRequest("This is not a way to resume.", fields=fields)
+
+
+def _new_secret_of(body: object) -> str | None:
+    """The secret that a rotation is asked for with; None: one is to be made."""
+    if body is None or body == {}:
+        return None
+    fault = Problem("/secret", "must be the new secret, or left out, and nothing else beside it")
+    match body:
+        case {"secret": str(text), **rest} if not rest:
+            found = check_secret(text)
+            if found is None:
+                return text
+            fault = found
+        case _:
+            pass
+    raise InvalidRequest("This is no rotation.", fields=[FieldError(fault.pointer, fault.detail)])
 
 
 def _after(cursor: str | None) -> int:

@@ -1,5 +1,6 @@
 """The HTTP client of the commands: a request, a page, a problem turned into an error."""
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,11 +9,17 @@ from typing import Any, Self
 import httpx
 
 from gateway.cli.endpoint import Connection, resolve
-from gateway.errors import AnswerError, FieldError, NoServer
+from gateway.cli.sse import ServerEvent, parse_events
+from gateway.errors import AnswerError, FieldError, NoServer, NotNow
 
 TIMEOUT_S = 15.0
+SILENCE_S_MAX = 45.0
+"""A stream that says nothing for so long is dead: the gateway says every 15 s that it is there."""
+
+EVENT_BYTES_MAX = 64 * 1024 * 1024
 PAGE_ITEMS_MAX = 100
 _SAID_CHARS_MAX = 500
+_NOT_NOW = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE})
 
 Json = dict[str, Any]
 
@@ -49,6 +56,7 @@ class GatewayClient:
         body: object = None,
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        timeout_s: float = TIMEOUT_S,
     ) -> Json:
         """Send one request and return the JSON object of its answer, empty for 204.
 
@@ -58,6 +66,7 @@ class GatewayClient:
             body: Sent as JSON unless None.
             params: Query parameters; None values are left out, lists repeat.
             headers: Added to the client's own.
+            timeout_s: How long to wait for the answer.
 
         Raises:
             NoServer: Nothing answers.
@@ -66,13 +75,51 @@ class GatewayClient:
         query = {name: value for name, value in (params or {}).items() if value is not None and value != []}
         content = None if body is None else json.dumps(body).encode()
         sent = {"Content-Type": "application/json", **(headers or {})} if content is not None else headers
-        try:
-            answer = self._http.request(method, path, content=content, params=query, headers=sent)
-        except httpx.TransportError as error:
-            raise NoServer(f"{self.connection.url} does not answer ({_reason(error)}).") from error
+        with self._answering(f"within {timeout_s:.0f} s"):
+            answer = self._http.request(
+                method, path, content=content, params=query, headers=sent, timeout=timeout_s
+            )
         if answer.is_success:
             return self._decoded(answer)
         raise self._refusal(answer)
+
+    @contextlib.contextmanager
+    def events(
+        self, path: str, *, params: Mapping[str, Any], last_id: str
+    ) -> Iterator[Iterator[ServerEvent]]:
+        """Open a stream of server-sent events, behind `last_id` unless it is empty.
+
+        Raises, also while it is read:
+            NoServer: Nothing answers, or the stream broke off.
+            NotNow: The gateway has no place for it now.
+            AnswerError: The answer is a refusal, or not a gateway's.
+        """
+        query = {name: value for name, value in params.items() if value is not None and value != []}
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
+        timeout = httpx.Timeout(TIMEOUT_S, read=SILENCE_S_MAX)
+        request = self._http.build_request("GET", path, params=query, headers=headers, timeout=timeout)
+        with self._answering():
+            answer = self._http.send(request, stream=True)
+        with contextlib.closing(answer):
+            if not answer.is_success:
+                with self._answering():
+                    answer.read()
+                raise self._refusal(answer)
+            if not answer.headers.get("content-type", "").startswith("text/event-stream"):
+                raise self._stranger()
+            yield parse_events(self._chunks(answer), EVENT_BYTES_MAX)
+
+    def _chunks(self, answer: httpx.Response) -> Iterator[bytes]:
+        with self._answering():
+            yield from answer.iter_bytes()
+
+    @contextlib.contextmanager
+    def _answering(self, bound: str = "in time") -> Iterator[None]:
+        """Say that the gateway does not answer, where the network says something else."""
+        try:
+            yield
+        except httpx.TransportError as error:
+            raise NoServer(f"{self.connection.url} does not answer ({_reason(error, bound)}).") from error
 
     def items(
         self, path: str, *, params: Mapping[str, Any] | None = None, limit: int | None = None
@@ -118,7 +165,7 @@ class GatewayClient:
             )
         said = str(problem.get("detail") or problem.get("title") or f"status {answer.status_code}")
         members = problem.get("errors")
-        return AnswerError(
+        return (NotNow if answer.status_code in _NOT_NOW else AnswerError)(
             said[:_SAID_CHARS_MAX],
             fields=[
                 FieldError(str(member.get("pointer", "")), str(member.get("detail", "")))
@@ -146,7 +193,7 @@ def _problem(answer: httpx.Response) -> Json | None:
     return decoded if isinstance(decoded, dict) else None
 
 
-def _reason(error: httpx.TransportError) -> str:
+def _reason(error: httpx.TransportError, bound: str) -> str:
     if isinstance(error, httpx.TimeoutException):
-        return f"no answer within {TIMEOUT_S:.0f} s"
+        return f"no answer {bound}"
     return str(error) or type(error).__name__

@@ -1,51 +1,93 @@
-"""`deliveries` and `quarantine`: what became of events."""
+"""`deliveries`, `attempts` and `quarantine`: what became of events."""
 
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
 import typer
 
 from gateway.cli.client import Json, connect
-from gateway.cli.options import AsJson, DataDir, Limit
+from gateway.cli.groups import ListsByDefault
+from gateway.cli.options import AsJson, DataDir, Limit, Since, Until
 from gateway.cli.output import print_details, print_record, print_table
+from gateway.cli.subscriptions import path_of
+from gateway.domain.delivery import State
 from gateway.errors import UsageError
 
+app = typer.Typer(cls=ListsByDefault, help="What became of events: list deliveries, show one.")
 quarantine = typer.Typer(no_args_is_help=True, help="What could not be taken into the log, with the reason.")
 
+DeliveryId = Annotated[str, typer.Argument(metavar="ID", help="The delivery's id, dlv_….")]
 
-def deliveries(
+
+@app.command("list")
+def list_deliveries(
     *,
-    delivery_id: Annotated[
-        str | None, typer.Argument(metavar="ID", help="Show this delivery with its attempts.")
-    ] = None,
     event: Annotated[
         int | None,
-        typer.Option("--event", metavar="POSITION", min=1, help="List those of the event at this position."),
+        typer.Option("--event", metavar="POSITION", min=1, help="Those of the event at this position."),
     ] = None,
+    subscription: Annotated[
+        str | None,
+        typer.Option("--subscription", metavar="ID", help="Those of this subscription, latest events first."),
+    ] = None,
+    state: Annotated[State | None, typer.Option("--state", help="Only those in this state.")] = None,
+    status_code: Annotated[
+        int | None,
+        typer.Option("--status-code", min=100, max=599, help="Only those last answered with this status."),
+    ] = None,
+    since: Since = None,
+    until: Until = None,
     limit: Limit = 50,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the deliveries of an event, or show one with its attempts."""
-    if (delivery_id is None) == (event is None):
-        raise UsageError("Name either a delivery's ID or --event POSITION.")
+    """List the deliveries of an event, or those of a subscription by state, last status and the events' time."""
+    if (event is None) == (subscription is None):
+        raise UsageError("Name either --event POSITION or --subscription ID.")
+    params = {"state": state, "status_code": status_code, "since": since, "until": until}
+    path = f"/v1/events/{event}/deliveries"
+    if subscription is not None:
+        path = f"{path_of(subscription)}/deliveries"
+    elif any(value is not None for value in params.values()):
+        raise UsageError("--state, --status-code, --since and --until go with --subscription.")
     with connect(data_dir) as client:
-        if delivery_id is not None:
-            found = client.request("GET", f"/v1/deliveries/{quote(delivery_id, safe='')}")
-            print_record(found) if as_json else _print(found)
-            return
-        items = client.items(f"/v1/events/{event}/deliveries", limit=limit)
+        items = client.items(path, params=params, limit=limit)
         if as_json:
             for item in items:
                 print_record(item)
         else:
-            print_table(("ID", "STATE", "SUBSCRIPTION", "ATTEMPTS", "LAST ANSWER"), map(_row, items))
+            columns = ("ID", "POSITION", "STATE", "SUBSCRIPTION", "ATTEMPTS", "LAST ANSWER", "NEXT AT")
+            print_table(columns, map(_row, items))
+
+
+@app.command("show")
+def show_delivery(*, delivery_id: DeliveryId, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Show one delivery with its attempts."""
+    found = _get(delivery_id, data_dir)
+    print_record(found) if as_json else _print(found)
+
+
+def attempts(*, delivery_id: DeliveryId, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List the attempts of a delivery, with what the sink answered."""
+    found = _get(delivery_id, data_dir)
+    if as_json:
+        for item in found["attempts"]:
+            print_record(item)
+    else:
+        print_attempts(found)
+
+
+def _get(delivery_id: str, data_dir: Path | None) -> Json:
+    with connect(data_dir) as client:
+        return client.request("GET", f"/v1/deliveries/{quote(delivery_id, safe='')}")
 
 
 def _row(delivery: Json) -> tuple[object, ...]:
     attempts = delivery["attempts"]
     last = _answer(attempts[-1]) if attempts else ""
-    return (delivery["id"], delivery["state"], delivery["subscription"], len(attempts), last)
+    told = (delivery["id"], delivery["position"], delivery["state"], delivery["subscription"])
+    return (*told, len(attempts), last, delivery["next_at"])
 
 
 def _print(delivery: Json) -> None:

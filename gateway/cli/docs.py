@@ -28,8 +28,8 @@ on success, 1 on a failed check or operation, 2 on wrong usage. With `--json` a 
 per record and line. Colours appear on a terminal only, and never where `NO_COLOR` is set.
 
 Commands speak HTTP to a running gateway: the one on `--data-dir` where given, else the one that `GATEWAY_URL` and
-`GATEWAY_API_TOKEN` name, else the one on `.gateway`. Only `migrate` and `verify-log` open the database, and they say
-so if somebody else has it.
+`GATEWAY_API_TOKEN` name, else the one on `.gateway`. Only `migrate`, `verify-log` and `rebuild` open the database, and
+they say so if somebody else has it.
 """
 
 _SETTINGS: Final = f"""\
@@ -51,7 +51,7 @@ _CLIENT: Final = """\
 | --- | --- |
 | `GATEWAY_URL` | The address of its HTTP API. |
 | `GATEWAY_API_TOKEN` | The token to speak to it with. |
-| `LETTA_GATEWAY_LISTEN_SECRET` | The secret that `listen` verifies with, where `--secret` is not given. |
+| `LETTA_GATEWAY_LISTEN_SECRET` | The secret that `listen` verifies or signs with, where `--secret` is not given. |
 | `NO_COLOR` | No colours, also on a terminal. |
 """
 

@@ -99,7 +99,7 @@ def resolve(data_dir: Path | None, environ: Mapping[str, str] | None = None) -> 
     environ = os.environ if environ is None else environ
     token = environ.get("GATEWAY_API_TOKEN", "")
     if data_dir is None and (url := environ.get("GATEWAY_URL")):
-        if not _is_http(url):
+        if not is_http(url):
             raise UsageError(f"GATEWAY_URL is {url!r}; it must be an http:// or https:// URL.")
         if not token:
             raise UsageError("GATEWAY_URL is set, so GATEWAY_API_TOKEN must be set too.")
@@ -119,7 +119,8 @@ def resolve(data_dir: Path | None, environ: Mapping[str, str] | None = None) -> 
         raise DataDirUnusable(f"{path}: {error.strerror}.") from error
 
 
-def _is_http(url: str) -> bool:
+def is_http(url: str) -> bool:
+    """Whether a text is a URL that can be spoken HTTP to."""
     try:
         parts = urlsplit(url)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 0) >= 0

@@ -1,39 +1,42 @@
 """`events`, `tail`: reading the log."""
 
+import json
 import sys
-import time
-from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from gateway.cli.client import GatewayClient, Json, connect
+from gateway.cli.client import Json, connect
+from gateway.cli.following import follow
+from gateway.cli.interrupts import ended_by_signals
 from gateway.cli.options import AsJson, DataDir, Limit, Since, Until, full_types
-from gateway.cli.output import plain, print_record, print_table, results, say
-from gateway.errors import AnswerError, NoServer
+from gateway.cli.output import plain, print_record, print_table, results
 from schemas import short_of
 
 _PATH = "/v1/events"
-POLL_S = 0.5
-RECONNECT_S_MAX = 5.0
+_STREAM = f"{_PATH}/stream"
 
 Types = Annotated[
     list[str] | None, typer.Option("--type", help="Only this type, short or full; repeat for more.")
 ]
+Source = Annotated[str | None, typer.Option("--source", help="Only of this source.")]
+Subject = Annotated[str | None, typer.Option("--subject", help="Only about this subject.")]
+AgentId = Annotated[str | None, typer.Option("--agent-id", help="Only of this agent.")]
+OrganizationId = Annotated[str | None, typer.Option("--organization-id", help="Only of this organization.")]
+RunId = Annotated[str | None, typer.Option("--run-id", help="Only of this run.")]
+TraceId = Annotated[str | None, typer.Option("--trace-id", help="Only of this trace.")]
 
 
 def events(
     *,
     types: Types = None,
-    source: Annotated[str | None, typer.Option("--source", help="Only of this source.")] = None,
-    subject: Annotated[str | None, typer.Option("--subject", help="Only about this subject.")] = None,
-    agent_id: Annotated[str | None, typer.Option("--agent-id", help="Only of this agent.")] = None,
-    organization_id: Annotated[
-        str | None, typer.Option("--organization-id", help="Only of this organization.")
-    ] = None,
-    run_id: Annotated[str | None, typer.Option("--run-id", help="Only of this run.")] = None,
-    trace_id: Annotated[str | None, typer.Option("--trace-id", help="Only of this trace.")] = None,
+    source: Source = None,
+    subject: Subject = None,
+    agent_id: AgentId = None,
+    organization_id: OrganizationId = None,
+    run_id: RunId = None,
+    trace_id: TraceId = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = 50,
@@ -66,6 +69,12 @@ def events(
 def tail(
     *,
     types: Types = None,
+    source: Source = None,
+    subject: Subject = None,
+    agent_id: AgentId = None,
+    organization_id: OrganizationId = None,
+    run_id: RunId = None,
+    trace_id: TraceId = None,
     start: Annotated[
         int | None,
         typer.Option("--from", metavar="POSITION", min=0, help="Begin at this position; without it, now."),
@@ -77,70 +86,21 @@ def tail(
 
     It outlives restarts of the gateway.
     """
-    client = connect(data_dir)
-    try:
-        with client:
-            for item in follow(client, types=full_types(types), start=start):
+    params = {
+        "type": full_types(types),
+        "source": source,
+        "subject": subject,
+        "agent_id": agent_id,
+        "organization_id": organization_id,
+        "run_id": run_id,
+        "trace_id": trace_id,
+    }
+    after = None if start is None else max(0, start - 1)
+    with connect(data_dir) as client, ended_by_signals():
+        for event in follow(client, _STREAM, params=params, after=after):
+            if event.data is not None:
+                item = json.loads(event.data)
                 print_record(item) if as_json else _print_line(item)
-    except KeyboardInterrupt:
-        raise typer.Exit from None
-
-
-def follow(client: GatewayClient, *, types: list[str] | None, start: int | None) -> Iterator[Json]:
-    """Yield the log's items from a position on, or from now on, as they come; never ends by itself.
-
-    A gateway that does not answer is asked again, ever more slowly, but it must answer the first time.
-    """
-    place = _Place.at(client, start)
-    wait_s = POLL_S
-    while True:
-        try:
-            for item in client.items(_PATH, params=place.params(types)):
-                if place.advance(item):
-                    yield item
-            wait_s = POLL_S
-        except NoServer as error:
-            say(f"{error.detail} Trying again.")
-            wait_s = min(2 * wait_s, RECONNECT_S_MAX)
-        time.sleep(wait_s)
-
-
-class _Place:
-    """How far the log has been read: up to a position, and the time that the API's `since` can be asked with.
-
-    Several rows share a time, so the rows of that time are asked for again and skipped by position.
-    """
-
-    def __init__(self, position: int, since: str | None) -> None:
-        self._position = position
-        self._since = since
-
-    @classmethod
-    def at(cls, client: GatewayClient, start: int | None) -> "_Place":
-        if start is not None and start <= 1:
-            return cls(0, None)
-        if start is None:
-            newest = next(client.items(_PATH, limit=1), None)
-            return cls(0, None) if newest is None else cls(int(newest["position"]), newest["appended_at"])
-        try:
-            found: dict[str, Any] = client.request("GET", f"{_PATH}/{start}")
-        except AnswerError:
-            return cls(start - 1, None)  # not there yet, or erased: found by reading from the beginning
-        return cls(start - 1, found["appended_at"])
-
-    def params(self, types: list[str] | None) -> dict[str, Any]:
-        return {"order": "asc", "since": self._since, "type": types}
-
-    def advance(self, item: Json) -> bool:
-        """Whether the item is new; if so, the place is behind it."""
-        position = int(item["position"])
-        self._since = (
-            item["appended_at"] if self._since is None or position >= self._position else self._since
-        )
-        if position <= self._position:
-            return False
-        self._position = position
-        return True
 
 
 def _row(item: Json) -> tuple[object, ...]:

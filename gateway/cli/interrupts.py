@@ -1,9 +1,12 @@
 """Ending a long-running command: Ctrl-C and SIGTERM are its ordinary end, not a failure."""
 
+import contextlib
 import signal
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 
 import anyio
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 async def until_interrupted(work: Awaitable[object] | None = None) -> None:
@@ -23,7 +26,20 @@ async def until_interrupted(work: Awaitable[object] | None = None) -> None:
 
 
 async def _cancel_when_asked(scope: anyio.CancelScope) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+    with anyio.open_signal_receiver(*_ENDING) as signals:
         async for _ in signals:
             scope.cancel()
             return
+
+
+@contextlib.contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Work without an event loop, which those signals end wherever it is; leaving it that way is no error."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in _ENDING}
+    try:
+        yield
+    except KeyboardInterrupt:
+        pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

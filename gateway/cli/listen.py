@@ -1,4 +1,4 @@
-"""`listen`: a local receiver that verifies, prints and counts."""
+"""`listen`: a local receiver that verifies, prints and counts; or events fetched and posted to one that is there."""
 
 import sys
 from functools import partial
@@ -8,12 +8,14 @@ import anyio
 import typer
 from rich.text import Text
 
+from gateway.cli.client import connect
+from gateway.cli.endpoint import is_http
 from gateway.cli.interrupts import until_interrupted
-from gateway.cli.options import AsJson
+from gateway.cli.options import AsJson, DataDir
 from gateway.cli.output import plain, print_record, results, say
 from gateway.cli.receiver import Answer, Received, Receiver
 from gateway.cli.signatures import Check, Verdict, check_secret, trace_id_of
-from gateway.errors import CheckFailed
+from gateway.errors import CheckFailed, UsageError
 from schemas import short_of
 
 _STYLES = {Verdict.GOOD: "green", Verdict.BAD: "bold red", Verdict.UNCHECKED: "dim"}
@@ -22,26 +24,65 @@ _MARKS = {Verdict.GOOD: "✓", Verdict.BAD: "✗", Verdict.UNCHECKED: "?"}
 
 def listen(
     *,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Listen here; 0 takes a free port.")],
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="Listen here; 0 takes a free one.")
+    ] = None,
     host: Annotated[str, typer.Option("--host", help="Listen on this address.")] = "127.0.0.1",
     secret: Annotated[
         str | None,
         typer.Option(
             "--secret",
             envvar="LETTA_GATEWAY_LISTEN_SECRET",
-            help="The subscription's secret, whsec_…; without it nothing is verified.",
+            help="The subscription's secret, whsec_…: verifies, or signs what is forwarded; else neither.",
         ),
     ] = None,
     status: Annotated[int, typer.Option("--status", min=200, max=599, help="Answer with this.")] = 200,
-    count: Annotated[int | None, typer.Option("--count", min=1, help="End after so many POSTs.")] = None,
+    forward: Annotated[
+        str | None,
+        typer.Option(
+            "--forward", metavar="URL", help="Instead of listening, fetch events and post them here."
+        ),
+    ] = None,
+    subscription_id: Annotated[
+        str | None, typer.Option("--subscription", metavar="ID", help="Forward this subscription's events.")
+    ] = None,
+    after: Annotated[
+        int | None,
+        typer.Option(
+            "--after",
+            metavar="POSITION",
+            min=0,
+            help="Forward what is behind this position; without it, from the subscription's start.",
+        ),
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option("--count", min=1, help="End after so many POSTs, or events forwarded.")
+    ] = None,
+    data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Receive webhooks on a local port: verify both signatures, print each POST, count duplicates.
 
-    With --count it ends by itself, and with exit code 1 if a signature was not good.
+    With --forward and --subscription it needs no port: it fetches the subscription's events from the gateway and
+    posts them to a local URL as the gateway would, each until it is taken. It keeps nothing: --after goes on.
+
+    With --count it ends by itself, and with exit code 1 if a signature was not good or an event was not taken.
     """
     if secret is not None:
         check_secret(secret)
+    if forward is not None:
+        if port is not None or subscription_id is None or not is_http(forward):
+            raise UsageError(
+                "--forward takes an http:// or https:// URL, goes with --subscription, and not with --port."
+            )
+        from gateway.cli import forwarding  # noqa: PLC0415 - slow to load, and only used here
+
+        with connect(data_dir) as client:
+            asked = forwarding.Forwarding(forward, subscription_id, after, secret, count)
+            forwarding.forward(client, asked, as_json=as_json)
+        return
+    if port is None or subscription_id is not None or after is not None:
+        raise UsageError("Give --port to listen there, or --forward with --subscription to fetch events.")
     work = partial(_listen, host=host, port=port, secret=secret, status=status, count=count, as_json=as_json)
     anyio.run(work)
 

@@ -1,11 +1,13 @@
-"""`migrate` and `verify-log`: the two commands that open the database themselves."""
+"""`migrate`, `verify-log` and `rebuild`: the commands that open the database themselves."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import anyio
 import typer
 
+from gateway.adapters.development import secret_keys_path, with_development_secrets
 from gateway.cli.endpoint import DEFAULT_DATA_DIR
 from gateway.cli.options import AsJson
 from gateway.cli.output import print_record, results, say
@@ -50,3 +52,29 @@ def verify_log(*, data_dir: DatabaseDir = DEFAULT_DATA_DIR, as_json: AsJson = Fa
         raise CheckFailed(
             f"The log does not verify: position {result.first_bad} is the first bad one ({result.reason})."
         )
+
+
+def rebuild(*, data_dir: DatabaseDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
+    """Derive subscriptions, cursors and pending deliveries again from the log and the attempts.
+
+    Nothing else may have the database open. All or nothing: where log, attempts and vault do not fit together, it
+    says where, and nothing is changed.
+    """
+    from gateway import app  # noqa: PLC0415 - slow to load, and other commands start without it
+
+    def progress(position: int) -> None:
+        if position % _PROGRESS_EVERY == 0:
+            say(f"{position} positions are read so far.")
+
+    settings = load_settings()
+    if secret_keys_path(data_dir).exists():
+        settings = with_development_secrets(settings, data_dir)
+    found = anyio.run(app.rebuild, settings, data_dir, progress)
+    if as_json:
+        print_record(asdict(found))
+        return
+    results().print(
+        f"Rebuilt from {found.positions} positions: {found.subscriptions} subscriptions, {found.deleted} of them "
+        f"deleted, {found.pending} pending deliveries, {found.replays} replays.",
+        soft_wrap=True,
+    )

@@ -47,6 +47,12 @@ def print_record(record: object) -> None:
     sys.stdout.flush()
 
 
+def print_line(text: str) -> None:
+    """Print one line of a long list, at once."""
+    sys.stdout.write(plain(text) + "\n")
+    sys.stdout.flush()
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows under their headings; ids are folded on a narrow terminal, never cut."""
     table = Table(box=None, pad_edge=False, header_style="bold")

@@ -30,7 +30,7 @@ def send_test(*, subscription_id: SubscriptionId, data_dir: DataDir = None, as_j
     else:
         results().print(
             f"A test event stands at position {sent['position']}; "
-            f"see how it went: letta-gateway deliveries --event {sent['position']}",
+            f"see how it went: letta-gateway deliveries list --event {sent['position']}",
             soft_wrap=True,
         )
 
@@ -143,5 +143,5 @@ def retry(
         print_record(found)
     else:
         results().print(
-            f"One more attempt is made; see it: letta-gateway deliveries {delivery_id}", soft_wrap=True
+            f"One more attempt is made; see it: letta-gateway deliveries show {delivery_id}", soft_wrap=True
         )

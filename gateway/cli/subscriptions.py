@@ -7,6 +7,7 @@ from urllib.parse import quote
 import typer
 
 from gateway.cli.client import Json, connect
+from gateway.cli.importing import import_
 from gateway.cli.options import AsJson, DataDir, Limit, full_types, json_object_option
 from gateway.cli.output import print_details, print_record, print_table, results, say
 from gateway.errors import UsageError
@@ -69,7 +70,9 @@ def list_(*, data_dir: DataDir = None, limit: Limit = 100, as_json: AsJson = Fal
 @app.command()
 def create(
     *,
-    sink: Annotated[str, typer.Option("--sink", help="The URL that events are posted to.")],
+    sink: Annotated[
+        str, typer.Option("--sink", help="The URL that events are posted to; pull: to fetch them instead.")
+    ],
     types: Types = None,
     filters: Filters = None,
     config: Config = None,
@@ -105,6 +108,9 @@ def create(
         return
     _print(made)
     say("The secret is shown this once: keep it now.")
+
+
+app.command("import")(import_)
 
 
 @app.command()
@@ -167,6 +173,28 @@ def resume(
     with connect(data_dir) as client:
         body = {"from": start.value}
         _print(client.request("POST", path_of(subscription_id) + "/resume", body=body), as_json=as_json)
+
+
+@app.command("rotate-secret")
+def rotate_secret(
+    *,
+    subscription_id: SubscriptionId,
+    secret: Annotated[
+        str | None, typer.Option("--secret", help="A signing secret of your own, whsec_…; else one is made.")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Sign with a new secret, shown this once; for 24 hours the one before it signs as well."""
+    with connect(data_dir) as client:
+        found = client.request(
+            "POST", path_of(subscription_id) + "/rotate-secret", body=_given(secret=secret)
+        )
+    if as_json:
+        print_record(found)
+        return
+    print_details([(name, found[name]) for name in ("id", "secret", "overlap_until")])
+    say("The secret is shown this once: keep it now.")
 
 
 @app.command()

@@ -118,6 +118,7 @@ class Batches:
                 current,
                 context,
                 dataschema_of=self._policy.dataschema_of,
+                dataref_of=self._policy.dataref_of,
                 timeout_s=self._policy.timeout_s,
             )
         except Exception as error:  # noqa: BLE001 - see `Posting.inside`

@@ -7,12 +7,14 @@ shared by lanes that are near each other, and every lane gets its turn.
 from collections.abc import Sequence
 from functools import partial
 
+import anyio.lowlevel
+
 from gateway.deliver.directory import Directory
 from gateway.deliver.envelopes import EnvelopeCache, Event, event_of, partition_key
 from gateway.deliver.journal import Journal
 from gateway.deliver.lanes import Lanes
 from gateway.deliver.patience import patiently
-from gateway.deliver.selecting import gets
+from gateway.deliver.selecting import selects
 from gateway.deliver.signal import Signal
 from gateway.deliver.world import DEFAULT_LIMITS, Limits
 from gateway.domain.lane import Lane
@@ -55,13 +57,37 @@ class CatchUp:
                 await self.wake.wait(_POLL_S)
                 continue
             after = lane.seen
-            entries = await patiently(
-                partial(self._log.read, after, self._limits.batch), "the log cannot be read"
-            )
+            events = self._cache.following(after, self._limits.batch)
+            if events:
+                await (
+                    anyio.lowlevel.checkpoint()
+                )  # a scan that never waits would leave no turn to what it feeds
+            else:
+                events = await self._read(after)
             routed = self._lanes.routed
-            events = [event_of(entry) for entry in entries if entry.position <= routed]
+            events = [event for event in events if event.entry.position <= routed]
             if events:
                 self._share(events)
+
+    def close_gaps(self) -> None:
+        """Feed the lanes that are a step behind the router, from memory, so that they can join it (S2f).
+
+        Between two batches of the router nothing else happens: under a steady flow a scan of its own would come to
+        where the router was, and never to where it is.
+        """
+        routed = self._lanes.routed
+        for lane in self._lanes.scanning():
+            gap = routed - lane.seen
+            if 0 < gap <= self._limits.batch and self._wants(lane):
+                events = self._cache.following(lane.seen, gap)
+                if len(events) == gap:
+                    self._feed(lane, events)
+
+    async def _read(self, after: int) -> list[Event]:
+        entries = await patiently(
+            partial(self._log.read, after, self._limits.batch), "the log cannot be read"
+        )
+        return [event_of(entry) for entry in entries]
 
     def _next(self) -> Lane | None:
         """The next lane in turn that wants rows."""
@@ -75,7 +101,9 @@ class CatchUp:
         return chosen
 
     def _wants(self, lane: Lane) -> bool:
-        return lane.seen < self._lanes.routed and lane.wants_rows(self._now())
+        if lane.seen >= self._lanes.routed or not lane.wants_rows(self._now()):
+            return False
+        return self._directory.get(lane.number) is not None  # its end may not have come to the lane yet
 
     def _share(self, events: Sequence[Event]) -> None:
         first, last = events[0].entry.position, events[-1].entry.position
@@ -91,7 +119,7 @@ class CatchUp:
             position = event.entry.position
             if position <= lane.seen:
                 continue
-            if gets(current.record, event) and self._directory.routable(event):
+            if selects(current.record, event) and self._directory.routable(event):
                 if not self._offer(lane, event):
                     break
                 continue

@@ -4,32 +4,40 @@ What a subscription *is* (sink, secrets, limits, paused or not) is read here bef
 *gets* follows the log: the router puts a selection into the index when it passes the fact that made it.
 """
 
-from collections.abc import Iterator
-from functools import partial
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
 
 from gateway.deliver.envelopes import Event
 from gateway.deliver.patience import patiently
+from gateway.deliver.selecting import asks_for_facts
+from gateway.domain.rotation import signing
 from gateway.domain.routing import RoutingIndex
 from gateway.domain.signing import Signer
 from gateway.ports import Kind, SubscriptionRecord, Subscriptions, SubscriptionState
 
 _PAGE = 500
+_SIGNERS_MAX = 4_096
 _HELD_UP = "subscriptions cannot be read"
 
 
 class Current:
-    """One subscription as it is now, with what is prepared once per revision."""
+    """One subscription as it is now."""
 
-    __slots__ = ("record", "signer")
+    __slots__ = ("_signers", "record")
 
-    def __init__(self, record: SubscriptionRecord) -> None:
+    def __init__(self, record: SubscriptionRecord, signers: Callable[[tuple[str, ...]], Signer]) -> None:
         self.record = record
-        self.signer = Signer(record.secrets)
+        self._signers = signers
+
+    def signer(self, now_us: int) -> Signer:
+        """Signs with the secrets that are in force at this time: the end of an old one needs no command."""
+        return self._signers(signing(self.record.secrets, now_us))
 
     @property
     def active(self) -> bool:
-        """Whether its stream may move."""
-        return self.record.state is SubscriptionState.ACTIVE
+        """Whether its stream may move: to the engine, one that is only pulled stands like a paused one (S10b)."""
+        return self.record.state is SubscriptionState.ACTIVE and not self.record.pull_only
 
 
 class Directory:
@@ -41,6 +49,9 @@ class Directory:
         self._numbers: dict[str, int] = {}
         self._gone: set[int] = set()
         self._audits: set[str] = set()
+        self._last = 0
+        self._last_made = 0
+        self._signers = lru_cache(maxsize=_SIGNERS_MAX)(Signer)
         self.index = RoutingIndex()
 
     def __iter__(self) -> Iterator[Current]:
@@ -62,17 +73,14 @@ class Directory:
 
     async def load(self, routed: int) -> None:
         """Read them all, and index the selections in force where the router goes on."""
-        after = 0
         while True:
-            page = await patiently(
-                partial(self._subscriptions.page, organization=None, after=after, limit=_PAGE), _HELD_UP
-            )
+            page = await self._next_page()
             for record in page:
-                self._keep(record)
                 self._index(record, routed)
-                after = record.number
             if len(page) < _PAGE:
-                return
+                break
+            # They stay: a collector that went through all of them again and again would stop deliveries for it.
+            gc.freeze()
 
     async def refresh(self, number: int) -> Current | None:
         """Read one again after a command; its place in the index is left to the router."""
@@ -85,8 +93,17 @@ class Directory:
     async def passed(self, subscription_id: str, position: int) -> int | None:
         """The router has passed a fact about this subscription: bring the index up to that position.
 
-        Returns the subscription's number; None for one that is gone and was not known here.
+        Returns its number where its lane may have to follow. None: it is gone and was not known here, it is only
+        pulled and has nothing open, or it was made here and begins here, and so needs no lane before its first event.
         """
+        if subscription_id not in self._numbers and position > self._last_made:
+            # One that was made is commonly one of many: one look brings in those that come next as well.
+            await self._next_page()
+        known = self._by_number.get(self._numbers.get(subscription_id, 0))
+        if known is not None and _knows(known.record, position):
+            self._index(known.record, position)
+            begins_here = known.record.created_position == position and known.record.live and known.active
+            return None if begins_here else known.record.number
         record = await patiently(lambda: self._subscriptions.get(subscription_id), _HELD_UP)
         if record is None:
             number = self._numbers.get(subscription_id)
@@ -94,9 +111,20 @@ class Directory:
                 # At once: the selection that stands in the index is not the one in force here.
                 self._forget(number)
             return number
-        if self._keep_newer(record) is not None:
-            self._index(record, position)
+        if self._keep_newer(record) is None:
+            return None
+        self._index(record, position)
         return record.number
+
+    async def _next_page(self) -> Sequence[SubscriptionRecord]:
+        """Read those that were made after the last page, the first of them."""
+        page = await patiently(
+            partial(self._subscriptions.page, organization=None, after=self._last, limit=_PAGE), _HELD_UP
+        )
+        for record in page:
+            self._keep_newer(record)
+            self._last, self._last_made = record.number, record.created_position
+        return page
 
     def _keep_newer(self, record: SubscriptionRecord) -> Current | None:
         """A read that began earlier may end later: never go back, and never bring back what was deleted."""
@@ -105,7 +133,7 @@ class Directory:
         known = self._by_number.get(record.number)
         if known is None or record.updated_at_us >= known.record.updated_at_us:
             self._keep(record)
-        return self._by_number[record.number]
+        return self._by_number.get(record.number)
 
     def _forget(self, number: int) -> None:
         self._gone.add(number)
@@ -115,11 +143,25 @@ class Directory:
         self.index.discard(number)
 
     def _keep(self, record: SubscriptionRecord) -> None:
-        self._by_number[record.number] = Current(record)
-        self._numbers[record.id] = record.number
-        if any(revision.selector.gateway_types for revision in record.revisions):
+        if asks_for_facts(record):
             self._audits.add(record.id)
+        if record.number not in self._by_number and _dormant(record):
+            return
+        self._by_number[record.number] = Current(record, self._signers)
+        self._numbers[record.id] = record.number
 
     def _index(self, record: SubscriptionRecord, position: int) -> None:
-        if record.created_position <= position:
+        if record.pull_only:
+            self.index.discard(record.number)
+        elif record.created_position <= position:
             self.index.put(record.number, record.selector_at(position + 1))
+
+
+def _dormant(record: SubscriptionRecord) -> bool:
+    """A stream that is only pulled and has nothing open: no lane is ever made for it (S10b)."""
+    return record.pull_only and not record.live and not record.pending
+
+
+def _knows(record: SubscriptionRecord, position: int) -> bool:
+    """Whether a record was read after the fact at this position was written, if that made a selection."""
+    return any(revision.position == position for revision in record.revisions)

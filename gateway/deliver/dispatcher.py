@@ -1,12 +1,14 @@
 """The dispatcher: router, scans, lanes, timers and journal of one process, put together and started in order (S2)."""
 
+from collections.abc import Sequence
+
 import anyio
 from anyio.abc import TaskGroup
 
 from gateway.deliver.attempt import Attempts
 from gateway.deliver.catchup import CatchUp
 from gateway.deliver.directory import Directory
-from gateway.deliver.envelopes import EnvelopeCache
+from gateway.deliver.envelopes import EnvelopeCache, Event
 from gateway.deliver.journal import Journal
 from gateway.deliver.lanes import Lanes, configure
 from gateway.deliver.notices import Notices
@@ -86,7 +88,7 @@ class Dispatcher:
             lanes=self.lanes,
             journal=self.journal,
             timers=self.timers,
-            successors=Successors(world.log, self.directory, self.cache),
+            successors=Successors(world.log, world.deliveries, self.directory, self.cache),
             notices=self.notices,
             world=world,
             changed=self.changed,
@@ -105,6 +107,7 @@ class Dispatcher:
     def _connect(self) -> None:
         """What the lanes tell the others."""
         self.lanes.blocked = lambda: self.journal.full
+        self.router.between_batches = self.catch_up.close_gaps
         self.lanes.wakes = self.timers.lane_wakes
         self.lanes.probes = self.probes.ask
         self.lanes.hungry = self._hungry
@@ -120,7 +123,11 @@ class Dispatcher:
 
     def appended(self) -> None:
         """The log has grown."""
-        self.router.wake.set()
+        self.router.look()
+
+    def take(self, events: Sequence[Event]) -> None:
+        """The log has grown by these, in log order."""
+        self.router.take(events)
 
     def changed(self, number: int) -> None:
         """A command changed this subscription: what it is now counts from now on (S3d)."""

@@ -196,7 +196,7 @@ class Lanes:
         if self._lanes.get(lane.number) is not lane:
             return None
         following = self._next(lane)
-        if following is not None:
+        if following is not None and lane.has_room:
             self.pump(lane)
         return following
 

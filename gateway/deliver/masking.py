@@ -1,15 +1,23 @@
 """Before an answer is stored, every secret of its subscription in it is masked (S11g): sinks like to echo."""
 
+from collections.abc import Sequence
+
 from gateway.domain.sending import Answer
+from gateway.domain.signing import SECRET_PREFIX
 from gateway.ports import SubscriptionRecord
 
 MASK = "***"
 _SECRET_CHARS_MIN = 4
 
 
-def mask(answer: Answer, record: SubscriptionRecord) -> tuple[list[tuple[str, str]], bytes]:
+def mask(answer: Answer, record: SubscriptionRecord) -> tuple[Sequence[tuple[str, str]], bytes]:
     """Headers and body of an answer without the secrets that were sent along, or that sign."""
-    secrets = _secrets_of(record)
+    known = _known_to(record)
+    text = "\n".join([value for _, value in answer.headers])
+    if not any(secret in text or secret.encode() in answer.body for secret in known):
+        return answer.headers, answer.body  # as nearly all are
+    # The longest first, or a part of one that is masked would leave the rest of it standing.
+    secrets = sorted({*known, *(secret.text for secret in record.secrets)}, key=len, reverse=True)
     headers = [(name, _masked(value, secrets)) for name, value in answer.headers]
     body = answer.body
     for secret in secrets:
@@ -17,14 +25,13 @@ def mask(answer: Answer, record: SubscriptionRecord) -> tuple[list[tuple[str, st
     return headers, body
 
 
-def _secrets_of(record: SubscriptionRecord) -> list[str]:
-    spec = record.spec
-    found = [*record.secrets, *spec.headers.values()]
-    found += [secret.removeprefix("whsec_") for secret in record.secrets]
-    if spec.bearer_token is not None:
-        found.append(spec.bearer_token)
-    # The longest first, or a part of one that is masked would leave the rest of it standing.
-    return sorted({secret for secret in found if len(secret) >= _SECRET_CHARS_MIN}, key=len, reverse=True)
+def _known_to(record: SubscriptionRecord) -> list[str]:
+    """What must not stand in an answer: a signing secret without its prefix, so that it is found either way."""
+    found = [secret.text.removeprefix(SECRET_PREFIX) for secret in record.secrets]
+    found += record.spec.headers.values()
+    if record.spec.bearer_token is not None:
+        found.append(record.spec.bearer_token)
+    return [secret for secret in found if len(secret) >= _SECRET_CHARS_MIN]
 
 
 def _masked(text: str, secrets: list[str]) -> str:

@@ -1,8 +1,8 @@
 """The POST of one delivery: built, signed, sent; and how it ended, before anything is made of it."""
 
 import logging
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from gateway.deliver.directory import Current
 from gateway.deliver.envelopes import Event
@@ -22,8 +22,7 @@ _SECOND_US = 1_000_000
 _SPAN_BYTES = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """How one try ended, before it is settled."""
 
     outcome: Outcome
@@ -81,6 +80,7 @@ class Posting:
                 current,
                 context,
                 dataschema=self._policy.dataschema_of(envelope.type),
+                dataref_of=self._policy.dataref_of,
                 timeout_s=self._policy.timeout_s,
             )
         except Exception as error:  # noqa: BLE001 - see `inside`

@@ -1,18 +1,25 @@
 """The POST a subscriber gets: headers, body and signatures (INTERFACE, CONFORMANCE 11, 18-22, 33, 38, 39, 45, 47)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.deliver.directory import Current
 from gateway.deliver.envelopes import Event
+from gateway.domain.header_lines import HeaderLines, Message
 from gateway.domain.ids import delivery_id
 from gateway.domain.sending import OutboundRequest
+from gateway.domain.subscription import Payload
 from otel.traceparent import TraceParent, derive, parse_traceparent, valid_tracestate
-from schemas import Envelope, short_of, to_binary, to_structured
+from schemas import Envelope, short_of, to_binary_lines, to_reference, to_structured
 
 USER_AGENT = "Letta-Webhook/1.0"
 BATCH = "application/cloudevents-batch+json; charset=utf-8"
 STRUCTURED = "application/cloudevents+json; charset=utf-8"
+_SECOND_US = 1_000_000
+_STRUCTURED_LINE = f"Content-Type: {STRUCTURED}\r\n"
+_BATCH_LINES = HeaderLines.of(
+    [("Content-Type", BATCH), ("User-Agent", USER_AGENT), ("X-Letta-Event", "batch")]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,27 +45,20 @@ def build_request(
     context: AttemptContext,
     *,
     dataschema: str | None,
+    dataref_of: Callable[[str], str],
     timeout_s: float,
 ) -> OutboundRequest:
     """The whole request, signed. The same event gives the same body on every attempt."""
-    record = current.record
+    record, spec = current.record, current.record.spec
     webhook_id = delivery_id(record.number, event.entry.position, event.entry.row_hash)
-    # Without data or content type there is nothing that binary mode could carry (INTERFACE).
-    if record.spec.config.format == "structured" or not envelope.fits_binary:
-        headers: list[tuple[str, str]] = [("Content-Type", STRUCTURED)]
-        body = to_structured(envelope, dataschema=dataschema)
+    if spec.config.payload is Payload.THIN and envelope.body is not None:
+        body = to_reference(envelope, dataref_of(webhook_id), dataschema=dataschema)
+        message = Message(
+            lines=_lines([_STRUCTURED_LINE], envelope), body=body, structured=True, dataschema=dataschema
+        )
     else:
-        headers, body = to_binary(envelope, dataschema=dataschema)
-    headers += _own_headers(envelope, webhook_id, context)
-    headers += current.signer.sign(webhook_id, context.timestamp_s, body)
-    headers += _subscriber_headers(record.spec.headers, record.spec.bearer_token)
-    return OutboundRequest(
-        url=record.spec.sink,
-        headers=tuple(headers),
-        body=body,
-        timeout_s=record.spec.config.timeout_s or timeout_s,
-        privileged=record.privileged,
-    )
+        message = _message(event, envelope, spec.config.format, dataschema)
+    return _request(webhook_id, message.lines, message.body, current, context, timeout_s=timeout_s)
 
 
 def build_batch_request(
@@ -68,57 +68,79 @@ def build_batch_request(
     context: AttemptContext,
     *,
     dataschema_of: Callable[[str], str | None],
+    dataref_of: Callable[[str], str],
     timeout_s: float,
 ) -> OutboundRequest:
     """A batch, signed: a JSON array of structured events and no `ce-` headers (CONFORMANCE 20, 21)."""
-    record = current.record
-    envelopes = [event.envelope for event in events if event.envelope is not None]
-    parts = [to_structured(envelope, dataschema=dataschema_of(envelope.type)) for envelope in envelopes]
+    record, thin = current.record, current.record.spec.config.payload is Payload.THIN
+    parts = []
+    for event in events:
+        envelope = event.envelope
+        if envelope is None:
+            continue
+        dataschema = dataschema_of(envelope.type)
+        if thin and envelope.body is not None:
+            member = delivery_id(record.number, event.entry.position, event.entry.row_hash)
+            parts.append(to_reference(envelope, dataref_of(member), dataschema=dataschema))
+        else:
+            parts.append(to_structured(envelope, dataschema=dataschema))
     body = b"[" + b",".join(parts) + b"]"
-    headers = [
-        ("Content-Type", BATCH),
-        ("User-Agent", USER_AGENT),
-        ("X-Letta-Event", "batch"),
-        ("X-Letta-Delivery", batch),
-        ("traceparent", context.trace.render()),
-    ]
-    if context.replay:
-        headers.append(("X-Letta-Replay", "1"))
-    headers += current.signer.sign(batch, context.timestamp_s, body)
-    headers += _subscriber_headers(record.spec.headers, record.spec.bearer_token)
-    return OutboundRequest(
-        url=record.spec.sink,
-        headers=tuple(headers),
-        body=body,
-        timeout_s=record.spec.config.timeout_s or timeout_s,
-        privileged=record.privileged,
-    )
+    return _request(batch, _BATCH_LINES, body, current, context, timeout_s=timeout_s)
 
 
-def _given_trace(envelope: Envelope) -> TraceParent | None:
-    return parse_traceparent(str(envelope.attributes.get("traceparent", "")))
-
-
-def _own_headers(envelope: Envelope, webhook_id: str, context: AttemptContext) -> list[tuple[str, str]]:
-    headers = [
-        ("User-Agent", USER_AGENT),
-        ("X-Letta-Event", short_of(envelope.type) or envelope.type),
-        ("X-Letta-Delivery", webhook_id),
-        ("traceparent", context.trace.render()),
-    ]
-    state = envelope.attributes.get("tracestate")
-    # The state goes with the trace it belongs to: one behind an invalid traceparent belongs to none.
-    if isinstance(state, str) and valid_tracestate(state) and _given_trace(envelope) is not None:
-        headers.append(("tracestate", state))
+def _request(
+    webhook_id: str,
+    lines: HeaderLines,
+    body: bytes,
+    current: Current,
+    context: AttemptContext,
+    *,
+    timeout_s: float,
+) -> OutboundRequest:
+    """Behind the lines that all such requests have in common: this attempt's own, the signatures, the subscriber's."""
+    record = current.record
+    spec, now_s = record.spec, context.timestamp_s
+    headers = [("X-Letta-Delivery", webhook_id), ("traceparent", context.trace.render())]
     if context.replay:
         headers.append(("X-Letta-Replay", "1"))
     if context.test:
         headers.append(("X-Letta-Test", "1"))
-    return headers
+    headers += current.signer(now_s * _SECOND_US).sign(webhook_id, now_s, body)
+    headers += spec.headers.items()
+    if spec.bearer_token is not None:
+        headers.append(("Authorization", f"Bearer {spec.bearer_token}"))
+    return OutboundRequest(
+        url=spec.sink,
+        headers=lines.plus(headers),
+        body=body,
+        timeout_s=spec.config.timeout_s or timeout_s,
+        privileged=record.privileged,
+    )
 
 
-def _subscriber_headers(own: Mapping[str, str], token: str | None) -> list[tuple[str, str]]:
-    headers = list(own.items())
-    if token is not None:
-        headers.append(("Authorization", f"Bearer {token}"))
-    return headers
+def _message(event: Event, envelope: Envelope, format_: str, dataschema: str | None) -> Message:
+    """What is the same for every subscriber and attempt: made for the first, and kept with the event."""
+    # Without data or content type there is nothing that binary mode could carry (INTERFACE).
+    structured = format_ == "structured" or not envelope.fits_binary
+    made = event.message
+    if made is None or made.structured is not structured or made.dataschema != dataschema:
+        if structured:
+            lines, body = [_STRUCTURED_LINE], to_structured(envelope, dataschema=dataschema)
+        else:
+            lines, body = to_binary_lines(envelope, dataschema=dataschema)
+        made = event.message = Message(structured, dataschema, _lines(lines, envelope), body)
+    return made
+
+
+def _lines(lines: Sequence[str], envelope: Envelope) -> HeaderLines:
+    name = short_of(envelope.type) or envelope.type
+    lines = [*lines, f"User-Agent: {USER_AGENT}\r\n", f"X-Letta-Event: {name}\r\n"]
+    state = envelope.attributes.get("tracestate")
+    # The state goes with the trace it belongs to: one behind an invalid traceparent belongs to none.
+    if isinstance(state, str) and valid_tracestate(state) and _given_trace(envelope) is not None:
+        lines.append(f"tracestate: {state}\r\n")
+    return HeaderLines.of_lines(lines)
+
+
+def _given_trace(envelope: Envelope) -> TraceParent | None:
+    return parse_traceparent(str(envelope.attributes.get("traceparent", "")))

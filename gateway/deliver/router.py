@@ -1,6 +1,7 @@
 """The router: one pass over new rows of the log for all subscriptions (S2)."""
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 
 import anyio
 import anyio.lowlevel
@@ -14,10 +15,12 @@ from gateway.deliver.signal import Signal
 from gateway.deliver.world import DEFAULT_LIMITS, Limits
 from gateway.domain.facts import ABOUT_SUBSCRIPTIONS
 from gateway.domain.lane import Lane
-from gateway.ports import Entry, EventLog, Kind
+from gateway.ports import EventLog, Kind
 from schemas import Envelope
 
 _POLL_S = 1.0
+HANDED_MAX = 5_000
+"""Events that wait here to be routed; the log holds them all the same."""
 
 
 class Router:
@@ -42,27 +45,66 @@ class Router:
         self._changed = changed
         self._limits = limits
         self._heads: dict[int, int] = {}
+        self._handed: deque[Event] = deque()
+        self._unread = True
+        self.between_batches: Callable[[], None] = lambda: None
         self.wake = Signal()
         self.advanced = Signal()
+
+    def take(self, events: Sequence[Event]) -> None:
+        """What this process has just appended, as the door has read it: it need not be read from the log again.
+
+        More than fits, or anything behind a gap, is dropped here and read from the log.
+        """
+        if len(self._handed) < HANDED_MAX:
+            self._handed.extend(events)
+        self.wake.set()
+
+    def look(self) -> None:
+        """The log has grown by what nobody hands over, such as a fact."""
+        self._unread = True
+        self.wake.set()
 
     async def run(self) -> None:
         """Route until cancelled: at once when told of an append, else by looking once a second."""
         while True:
-            entries = await patiently(
-                lambda: self._log.read(self._lanes.routed, self._limits.batch), "the log cannot be routed"
-            )
+            events = self._next_handed()
+            if not events:
+                self._unread = False
+                events = await self._read()
+                self._unread |= len(events) == self._limits.batch
             # Before the batch as well: under a steady flow a scan never finds the router at its end.
+            self.between_batches()
             self._lanes.join()
-            for entry in entries:
-                await self._route(entry)
+            for event in events:
+                if event.entry.kind is Kind.FACT:
+                    await self._pass(event)
+                self._route(event)
             self._lanes.join()
-            if entries:
+            if events:
                 self._journal.touch()
                 self.advanced.set()
                 self._demote_behind()
                 await anyio.lowlevel.checkpoint()
-            if len(entries) < self._limits.batch:
+            if not (self._unread or self._handed):
                 await self.wake.wait(_POLL_S)
+
+    def _next_handed(self) -> list[Event]:
+        """What was handed over and follows at once what is routed."""
+        handed, following = self._handed, self._lanes.routed + 1
+        while handed and handed[0].entry.position < following:
+            handed.popleft()
+        events: list[Event] = []
+        while handed and handed[0].entry.position == following and len(events) < self._limits.batch:
+            events.append(handed.popleft())
+            following += 1
+        return events
+
+    async def _read(self) -> list[Event]:
+        entries = await patiently(
+            lambda: self._log.read(self._lanes.routed, self._limits.batch), "the log cannot be routed"
+        )
+        return [event_of(entry) for entry in entries]
 
     async def watch(self) -> None:
         """Demote a live lane whose first queued position has stood still for a second (S2b)."""
@@ -75,16 +117,19 @@ class Router:
                     self._demote(lane)
             self._heads = {number: first for number, first in heads.items() if first is not None}
 
-    async def _route(self, entry: Entry) -> None:
-        if entry.kind is Kind.FACT and entry.type.startswith(ABOUT_SUBSCRIPTIONS):
-            number = await self._directory.passed(self._subject_of(entry), entry.position)
+    async def _pass(self, event: Event) -> None:
+        """A fact about a subscription changes what the index holds, from here on (S3d)."""
+        if event.entry.type.startswith(ABOUT_SUBSCRIPTIONS):
+            subject = "" if event.envelope is None else event.envelope.subject or ""
+            number = await self._directory.passed(subject, event.entry.position)
             if number is not None:
                 self._changed(number)
-        event = event_of(entry)
+
+    def _route(self, event: Event) -> None:
+        self._cache.put(event)
         if event.envelope is not None and self._directory.routable(event):
-            self._cache.put(event)
             self._offer(event)
-        self._lanes.routed = entry.position
+        self._lanes.routed = event.entry.position
 
     def _offer(self, event: Event) -> None:
         position, envelope = event.entry.position, event.envelope
@@ -97,7 +142,8 @@ class Router:
             if lane is None or position <= lane.seen:
                 continue
             if lane.offer(position, key, size_bytes=size_bytes, now_us=now_us):
-                self._lanes.pump(lane)
+                if lane.has_room:
+                    self._lanes.pump(lane)
             else:
                 self._demote(lane)
 
@@ -117,8 +163,3 @@ class Router:
     def _demote(self, lane: Lane) -> None:
         self._lanes.demote(lane)
         self.advanced.set()
-
-    @staticmethod
-    def _subject_of(entry: Entry) -> str:
-        event = event_of(entry)
-        return (event.envelope.subject or "") if event.envelope is not None else ""

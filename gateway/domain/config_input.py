@@ -24,10 +24,10 @@ AVAILABLE: Final[Mapping[str, frozenset[str]]] = {
     "format": frozenset({"binary", "structured", "batch"}),
     "handshake": frozenset({"off"}),
     "ordering": frozenset({"none", "partitionkey"}),
-    "payload": frozenset({"full"}),
+    "payload": frozenset({"full", "thin"}),
     "protocol": frozenset({"HTTP"}),
     "signing": frozenset({"v1"}),
-    "sink": frozenset({"http", "https"}),
+    "sink": frozenset({"http", "https", "pull"}),
     "sinkcredential": frozenset({"ACCESSTOKEN"}),
 }
 """What the engine can do, member by member. The rest of what is specified is refused with a sentence that

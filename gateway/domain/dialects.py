@@ -51,16 +51,10 @@ class Compare:
                 return False
         return True
 
-    def required(self, name: str) -> frozenset[str] | None:
-        """The values of which the attribute must have one for a match; None where this asks nothing exact."""
-        if self.dialect is not Comparison.EXACT:
-            return None
-        wanted = frozenset(want for attribute, want in self.wants if attribute == name)
-        return wanted or None
-
     def named_types(self) -> frozenset[str]:
         """The types that an `exact` in it names, other than to leave them out."""
-        return self.required("type") or frozenset()
+        exact = self.dialect is Comparison.EXACT
+        return frozenset(want for name, want in self.wants if exact and name == "type")
 
     def to_json(self) -> Json:
         """The filter as it is written in a subscription, attributes in alphabetical order."""
@@ -76,10 +70,6 @@ class AllOf:
     def matches(self, attributes: Attributes) -> bool:
         """Whether the event's attributes pass."""
         return all(item.matches(attributes) for item in self.filters)
-
-    def required(self, name: str) -> frozenset[str] | None:
-        """See `Compare.required`: what every part leaves over."""
-        return required_by_all(self.filters, name)
 
     def named_types(self) -> frozenset[str]:
         """See `Compare.named_types`."""
@@ -100,16 +90,6 @@ class AnyOf:
         """Whether the event's attributes pass."""
         return any(item.matches(attributes) for item in self.filters)
 
-    def required(self, name: str) -> frozenset[str] | None:
-        """See `Compare.required`: the parts together, if each asks for something."""
-        wanted: frozenset[str] = frozenset()
-        for item in self.filters:
-            values = item.required(name)
-            if values is None:
-                return None
-            wanted |= values
-        return wanted
-
     def named_types(self) -> frozenset[str]:
         """See `Compare.named_types`."""
         return frozenset[str]().union(*(item.named_types() for item in self.filters))
@@ -129,10 +109,6 @@ class Not:
         """Whether the event's attributes pass."""
         return not self.inner.matches(attributes)
 
-    def required(self, name: str) -> frozenset[str] | None:  # noqa: ARG002 - one signature for all filters
-        """See `Compare.required`: a negation asks for no exact value."""
-        return None
-
     def named_types(self) -> frozenset[str]:
         """See `Compare.named_types`: naming a type to leave it out is not asking for it."""
         return frozenset()
@@ -143,16 +119,6 @@ class Not:
 
 
 Filter: TypeAlias = Compare | AllOf | AnyOf | Not
-
-
-def required_by_all(filters: tuple[Filter, ...], name: str) -> frozenset[str] | None:
-    """The values that the filters together leave to the attribute; None where they ask nothing exact."""
-    wanted: frozenset[str] | None = None
-    for item in filters:
-        values = item.required(name)
-        if values is not None:
-            wanted = values if wanted is None else wanted & values
-    return wanted
 
 
 def text_of(value: str | int | bool) -> str:  # noqa: FBT001 - the CloudEvents Boolean, a value and not a flag

@@ -15,24 +15,20 @@ INCOMPLETE_US: Final = 2_000_000
 class Due:
     """Deliveries that may be started again, in the order in which they came."""
 
-    __slots__ = ("_arrived_us", "_deliveries", "_partial", "_ready")
+    __slots__ = ("_arrived_us", "_partial", "_ready", "deliveries")
 
     def __init__(self) -> None:
         self._arrived_us: dict[str, int] = {}
-        self._deliveries: dict[int, PendingDelivery] = {}
+        self.deliveries: dict[int, PendingDelivery] = {}
         # The first key of a plain dict is found past every key that was taken out before it.
         self._ready: OrderedDict[int, Started] = OrderedDict()
         self._partial: dict[str, dict[int, PendingDelivery]] = {}
 
     def __len__(self) -> int:
-        return len(self._deliveries)
+        return len(self.deliveries)
 
     def __contains__(self, position: int) -> bool:
-        return position in self._deliveries
-
-    def get(self, position: int) -> PendingDelivery | None:
-        """The delivery, if it is here."""
-        return self._deliveries.get(position)
+        return position in self.deliveries
 
     @property
     def ready(self) -> bool:
@@ -51,7 +47,7 @@ class Due:
 
     def add(self, delivery: PendingDelivery, now_us: int) -> None:
         """One more. A batch is frozen: it is started whole (S10a)."""
-        self._deliveries[delivery.position] = delivery
+        self.deliveries[delivery.position] = delivery
         if delivery.batch is None:
             self._ready[delivery.position] = (delivery,)
             return
@@ -79,7 +75,7 @@ class Due:
 
     def forget(self, position: int) -> None:
         """A delivery is taken over by a replay; those of its batch go on without it."""
-        batch = self._deliveries.pop(position).batch
+        batch = self.deliveries.pop(position).batch
         members = None if batch is None else self._partial.get(batch)
         # A batch that was let go may have late members, which wait apart from those that are ready.
         if batch is not None and members is not None and position in members:
@@ -95,7 +91,7 @@ class Due:
     def _take(self, first: int) -> Started:
         started = self._ready.pop(first)
         for item in started:
-            del self._deliveries[item.position]
+            del self.deliveries[item.position]
         return started
 
     def _complete(self, batch: str) -> None:

@@ -19,6 +19,7 @@ SUBSCRIPTION_PAUSED: Final = "subscription.paused"
 SUBSCRIPTION_RESUMED: Final = "subscription.resumed"
 SUBSCRIPTION_DISABLED: Final = "subscription.disabled"
 SUBSCRIPTION_DELETED: Final = "subscription.deleted"
+SUBSCRIPTION_SECRET_ROTATED: Final = "subscription.secret_rotated"  # noqa: S105 - the name of a fact
 SUBSCRIPTION_TEST: Final = "subscription.test"
 RETRY_REQUESTED: Final = "subscription.retry_requested"
 REPLAY_REQUESTED: Final = "subscription.replay_requested"
@@ -67,6 +68,17 @@ class Fact:
             "datacontenttype": "application/json",
         }
         return build(attributes, dict(self.data))
+
+
+def secret_rotated(subscription_id: str, number: int, revision: int, rotation: int) -> Fact:
+    """A subscription signs with another secret, and how many it has had; never which (S1d)."""
+    data = {
+        "subscription_id": subscription_id,
+        "number": number,
+        "revision": revision,
+        "rotation": rotation,
+    }
+    return Fact(SUBSCRIPTION_SECRET_ROTATED, subscription_id, str(rotation), data)
 
 
 def rfc3339(at_us: int) -> str:

@@ -4,8 +4,10 @@ CloudEvents Subscriptions API section 3.2.4 and CONFORMANCE 36 and 37; S1e for t
 """
 
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from gateway.domain.clauses import Clause, clauses_of, first_failure, quoted, shortened
@@ -17,7 +19,6 @@ from gateway.domain.dialects import (
     Comparison,
     Filter,
     Not,
-    required_by_all,
 )
 from schemas import GATEWAY_TYPE_PREFIX, TYPE_PREFIX, Problem
 from schemas.errors import pointer_of
@@ -30,6 +31,8 @@ VALUE_CHARS_MAX: Final = 2048
 NAME_CHARS_MAX: Final = 64
 
 
+_LISTS_MAX: Final = 1024
+_NONE: Final = frozenset[str]()
 _NAME: Final = re.compile(r"[a-z0-9]+")
 _DIALECTS: Final = "`exact`, `prefix`, `suffix`, `all`, `any` and `not`"
 
@@ -55,10 +58,6 @@ class Filters:
         """The first clause that does not match, its pointer relative to `filters`; None where all match."""
         return first_failure(self.trace(attributes))
 
-    def required(self, name: str) -> frozenset[str] | None:
-        """The values of which the attribute must have one for a match; None where that is not said."""
-        return required_by_all(self.items, name)
-
     def named_types(self) -> frozenset[str]:
         """The types that an `exact` filter names, other than under `not`."""
         return frozenset[str]().union(*(item.named_types() for item in self.items))
@@ -73,19 +72,6 @@ EVERYTHING: Final = Filters()
 
 
 @dataclass(frozen=True, slots=True)
-class IndexKeys:
-    """What a router can look a selection up by: of each the values allowed, or None where any is.
-
-    `partitionkeys` and `sources` are how a subscription names an agent.
-    """
-
-    organization: str | None
-    types: frozenset[str] | None
-    partitionkeys: frozenset[str] | None
-    sources: frozenset[str] | None
-
-
-@dataclass(frozen=True, slots=True)
 class Selector:
     """Everything that decides whether a subscription gets an event.
 
@@ -94,6 +80,8 @@ class Selector:
         types: The types it gets, short names or full ones; empty for all but the gateway's own.
         filters: The filters on top of that.
         organization: The only organization it sees (S11a), or None for all.
+        gateway_types: The gateway's own types that it names.
+        spelled_types: `types` as events may spell them: in full, and short ones as they stand too.
     """
 
     source: str | None = None
@@ -101,22 +89,22 @@ class Selector:
     filters: Filters = EVERYTHING
     organization: str | None = None
     gateway_types: frozenset[str] = field(init=False, repr=False, compare=False)
-    _types: frozenset[str] = field(init=False, repr=False, compare=False)
+    spelled_types: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        full = frozenset(name for given in self.types for name in full_types(given))
-        named = (full if self.types else frozenset()) | self.filters.named_types()
-        object.__setattr__(self, "_types", full)
-        object.__setattr__(
-            self, "gateway_types", frozenset(name for name in named if name.startswith(GATEWAY_TYPE_PREFIX))
-        )
+        types, spelled = _spelled(self.types)
+        named = spelled | self.filters.named_types()
+        told = frozenset(name for name in named if name.startswith(GATEWAY_TYPE_PREFIX))
+        object.__setattr__(self, "types", types)
+        object.__setattr__(self, "spelled_types", spelled)
+        object.__setattr__(self, "gateway_types", told or _NONE)
 
     def matches(self, attributes: Attributes, organization: str | None) -> bool:
         """Whether the event is for this subscription; `organization` is the log's column, no attribute."""
         type_ = attributes["type"]
         return (
             (self.organization is None or self.organization == organization)
-            and (not self._types or type_ in self._types)
+            and (not self.spelled_types or type_ in self.spelled_types)
             and (self.source is None or self.source == attributes["source"])
             and (not str(type_).startswith(GATEWAY_TYPE_PREFIX) or type_ in self.gateway_types)
             and self.filters.matches(attributes)
@@ -149,8 +137,8 @@ class Selector:
             seen = self.sees(organization)
             detail = f"the event belongs to {'this' if seen else 'another'} organization"
             yield Clause("organization", "/organization", seen, detail, expected=self.organization)
-        if self._types:
-            named = type_ in self._types
+        if self.spelled_types:
+            named = type_ in self.spelled_types
             detail = f"type {quoted(type_)} is {'' if named else 'not '}one of the subscription's types"
             wanted = shortened(", ".join(self.types))
             yield Clause("types", "/types", named, detail, "type", wanted, shortened(type_))
@@ -165,14 +153,11 @@ class Selector:
             detail = "a fact of the gateway goes to those alone who name its full type"
             yield Clause("gateway_types", "/types", asked, detail, "type", actual=shortened(type_))
 
-    def index_keys(self) -> IndexKeys:
-        """The exact values by which an index may find this selection; `matches` still has the last word."""
-        types, sources = self.filters.required("type"), self.filters.required("source")
-        if self._types:
-            types = self._types if types is None else self._types & types
-        if self.source is not None:
-            sources = frozenset({self.source}) if sources is None else sources & {self.source}
-        return IndexKeys(self.organization, types, self.filters.required("partitionkey"), sources)
+
+@lru_cache(maxsize=_LISTS_MAX)
+def _spelled(types: tuple[str, ...]) -> tuple[tuple[str, ...], frozenset[str]]:
+    """The same list of types, and every spelling of them. Many subscriptions have one list: they share it."""
+    return types, frozenset(name for given in types for name in full_types(given)) or _NONE
 
 
 def full_types(name: str) -> tuple[str, ...]:
@@ -253,7 +238,7 @@ class _Reader:
             self._fault(pointer, "must be an object of attribute names and non-empty strings")
             return None
         wants = [
-            (name, value)
+            (sys.intern(name), value)  # a few names stand in very many filters
             for name, value in body.items()
             if self._within_bound() and self._comparable(name, value, pointer + pointer_of(name))
         ]

@@ -24,9 +24,9 @@ class _Post:
 
 
 class Flight:
-    """Deliveries in flight, and the POSTs that they are in. ``posts``: how many of those there are."""
+    """Deliveries in flight by position, and the POSTs that they are in. ``posts``: how many of those there are."""
 
-    __slots__ = ("_deliveries", "_posts", "_retried_last", "_retries", "posts", "replayed_last", "replays")
+    __slots__ = ("_posts", "_retried_last", "_retries", "deliveries", "posts", "replayed_last", "replays")
 
     def __init__(self) -> None:
         self.posts = 0
@@ -34,29 +34,17 @@ class Flight:
         self.replayed_last = False
         self._retries = 0
         self._retried_last = False
-        self._deliveries: dict[int, PendingDelivery] = {}
+        self.deliveries: dict[int, PendingDelivery] = {}
         self._posts: dict[int, _Post] = {}
 
-    def __len__(self) -> int:
-        return len(self._deliveries)
-
     def __contains__(self, position: int) -> bool:
-        return position in self._deliveries
-
-    @property
-    def deliveries(self) -> tuple[PendingDelivery, ...]:
-        """What has been started and not settled."""
-        return tuple(self._deliveries.values())
-
-    def get(self, position: int) -> PendingDelivery | None:
-        """The delivery, if it is in flight."""
-        return self._deliveries.get(position)
+        return position in self.deliveries
 
     def launch(self, kind: Kind, started: Started) -> None:
         """One POST begins."""
         self.posts += 1
         for delivery in started:
-            self._deliveries[delivery.position] = delivery
+            self.deliveries[delivery.position] = delivery
         if kind is Kind.RETRY:
             self._retries += 1
             self._retried_last = True
@@ -71,13 +59,13 @@ class Flight:
     def assign(self, members: Started, batch: str) -> Started:
         """The batch that these are sent in, from now until they are terminal (S10a)."""
         assigned = tuple(replace(item, batch=batch, batch_size=len(members)) for item in members)
-        self._deliveries.update((item.position, item) for item in assigned)
+        self.deliveries.update((item.position, item) for item in assigned)
         return assigned
 
     def land(self, position: int) -> None:
         """One delivery has ended; the last one of a POST makes room."""
-        del self._deliveries[position]
-        post = self._posts.pop(position, None)
+        del self.deliveries[position]
+        post = self._posts.pop(position, None) if self._posts else None
         if post is not None:
             post.left -= 1
             if post.left:

@@ -110,14 +110,13 @@ class Lane:
     @property
     def pending(self) -> int:
         """How many deliveries are dispatched and not terminal."""
-        return (
-            len(self._flight) + len(self._due) + self._waiting + len(self.feed.next_up) + self.replays.taken
-        )
+        here = len(self._flight.deliveries) + len(self._due.deliveries) + len(self.feed.next_up)
+        return here + self._waiting + self.replays.taken
 
     @property
     def in_flight(self) -> tuple[PendingDelivery, ...]:
         """What has been started and not settled."""
-        return self._flight.deliveries
+        return tuple(self._flight.deliveries.values())
 
     @property
     def backlogged(self) -> bool:
@@ -129,12 +128,17 @@ class Lane:
         """Whether nothing is here that another lane object would have to know (S2g)."""
         return not (
             self.feed.queue
-            or self._due
-            or self._flight
-            or self.replays
+            or self._due.deliveries
+            or self._flight.deliveries
+            or self.replays.feeds
             or self.feed.blocked_keys
             or not self.breaker.quiet
         )
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another start fits beside those in flight."""
+        return self._flight.posts < self._places
 
     @property
     def room(self) -> int:
@@ -243,7 +247,7 @@ class Lane:
         position = item.position
         if self.is_under_way(position):
             raise IllegalTransition(f"{position} of subscription {self.number} is under way")
-        due = self._due.get(position)
+        due = self._due.deliveries.get(position)
         # What a command put here is counted nowhere until it starts: it would be given back as it came.
         pending = waiting if due is None else not due.asked
         if not self.replays.claim(replay, item, pending=pending, taken_from=taken_from):
@@ -271,7 +275,7 @@ class Lane:
             return None
         if self.rate is not None and not self.rate.allows(now_us):
             return None
-        if not self.breaker.open:
+        if self.breaker.opened_at_us is None:
             started = self._choose(now_us)
         else:
             # While it is open, one at a time (S3g).
@@ -290,7 +294,7 @@ class Lane:
             held_to = max(held_to, self.rate.next_us())
         if self.breaker.open:
             return self._probe_wakes_at_us(held_to, now_us)
-        if not (self._due or self.feed.queue or self.feed.next_up or self.replays):
+        if not (self._due.deliveries or self.feed.queue or self.feed.next_up or self.replays.feeds):
             return None
         if held_to > now_us:
             return held_to
@@ -305,7 +309,7 @@ class Lane:
         Returns the successor that its end releases (S4b), if there is one: it is dispatched by that, and to be
         journaled as pending in the same transaction.
         """
-        delivery = self._flight.get(position)
+        delivery = self._flight.deliveries.get(position)
         if delivery is None:
             raise IllegalTransition(f"{position} of subscription {self.number} is not in flight")
         released = [] if again else self._release(delivery)
@@ -341,9 +345,11 @@ class Lane:
         return 1 if self.batching is not None and self.ordered else self.concurrency
 
     def _choose(self, now_us: int) -> Started | None:
+        if not (self._due.deliveries or self.replays.feeds):  # as nearly always: nothing to be weighed
+            return self._first(now_us) if self._may_queue(now_us) else None
         if self._may_retry(now_us):
             return self._retry(self._due.oldest() if self.one_at_a_time else self._due.first())
-        replay = self._next_replay() if self.replays else None
+        replay = self._next_replay()
         if replay is not None and not (self._flight.replayed_last and self._may_queue(now_us)):
             return self._replay(replay, now_us)
         return self._first(now_us) if self._may_queue(now_us) else None
@@ -394,7 +400,7 @@ class Lane:
         replay = next((replay for replay in self.replays if replay.feed.has_next()), None)
         if replay is not None and self.replays.taken:
             return self._replay(replay, now_us)
-        if self._waiting or self._due:
+        if self._waiting or self._due.deliveries:
             return None  # the oldest one is on its way from the database
         if self.feed.has_next():
             return self._first(now_us)
@@ -404,35 +410,32 @@ class Lane:
         if self._flight.posts or self.breaker.probe_at_us is None:
             return None
         latest = max(held_to, self.breaker.probe_at_us)
-        if latest > now_us:
-            return latest
-        # With more of it in the database, that is asked first.
-        return None if self._waiting else self._due.wakes_at_us
+        return latest if latest > now_us else self._due.wakes_at_us
 
     def _retry(self, due: Started) -> Started:
-        started = tuple([replace(item, next_at_us=None, asked=False) for item in due])
+        started = tuple([replace(item, next_at_us=None) for item in due])
         self._flight.launch(Kind.RETRY, started)
         return started
 
     def _first(self, now_us: int) -> Started:
         if self.batching is None or self.feed.next_up:
-            items = [self.feed.take()]
+            started: Started = (self._new(self.feed.take(), now_us),)
         else:
             items = self.batching.take(self.feed, self.pending_max - self.pending)
-        started = tuple(
-            [
-                PendingDelivery(
-                    self.number,
-                    item.position,
-                    first_at_us=now_us,
-                    partition_key=item.key,
-                    blocked_from=None if item.key is None else item.position,
-                )
-                for item in items
-            ]
-        )
+            started = tuple([self._new(item, now_us) for item in items])
         self._flight.launch(Kind.FIRST, started)
         return started
+
+    def _new(self, item: Queued, now_us: int) -> PendingDelivery:
+        if item.key is None:
+            return PendingDelivery(self.number, item.position, first_at_us=now_us)
+        return PendingDelivery(
+            self.number,
+            item.position,
+            first_at_us=now_us,
+            partition_key=item.key,
+            blocked_from=item.position,
+        )
 
     def _replay(self, replay: ReplayFeed, now_us: int) -> Started:
         self.replays.had_its_turn(replay)
@@ -454,7 +457,7 @@ class Lane:
 
     def _release(self, delivery: PendingDelivery) -> list[PendingDelivery]:
         following = self.feed.release(delivery.position)
-        if self.replays:
+        if self.replays.feeds:
             self.replays.ended(delivery.position, delivery.replay)
         if following is None:
             return []

@@ -1,11 +1,13 @@
 """A delivery that was dispatched and is not terminal (S2a): what one process hands to the next."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PendingDelivery:
-    """A delivery that was dispatched and is not terminal.
+    """A delivery that was dispatched and is not terminal: a value, never changed but by ``replace``.
+
+    (Not frozen: that would make each one cost three times as much, and there is one for every delivery.)
 
     Attributes:
         number: The subscription.
@@ -40,6 +42,10 @@ class PendingDelivery:
     batch: str | None = None
     batch_size: int | None = None
     asked: bool = False
+
+    def blocking(self, key: str, blocked_from: int | None) -> "PendingDelivery":
+        """The same, ordered by this key; with ``blocked_from``, as its head."""
+        return replace(self, partition_key=key, blocked_from=blocked_from)
 
     @property
     def key(self) -> tuple[int, int]:

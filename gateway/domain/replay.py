@@ -42,29 +42,29 @@ class ReplayFeed:
 class ReplayFeeds:
     """The replays of a lane. Iterating is in the order in which it is their turn."""
 
-    __slots__ = ("_feeds", "taken")
+    __slots__ = ("feeds", "taken")
 
     def __init__(self) -> None:
-        self._feeds: dict[int, ReplayFeed] = {}
+        self.feeds: dict[int, ReplayFeed] = {}
         self.taken = 0
         """How many pending deliveries are taken over, and not started again yet."""
 
     def __len__(self) -> int:
-        return len(self._feeds)
+        return len(self.feeds)
 
     def __iter__(self) -> Iterator[ReplayFeed]:
-        return iter(self._feeds.values())
+        return iter(self.feeds.values())
 
     def __contains__(self, replay: int) -> bool:
-        return replay in self._feeds
+        return replay in self.feeds
 
     def add(self, replay: ReplayFeed) -> None:
         """Feed one more."""
-        self._feeds[replay.replay] = replay
+        self.feeds[replay.replay] = replay
 
     def end(self, number: int) -> int:
         """Feed it no more. Says how many of those that it had taken over wait as before, in the database."""
-        ended = self._feeds.pop(number, None)
+        ended = self.feeds.pop(number, None)
         if ended is None:
             return 0
         self.taken -= len(ended.taken)
@@ -92,17 +92,17 @@ class ReplayFeeds:
         if position in replay.taken:
             replay.taken.remove(position)
             self.taken -= 1
-        if owner in self._feeds:
-            self._feeds[owner].open -= 1
+        if owner in self.feeds:
+            self.feeds[owner].open -= 1
         replay.open += 1
 
     def ended(self, position: int, replay: int | None) -> None:
         """A delivery is terminal. Whatever stands behind it in any of them may go on, whoever started it last."""
         for other in self:
             other.feed.release(position)
-        if replay in self._feeds:
-            self._feeds[replay].open -= 1
+        if replay in self.feeds:
+            self.feeds[replay].open -= 1
 
     def had_its_turn(self, replay: ReplayFeed) -> None:
         """The next one in turn is another one."""
-        self._feeds[replay.replay] = self._feeds.pop(replay.replay)
+        self.feeds[replay.replay] = self.feeds.pop(replay.replay)

@@ -128,6 +128,10 @@ class Settlement:
     error_class: str | None = None
 
 
+DELIVERED: Final = Settlement(Decision.DELIVERED)
+"""What any 2xx means, whatever came before it."""
+
+
 def decide(
     outcome: Outcome,
     *,
@@ -153,7 +157,11 @@ def decide(
         return _wait(
             outcome, _wait_s(outcome, schedule, jitter), now_s=now_s, round_started_s=round_started_s
         )
-    last = _last(outcome) if counting else replace(_last(outcome), counts=False)
+    last = _last(outcome)
+    if last is DELIVERED:
+        return last
+    if not counting:
+        last = replace(last, counts=False)
     if not _tried_again(outcome) or not schedule:
         return last
     # What does not count uses nothing up, so it ends by age as the waits do.
@@ -197,7 +205,7 @@ def _last(outcome: Outcome) -> Settlement:
             return Settlement(Decision.EXHAUSTED, counts=True, error_class=outcome.kind.value)
         case Answered():
             if outcome.status in _SUCCESS:
-                return Settlement(Decision.DELIVERED)
+                return DELIVERED
             gone = outcome.status == HTTPStatus.GONE
             return Settlement(Decision.EXHAUSTED, counts=True, disable=gone, error_class=str(outcome.status))
 

@@ -3,6 +3,7 @@
 Pure records. Nothing here, not even an error's text, ever holds the address that a name resolved to.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -95,8 +96,8 @@ class OutboundRequest:
 
     Attributes:
         url: The sink.
-        headers: Names and printable ASCII values; framing headers (``Host``, ``Content-Length``, …) are made
-            by the sender.
+        headers: Names and printable ASCII values, or the same as ``HeaderLines``, which are encoded already;
+            framing headers (``Host``, ``Content-Length``, …) are made by the sender.
         body: The bytes that were signed, sent unchanged.
         timeout_s: The whole attempt, seconds; at most 15 count (S6a).
         privileged: Whether an admin token made the subscription: only then do opened private networks count
@@ -104,7 +105,7 @@ class OutboundRequest:
     """
 
     url: str = field(repr=False)
-    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    headers: Iterable[tuple[str, str]] = field(repr=False)
     body: bytes = field(repr=False)
     timeout_s: float
     privileged: bool

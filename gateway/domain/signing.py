@@ -27,6 +27,9 @@ SIGNATURES_MAX: Final = 16
 _LETTA: Final = "sha256="
 _V1: Final = "v1,"
 _TIMESTAMP_CHARS_MAX: Final = 12
+_BLOCK_BYTES: Final = 64
+_INNER_PAD: Final = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER_PAD: Final = bytes(byte ^ 0x5C for byte in range(256))
 
 
 class Signer:
@@ -41,9 +44,9 @@ class Signer:
     def __init__(self, secrets: Sequence[str]) -> None:
         if not secrets:
             raise ValueError("signing takes at least one secret")
-        self._v1 = tuple(hmac.new(_key(secret), digestmod=hashlib.sha256) for secret in secrets)
+        self._v1 = tuple(_Key(_key(secret)) for secret in secrets)
         shown = (secrets[0],) if len(secrets) == 1 else (secrets[0], secrets[-1])
-        self._letta = tuple(hmac.new(secret.encode(), digestmod=hashlib.sha256) for secret in shown)
+        self._letta = tuple(_Key(secret.encode()) for secret in shown)
 
     def sign(self, id: str, timestamp_s: int, body: bytes) -> list[tuple[str, str]]:  # noqa: A002 - `webhook-id`
         """The signing headers of one attempt.
@@ -58,14 +61,18 @@ class Signer:
             body: The bytes that are sent.
         """
         signed = b"%b.%d.%b" % (id.encode("ascii"), timestamp_s, body)
+        if len(self._v1) == 1:
+            signature = _V1 + _base64(self._v1[0].digest(signed))
+        else:
+            signature = " ".join([_V1 + _base64(key.digest(signed)) for key in self._v1])
         headers = [
             ("webhook-id", id),
             ("webhook-timestamp", str(timestamp_s)),
-            ("webhook-signature", " ".join(_V1 + _base64(_digest(key, signed)) for key in self._v1)),
-            ("X-Letta-Signature", _LETTA + _digest(self._letta[0], body).hex()),
+            ("webhook-signature", signature),
+            ("X-Letta-Signature", _LETTA + self._letta[0].digest(body).hex()),
         ]
         if len(self._letta) > 1:
-            headers.append(("X-Letta-Signature-Next", _LETTA + _digest(self._letta[-1], body).hex()))
+            headers.append(("X-Letta-Signature-Next", _LETTA + self._letta[-1].digest(body).hex()))
         return headers
 
 
@@ -143,10 +150,21 @@ def _key(secret: str) -> bytes:
     return key
 
 
-def _digest(key: hmac.HMAC, message: bytes) -> bytes:
-    mac = key.copy()
-    mac.update(message)
-    return mac.digest()
+class _Key:
+    """HMAC-SHA256 (RFC 2104) with the key's part done once: it is half of the work on bodies of this size."""
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, key: bytes) -> None:
+        block = (hashlib.sha256(key).digest() if len(key) > _BLOCK_BYTES else key).ljust(_BLOCK_BYTES, b"\0")
+        self._inner = hashlib.sha256(block.translate(_INNER_PAD))
+        self._outer = hashlib.sha256(block.translate(_OUTER_PAD))
+
+    def digest(self, message: bytes) -> bytes:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.digest()
 
 
 def _base64(raw: bytes) -> str:

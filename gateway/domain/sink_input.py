@@ -1,6 +1,7 @@
 """Reading where a subscription goes: sink, protocol, headers of the subscriber's own, credential.
 
-CloudEvents Subscriptions API, sections 3.2.1 to 3.2.3; CONFORMANCE 32 and 36. No problem repeats a secret.
+CloudEvents Subscriptions API, sections 3.2.1 to 3.2.3; CONFORMANCE 32 and 36; S10b for a sink that is fetched
+from. No problem repeats a secret.
 """
 
 import re
@@ -10,8 +11,9 @@ from typing import Final
 
 from gateway.domain.config_input import AVAILABLE
 from gateway.domain.members import Members, listed
-from gateway.domain.subscription import AccessToken
+from gateway.domain.subscription import PULL_SINK, AccessToken, Config
 from schemas import Problem
+from schemas.errors import pointer_of
 from schemas.rfc3339 import is_timestamp
 
 SINK_CHARS_MAX: Final = 2048
@@ -45,6 +47,21 @@ _HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HEADER_VALUE: Final = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?")
 _OAUTH2_MEMBERS: Final = ("tokenurl", "clientid", "clientsecret", "scope")
 _BEARER: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+_POSTING: Final = (
+    "format",
+    "batch_events_max",
+    "batch_bytes_max",
+    "batch_age_s",
+    "signing",
+    "max_concurrency",
+    "max_per_second",
+    "timeout_s",
+    "retry",
+    "handshake",
+)
+"""The members of `config` that a stream which is only read has no use for; order and payload it has."""
+
+_NOT_POSTED: Final = f"says how events are posted, and with the sink `{PULL_SINK}` none are; leave it out"
 _ELSEWHERE: Final = "is the gateway's own; it cannot be set here"
 
 
@@ -56,9 +73,27 @@ def parse_sink(members: Members) -> str | None:
         )
         return None
     sink = members.text("sink", SINK_CHARS_MAX)
-    if sink is not None and sink.lower().startswith("pull:") and "pull" not in AVAILABLE["sink"]:
-        members.not_yet("sink", "a pull-only subscription", "give an http or https URL")
-    return sink
+    if sink is None or not sink.lower().startswith(PULL_SINK):
+        return sink
+    if len(sink) > len(PULL_SINK):
+        members.fault("sink", f"a pull-only subscription has the sink `{PULL_SINK}`, and nothing behind it")
+    return PULL_SINK
+
+
+def check_pull_only(members: Members, problems: list[Problem], config: Config) -> None:
+    """Refuse what says how an event is posted, where none ever is (S10b).
+
+    A member at its default says nothing, so that what a view shows can be handed back.
+    """
+    default = Config()
+    problems += [
+        Problem(members.at("config") + pointer_of(name), _NOT_POSTED)
+        for name in _POSTING
+        if getattr(config, name) != getattr(default, name)
+    ]
+    for name in ("sinkcredential", "protocolsettings"):
+        if members.get(name) is not None:
+            members.fault(name, _NOT_POSTED)
 
 
 def parse_protocol(members: Members) -> str:

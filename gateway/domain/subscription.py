@@ -16,6 +16,8 @@ from gateway.domain.filters import EVERYTHING, Filters, Selector, filters_from
 from schemas.rfc3339 import timestamp
 
 EVERY_ORGANIZATION: Final = "*"
+PULL_SINK: Final = "pull:"
+"""The sink of a subscription that is only read, at its stream, and never sent anything (S10b)."""
 
 
 class Format(StrEnum):
@@ -168,6 +170,11 @@ class SubscriptionSpec:
     labels: Mapping[str, str] = field(default_factory=_none)
 
     @property
+    def pull_only(self) -> bool:
+        """Whether nothing is ever sent: its events are fetched (S10b)."""
+        return self.sink == PULL_SINK
+
+    @property
     def bearer_token(self) -> str | None:
         """The token for the `Authorization` header; None: there is none."""
         return None if self.credential is None else self.credential.token
@@ -239,6 +246,8 @@ def selector_from(selection: Mapping[str, Any], organization: str) -> Selector:
 
 def sink_origin(sink: str) -> str:
     """Scheme, host and port of a sink: as much of it as a fact may carry (S1d). Empty where it is no URL."""
+    if sink == PULL_SINK:
+        return sink
     try:
         parts = urlsplit(sink)
         host, port = parts.hostname, parts.port

@@ -15,7 +15,13 @@ from gateway.domain.config_input import parse_config
 from gateway.domain.filters import Filters, parse_filters
 from gateway.domain.members import Members
 from gateway.domain.signing import check_secret
-from gateway.domain.sink_input import parse_credential, parse_headers, parse_protocol, parse_sink
+from gateway.domain.sink_input import (
+    check_pull_only,
+    parse_credential,
+    parse_headers,
+    parse_protocol,
+    parse_sink,
+)
 from gateway.domain.subscription import Config, SubscriptionSpec
 from schemas import Problem
 from schemas.uri import is_reference
@@ -140,6 +146,8 @@ def _spec(
         description=members.text("description", DESCRIPTION_CHARS_MAX, lines=True),
         labels=_labels(members, problems),
     )
+    if spec.pull_only:
+        check_pull_only(members, problems, spec.config)
     return None if sink is None else spec
 
 

@@ -76,6 +76,9 @@ def attempt_json(attempt: AttemptRecord) -> dict[str, Any]:
         "number": attempt.attempt,
         "round": attempt.round,
         "cause": attempt.cause,
+        # Under which id the receiver knows it where that is not the delivery's, and what asked for it.
+        "batch": attempt.batch,
+        "replay": attempt.replay,
         "decision": attempt.decision.value,
         "started_at": rfc3339(attempt.started_at_us),
         "duration_ms": attempt.duration_us / 1_000,

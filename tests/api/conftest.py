@@ -5,10 +5,15 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 import contracts
@@ -16,6 +21,7 @@ from contracts.validation import Validator
 from gateway.adapters.http.guard import EgressPolicy
 from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
+from gateway.adapters.sql.commands import SqlStreamCommands
 from gateway.adapters.sql.deliveries import SqlDeliveries
 from gateway.adapters.sql.log import SqlLog
 from gateway.adapters.sql.migrate import upgrade
@@ -23,8 +29,12 @@ from gateway.adapters.sql.quarantine import SqlQuarantine
 from gateway.adapters.sql.sqlite import SqliteDatabase
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
 from gateway.adapters.vault import Keyring
+from gateway.adapters.web_server import WebServer, listening_socket
 from gateway.api.application import create_api
 from gateway.api.services import Limits, Readiness, Services
+from gateway.api.slots import Slots
+from gateway.deliver.tail import Tail
+from gateway.domain.payload_links import PayloadLinks
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
 
@@ -67,7 +77,9 @@ def services(database) -> Services:
         return time.time_ns() // 1_000
 
     log = SqlLog(database, now=now, random=os.urandom)
+    tail = Tail(log)
     known = Known()
+    schemas = {type_: contracts.schema_url(PUBLIC_URL, type_, 1) for type_ in known.files.types()}
     policy = EgressPolicy(allow=(ip_network("127.0.0.0/8"),), own=frozenset({("127.0.0.1", 8080)}))
     sender = EgressSender(EgressTransport(policy))
 
@@ -79,9 +91,11 @@ def services(database) -> Services:
 
     return Services(
         log=log,
-        batcher=Batcher(log, lambda _events: None),
+        tail=tail,
+        slots=Slots(),
+        batcher=Batcher(log, lambda _events: tail.appended()),
         door=Door(known, DoorPolicy(fact_source=PUBLIC_URL + "/gateway", event_bytes_max=65_536)),
-        commands=SqlStreamCommands(database, fact_source=FACT_SOURCE, now=now_us, random=os.urandom),
+        commands=SqlStreamCommands(database, fact_source=PUBLIC_URL + "/gateway", now=now, random=os.urandom),
         subscriptions=SqlSubscriptions(
             database,
             Keyring((bytes(32),)),
@@ -93,6 +107,8 @@ def services(database) -> Services:
         quarantine=SqlQuarantine(database),
         contracts=known.files,
         limits=Limits(event_bytes_max=65_536, batch_bytes_max=262_144, batch_events_max=10),
+        payload_links=PayloadLinks(PUBLIC_URL, [bytes(32)]),
+        now=now,
         public_url=PUBLIC_URL,
         admin_token=TOKEN,
         timeout_s=5.0,
@@ -100,17 +116,50 @@ def services(database) -> Services:
         allowed_hosts=frozenset({"testserver", "127.0.0.1"}),
         random=os.urandom,
         admit_sink=admit_sink,
-        changed=lambda _number: None,
+        changed=lambda _number: tail.appended(),
+        appended=tail.appended,
         readiness=readiness,
+        dataschema_of=schemas.get,
     )
 
 
 @pytest.fixture
 def anonymous(services) -> Iterator[TestClient]:
     with TestClient(create_api(services, "0"), raise_server_exceptions=False) as client:
-        running = client.portal.start_task_soon(services.batcher.run)
+        running = [client.portal.start_task_soon(work) for work in (services.batcher.run, services.tail.run)]
         yield client
-        running.cancel()
+        for work in running:
+            work.cancel()
+
+
+@dataclass(frozen=True)
+class Served:
+    """The API on a real server, in a thread of its own: for answers that go on while the client reads."""
+
+    url: str
+    services: Services
+    app: FastAPI
+    portal: BlockingPortal
+
+    def client(self, **options: Any) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False, **options)
+
+
+@pytest.fixture
+def served(services) -> Iterator[Served]:
+    app = create_api(services, "0")
+    with listening_socket("127.0.0.1", 0) as listening, start_blocking_portal() as portal:
+        server = WebServer(app, listening)
+        running = [portal.start_task_soon(work) for work in (services.batcher.run, services.tail.run)]
+        serving = portal.start_task_soon(server.run)
+        portal.call(server.started)
+        yield Served(f"http://127.0.0.1:{listening.getsockname()[1]}", services, app, portal)
+        portal.call(services.tail.stop)
+        portal.call(server.stop)
+        serving.result(timeout=30)
+        for work in running:
+            work.cancel()
 
 
 @pytest.fixture

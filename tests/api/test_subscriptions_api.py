@@ -77,14 +77,41 @@ def test_a_sink_that_is_not_allowed(client, sink):
     assert answer.json()["errors"][0]["pointer"] == "/sink"
 
 
-@pytest.mark.parametrize(
-    "config",
-    [{"format": "batch"}, {"ordering": "partitionkey"}, {"payload": "thin"}, {"handshake": "required"}],
-)
+@pytest.mark.parametrize("config", [{"handshake": "required"}])
 def test_what_is_not_built_yet_is_refused_by_name(client, config):
     answer = client.post("/v1/subscriptions", json={"sink": SINK, "config": config})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == f"/config/{next(iter(config))}"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"format": "batch", "batch_events_max": 10, "batch_bytes_max": 65_536, "batch_age_s": 0.5},
+        {"ordering": "partitionkey", "max_per_second": 2.5},
+    ],
+)
+def test_how_it_is_sent_is_shown_as_it_was_given(client, config):
+    made = make(client, config=config).json()
+    assert made["config"].items() >= config.items()
+    assert client.get(f"/v1/subscriptions/{made['id']}").json()["config"] == made["config"]
+
+
+@pytest.mark.parametrize(
+    ("config", "pointer"),
+    [
+        ({"batch_events_max": 10}, "/config/batch_events_max"),
+        ({"format": "batch", "batch_events_max": 0}, "/config/batch_events_max"),
+        ({"format": "batch", "batch_bytes_max": 1_000}, "/config/batch_bytes_max"),
+        ({"format": "batch", "batch_age_s": -1}, "/config/batch_age_s"),
+        ({"max_per_second": 0}, "/config/max_per_second"),
+        ({"ordering": "subject"}, "/config/ordering"),
+    ],
+)
+def test_bounds_of_how_it_is_sent(client, config, pointer):
+    answer = client.post("/v1/subscriptions", json={"sink": SINK, "config": config})
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b'"x"', b"{", b"\xff"])
@@ -157,6 +184,59 @@ def test_lists_are_paged_in_order_of_creation(client):
     assert [item["id"] for item in first["items"] + second["items"]] == ids
     assert second["next"] is None
     assert client.get("/v1/subscriptions?limit=0").status_code == 422
+
+
+def test_a_rotation_shows_the_new_secret_this_once(client):
+    made = make(client)
+    path, old = made.headers["location"], made.json()["secret"]
+    answer = client.post(path + "/rotate-secret")
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert body["secret"].startswith("whsec_")
+    assert body["secret"] != old
+    assert body["overlap_until"] > body["updated_at"]
+    assert answer.headers["etag"] != made.headers["etag"]
+    again = client.get(path)
+    assert again.headers["etag"] == answer.headers["etag"]
+    assert "whsec_" not in again.text
+    facts = client.get("/v1/events", params={"type": "com.letta.gateway.subscription.secret_rotated"})
+    assert len(facts.json()["items"]) == 1
+    assert "whsec_" not in facts.text
+
+
+def test_a_rotation_to_a_secret_of_ones_own(client):
+    path, own = make(client).headers["location"], "whsec_" + "B" * 40
+    assert client.post(path + "/rotate-secret", json={"secret": own}).json()["secret"] == own
+    assert client.post(path + "/rotate-secret", json={}).json()["secret"] != own
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"secret": "whsec_c2hvcnQ="},
+        {"secret": "A" * 40},
+        {"secret": "whsec_" + "A" * 88},
+        {"secret": 1},
+        {"secret": None},
+        {"secret": "whsec_" + "A" * 40, "more": 1},
+        {"key": 1},
+        [],
+        "whsec_" + "A" * 40,
+    ],
+)
+def test_no_rotation(client, body):
+    path = make(client).headers["location"]
+    answer = client.post(path + "/rotate-secret", json=body)
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/secret"]
+    assert "whsec_" + "A" not in answer.text
+    assert "c2hvcnQ" not in answer.text
+
+
+def test_no_rotation_of_what_is_gone(client):
+    path = make(client).headers["location"]
+    client.delete(path)
+    assert client.post(path + "/rotate-secret").status_code == 404
 
 
 ROUTES = [

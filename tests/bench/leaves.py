@@ -23,6 +23,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -38,25 +39,26 @@ from gateway.adapters.http.headers import block_from_text
 from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
 from gateway.adapters.sql.deliveries import SqlDeliveries
-from gateway.adapters.sql.engine import SqliteDatabase
 from gateway.adapters.sql.log import SqlLog
 from gateway.adapters.sql.migrate import upgrade
+from gateway.adapters.sql.sqlite import SqliteDatabase
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
 from gateway.adapters.stream_entries import raw_entry
 from gateway.adapters.vault import Keyring
 from gateway.app import now_us
+from gateway.cli.memory import settle_collector
 from gateway.deliver.directory import Current
 from gateway.deliver.envelopes import event_of
 from gateway.deliver.masking import mask
 from gateway.deliver.request import AttemptContext, build_request, origin_trace
 from gateway.domain.delivery import Decision
 from gateway.domain.ids import RANDOM_BYTES, attempt_id
-from gateway.domain.lane import PendingDelivery
-from gateway.domain.sending import Answer
-from gateway.domain.signing import new_secret
+from gateway.domain.pending import PendingDelivery
+from gateway.domain.sending import Answer, OutboundRequest
+from gateway.domain.signing import Signer, new_secret
 from gateway.domain.subscription import SubscriptionSpec
 from gateway.ingest.door import Door, DoorPolicy
-from gateway.ports import AttemptRecord, CursorUpdate, Entry, JournalBatch, NewEntry
+from gateway.ports import AttemptRecord, CursorUpdate, Entry, Event, JournalBatch, NewEntry
 from otel.traceparent import span_id_from
 
 ANSWER = Answer(
@@ -140,7 +142,6 @@ class Bench:
         self.rows = rows
         self.numbers = itertools.count()
         self.database = SqliteDatabase(folder / "log.db")
-        upgrade(self.database.engine)
         self.log = SqlLog(self.database, now=now_us, random=os.urandom)
         self.deliveries = SqlDeliveries(self.database)
         self.subscriptions = SqlSubscriptions(
@@ -154,11 +155,12 @@ class Bench:
         self.positions = itertools.count(1)
 
     async def open(self, log_rows: int) -> None:
+        await upgrade(self.database)
         spec = SubscriptionSpec(sink=self.url)
         record = await self.subscriptions.create(
             spec, organization="*", privileged=True, secret=new_secret(os.urandom(32))
         )
-        self.current = Current(record)
+        self.current = Current(record, lru_cache(Signer))
         await self.log.append([self.admitted(raw) for raw in self.raws])
         await self.fill(log_rows)
         self.entries: Sequence[Entry] = await self.log.read(0, self.rows + 1)
@@ -193,10 +195,17 @@ class Bench:
         trace = origin_trace(envelope).with_span(span_id_from(os.urandom(8)))
         return AttemptContext(trace, now_us() // 1_000_000)
 
-    def request(self, event: Any, context: AttemptContext | None = None) -> Any:
-        context = context or self.context(event.envelope)
+    def request(self, event: Event, context: AttemptContext | None = None) -> OutboundRequest:
+        event.message = None  # as for its first subscriber
+        assert event.envelope is not None
         return build_request(
-            event, event.envelope, self.current, context, dataschema=f"{ORIGIN}/registry/a", timeout_s=5.0
+            event,
+            event.envelope,
+            self.current,
+            context or self.context(event.envelope),
+            dataschema=f"{ORIGIN}/registry/a",
+            dataref_of=str,
+            timeout_s=5.0,
         )
 
     def fresh(self) -> list[NewEntry]:
@@ -311,13 +320,12 @@ class Bench:
             await asyncio.gather(*[worker() for _ in range(at_once)])
 
         yield Case("out: send and read the answer", self.rows, lambda _: run(post_all()))
-        if hasattr(self.requests[0], "headers"):
-            yield Case(
-                "out: of that, the header block",
-                self.rows,
-                each(lambda request: block_from_text(request.headers), self.requests),
-                part_of=True,
-            )
+        yield Case(
+            "out: of that, the header block",
+            self.rows,
+            each(lambda request: block_from_text(request.headers), self.requests),
+            part_of=True,
+        )
 
 
 def _nothing(_connection: object) -> None:
@@ -331,6 +339,7 @@ def measure(
     bench = Bench(folder, url, rows)
     try:
         loop.run_until_complete(bench.open(log_rows))
+        settle_collector()  # as in the gateway
         return [
             (case.name, us_each(case, rounds), case.part_of) for case in bench.cases(loop.run_until_complete)
         ]

@@ -124,6 +124,7 @@ def a_report(**more):
         "rows": {"gateway": row, "queue": peer},
         "gateway_divided_by": {"queue": summary([0.5, 1.5])},
         "goals": [{"what": "speed", "asked": "at least 1.0", "found": summary([0.5, 1.5])}],
+        "others_share_of_machine": summary([0.25, 0.75]),
         "left_out": {"celery": {"title": "Celery", "why": "It is not here."}},
     } | more
 
@@ -134,6 +135,7 @@ def test_the_page_ranks_what_was_measured_and_says_what_was_not():
     assert queue in page
     assert page.index(queue) < page.index("| letta-gateway | 9 |")
     assert "| speed | at least 1.0 | 1.00 (0.50 - 1.50) |" in page
+    assert "| taken by other processes meanwhile, % of all cores | 50 (25 - 75) |" in page
     assert "- Celery: It is not here." in page
 
 

@@ -171,6 +171,31 @@ def test_tail_begins_where_it_is_told_and_follows(
     assert tail.stderr.read_text() == ""
 
 
+def test_tail_outlives_a_restart_and_neither_loses_nor_repeats(
+    start: Callable[..., Any], command: Any, tmp_path: Path, free_port: int
+) -> None:
+    def gateway() -> Any:
+        process = start("dev", "--port", str(free_port), "--data-dir", str(tmp_path / "data"), "--json")
+        process.line()
+        return process
+
+    def publish(event_id: str) -> None:
+        more = ("--data", "1", "--event-id", event_id, "--data-dir", str(tmp_path / "data"))
+        assert command("emit", "com.example.t", "--source", "https://example/t", *more).returncode == 0
+
+    first = gateway()
+    tail = start("tail", "--from", "0", "--data-dir", str(tmp_path / "data"), "--json")
+    publish("evt_1")
+    assert json.loads(tail.line())["event"]["id"] == "evt_1"
+    assert first.end() == 0
+    second = gateway()
+    publish("evt_2")
+    assert json.loads(tail.line())["event"]["id"] == "evt_2"
+    assert tail.end(signal.SIGTERM) == 0
+    assert "Traceback" not in tail.stderr.read_text()
+    assert second.end() == 0
+
+
 def test_tail_from_the_beginning_has_everything_once(
     dev: Any, start: Callable[..., Any], ask: Callable[..., Any], emit: Callable[..., dict[str, Any]]
 ) -> None:
@@ -227,6 +252,7 @@ def test_the_same_event_id_is_taken_once(
         (("subscriptions", "resume", "sub_x", "--from", "yesterday"), "--from"),
         (("deliveries",), "--event"),
         (("listen",), "--port"),
+        (("listen", "--forward", "http://127.0.0.1:9/"), "--subscription"),
         (("listen", "--port", "0", "--secret", "whsec_"), "--secret"),
         (("contracts", "show", "no.such.type"), "no.such.type"),
         (("contracts", "show", "agent.step.completed", "--version", "99"), "1"),

@@ -122,7 +122,7 @@ def test_a_second_one_on_the_same_directory_says_who_has_it(command: Any, dev: A
     assert (dev.data_dir / "gateway.json").exists()
 
 
-@pytest.mark.parametrize("name", ["migrate", "verify-log"])
+@pytest.mark.parametrize("name", ["migrate", "verify-log", "rebuild"])
 def test_what_opens_the_database_says_that_a_gateway_has_it(command: Any, dev: Any, name: str) -> None:
     result = command(name, "--data-dir", str(dev.data_dir))
     assert result.returncode == 1
@@ -135,6 +135,56 @@ def test_migrate_makes_a_database_that_verifies(command: Any, tmp_path: Path) ->
     assert command("migrate", *where).returncode == 0
     assert command("migrate", *where).returncode == 0
     assert command("verify-log", *where).returncode == 0
+
+
+PROJECTIONS = ("subscription", "subscription_revision", "delivery_cursor", "pending", "replay", "shard")
+
+
+def projections(data_dir: Path) -> dict[str, list[Any]]:
+    with sqlite3.connect(data_dir / "gateway.db") as database:
+        found = {name: database.execute(f"SELECT * FROM {name}").fetchall() for name in PROJECTIONS}  # noqa: S608
+    database.close()
+    return found
+
+
+def test_rebuild_changes_nothing_and_brings_back_what_was_lost(
+    start_dev: Callable[..., Any], command: Any, tmp_path: Path
+) -> None:
+    where = ("--data-dir", str(tmp_path))
+    dev = start_dev(tmp_path)
+    for sink in ("http://127.0.0.1:9/a", "http://127.0.0.1:9/b"):
+        create = ("subscriptions", "create", "--sink", sink, "--type", "com.example.n", "--json")
+        made = json.loads(command(*create, *where).stdout)
+    assert command("subscriptions", "pause", made["id"], *where).returncode == 0
+    emit = ("emit", "com.example.n", "--source", "https://example/n", "--data", "1")
+    assert command(*emit, *where).returncode == 0
+    deadline = time.monotonic() + 20
+    while "pending" not in command("deliveries", "list", "--event", "4", *where).stdout:
+        assert time.monotonic() < deadline
+    assert dev.process.end() == 0
+
+    first = command("rebuild", "--json", *where)
+    assert first.returncode == 0, first.stderr
+    said = json.loads(first.stdout)
+    assert (said["subscriptions"], said["deleted"], said["pending"]) == (2, 0, 1)
+    whole = projections(tmp_path)
+    with sqlite3.connect(tmp_path / "gateway.db") as database:
+        for name in ("subscription", "delivery_cursor", "pending"):
+            database.execute(f"DELETE FROM {name}")  # noqa: S608
+    database.close()
+    assert "2 subscriptions" in command("rebuild", *where).stdout
+    assert projections(tmp_path) == whole
+
+    second = start_dev(tmp_path)
+    states = [
+        json.loads(line) for line in command("subscriptions", "list", "--json", *where).stdout.splitlines()
+    ]
+    assert [(one["state"], one["sink"][-1]) for one in states] == [("active", "a"), ("paused", "b")]
+    assert second.process.end() == 0
+    (tmp_path / "secret_keys").unlink()
+    without = command("rebuild", *where)
+    assert without.returncode == 1
+    assert "GATEWAY_SECRET_KEYS" in without.stderr
 
 
 def test_a_log_that_was_changed_is_found_out(
@@ -238,7 +288,7 @@ def test_serve_runs_on_a_redis_of_ones_own(
 
 def test_a_data_directory_that_cannot_be_one_is_told(command: Any, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    for arguments in (("dev", "--port", "0"), ("migrate",), ("verify-log",)):
+    for arguments in (("dev", "--port", "0"), ("migrate",), ("verify-log",), ("rebuild",)):
         result = command(*arguments, "--data-dir", str(tmp_path / "file" / "below"))
         assert result.returncode == 1
         assert "Traceback" not in result.stderr

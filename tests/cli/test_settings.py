@@ -37,6 +37,7 @@ def test_nothing_given_is_development_with_loopback_allowed() -> None:
     assert settings.env == "development"
     assert settings.stream == "letta.events"
     assert settings.delivery_timeout == 5
+    assert settings.disable_after_days == 5
     assert settings.allowed_networks == LOOPBACK
     assert settings.event_bytes_max >= 65_536
 
@@ -82,6 +83,9 @@ def test_production_names_everything_it_lacks_at_once() -> None:
         ("GATEWAY_DELIVERY_TIMEOUT", "15.1"),
         ("GATEWAY_DELIVERY_TIMEOUT", "0"),
         ("GATEWAY_DELIVERY_TIMEOUT", "nan"),
+        ("GATEWAY_DISABLE_AFTER_DAYS", "0"),
+        ("GATEWAY_DISABLE_AFTER_DAYS", "366"),
+        ("GATEWAY_DISABLE_AFTER_DAYS", "soon"),
         ("GATEWAY_UNKNOWN_TYPES", "maybe"),
         ("GATEWAY_CONTRACT_POLICY", "lenient"),
         ("GATEWAY_EVENT_BYTES_MAX", "65535"),

@@ -130,3 +130,10 @@ def test_shown_commands_exist(command):
         known = deeper or known
     for option in (word.partition("=")[0] for word in own if word.startswith("--")):
         assert option == "--help" or option in known, f"{program} {' '.join(names)} has no {option}"
+
+
+def test_operations_say_what_every_verdict_means():
+    from gateway.views.verdicts import Verdict  # noqa: PLC0415 - the pages need no gateway otherwise
+
+    text = (ROOT / "docs/operations.md").read_text()
+    assert [verdict.value for verdict in Verdict if f"`{verdict.value}`" not in text] == []

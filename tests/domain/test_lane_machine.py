@@ -257,7 +257,7 @@ class LaneMachine(RuleBasedStateMachine):
         self.due_here -= set(positions)
         for item in started:
             row = self.rows[item.position]
-            assert item == replace(row, next_at_us=None, asked=False)
+            assert item == replace(row, next_at_us=None)
         if len(started) > 1:
             assert len({item.batch for item in started}) == 1
             assert started[0].batch is not None
@@ -267,7 +267,7 @@ class LaneMachine(RuleBasedStateMachine):
             assert before.start(self.now_us) is None, (
                 "more than half only where nothing else can be started (S2g)"
             )
-        if self.places == 1 and self.ordered and self.batching is not None and not before.breaker.open:
+        if self.steady and self.ordered and self.batching is not None and not before.breaker.open:
             earlier = [position for position in self.rows if position < positions[0]]
             assert not set(earlier) & self.outside - self.asked(), (
                 "in order, what lies before has ended (S10a)"
@@ -448,7 +448,7 @@ class LaneMachine(RuleBasedStateMachine):
             if change is Change.OPENED:
                 assert (self.lane.live, self.lane.queued) == (False, 0)
 
-    @precondition(lambda self: self.rows and not (self.posts or self.lane.halted))
+    @precondition(lambda self: self.pending() and not (self.posts or self.lane.halted))
     @rule()
     def fail_and_probe(self) -> None:
         """With something pending an open breaker comes to a probe by itself (S3g)."""
@@ -569,7 +569,9 @@ class LaneMachine(RuleBasedStateMachine):
         self.outside = set(self.rows)
         for position, row in self.rows.items():
             if row.next_at_us is None:
-                self.rows[position] = replace(row, next_at_us=self.now_us, crashes=row.crashes + 1)
+                self.rows[position] = replace(
+                    row, next_at_us=self.now_us, crashes=row.crashes + 1, asked=False
+                )
         waiting = sum(not row.asked for row in self.rows.values())
         self.lane = self.new_lane(
             old.cursor, live=False, waiting=waiting, breaker=Breaker(old.breaker.note(1))

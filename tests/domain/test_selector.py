@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.filters import IndexKeys, Selector, filters_from
+from gateway.domain.filters import Selector, filters_from
 
 FACT = "com.letta.gateway.subscription.paused"
 AGENT = "https://letta/organizations/org-1/agents/agent-1"
@@ -98,33 +98,6 @@ def test_s1e_a_fact_goes_to_nobody_else(one: Selector) -> None:
     assert not one.matches(event(type=FACT), None)
     assert one.explain(event(type=FACT), None) is not None
     assert FACT not in one.gateway_types
-
-
-def test_an_index_finds_a_selection_by_exact_values() -> None:
-    assert selector().index_keys() == IndexKeys(None, None, None, None)
-    assert selector(
-        types=("agent.step.completed", "com.letta.x"), organization="org-1"
-    ).index_keys() == IndexKeys(
-        "org-1",
-        frozenset({"agent.step.completed", "com.letta.agent.step.completed", "com.letta.x"}),
-        None,
-        None,
-    )
-    by_agent = selector(
-        {"any": [{"exact": {"partitionkey": "agent-1"}}, {"exact": {"partitionkey": "agent-2"}}]},
-        {"exact": {"type": "com.letta.x"}},
-        types=("x", "y"),
-    )
-    assert by_agent.index_keys() == IndexKeys(
-        None, frozenset({"com.letta.x"}), frozenset({"agent-1", "agent-2"}), None
-    )
-    assert selector(source=AGENT).index_keys().sources == frozenset({AGENT})
-    assert selector({"exact": {"source": "other"}}, source=AGENT).index_keys().sources == frozenset()
-    assert selector({"all": [{"exact": {"source": AGENT}}]}).index_keys().sources == frozenset({AGENT})
-    assert selector({"not": {"exact": {"source": AGENT}}}).index_keys().sources is None
-    assert (
-        selector({"any": [{"exact": {"id": "1"}}, {"exact": {"source": "s"}}]}).index_keys().sources is None
-    )
 
 
 def test_selectors_compare_by_what_was_asked() -> None:

@@ -273,7 +273,6 @@ def test_config_has_bounds(member: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("member", "value"),
     [
-        ("payload", "thin"),
         ("signing", ["v1", "v1a"]),
         ("handshake", "required"),
     ],
@@ -307,9 +306,61 @@ def test_order_batches_and_rates_are_taken() -> None:
 
 
 def test_what_is_not_built_yet_outside_of_config() -> None:
-    assert "a pull-only subscription is not available" in sentence(sink="pull:")
     credential = {"credentialtype": "OAUTH2CLIENTCREDENTIALS", "tokenurl": "https://x", "clientid": "a"}
     assert "`OAUTH2CLIENTCREDENTIALS` is not available" in sentence(sinkcredential=credential)
+
+
+@pytest.mark.parametrize("sink", ["pull:", "PULL:"])
+def test_s10b_a_pull_only_subscription(sink: str) -> None:
+    spec = made({"sink": sink, "config": {"start": "beginning"}}).spec
+    assert spec.pull_only
+    assert spec.sink == "pull:"
+    assert not made({"sink": SINK}).spec.pull_only
+    # What a view shows can be handed back: a default says nothing about posting.
+    again, problems = parse_replacement(spec.view(), previous=spec, organization="*")
+    assert problems == []
+    assert again == spec
+
+
+@pytest.mark.parametrize("sink", ["pull:x", "pull://host/", "Pull:?after=1"])
+def test_s10b_nothing_stands_behind_pull(sink: str) -> None:
+    assert "nothing behind it" in sentence(sink=sink)
+
+
+def test_s10b_what_says_how_events_are_posted_is_refused_all_at_once() -> None:
+    _, problems = parse_subscription(
+        {
+            "sink": "pull:",
+            "config": {"format": "structured", "max_concurrency": 4, "timeout_s": 2.5, "retry": []},
+            "sinkcredential": {"credentialtype": "ACCESSTOKEN", "accesstoken": TOKEN},
+            "protocolsettings": {"headers": {"X-Tenant": "seven"}},
+        }
+    )
+    assert {problem.pointer for problem in problems} == {
+        "/config/format",
+        "/config/max_concurrency",
+        "/config/timeout_s",
+        "/config/retry",
+        "/sinkcredential",
+        "/protocolsettings",
+    }
+    assert all("leave it out" in problem.detail for problem in problems)
+
+
+def test_s10b_a_patch_between_push_and_pull() -> None:
+    pushed = made({"sink": SINK, "config": {"retry": [1]}}).spec
+    spec, problems = parse_patch({"sink": "pull:"}, previous=pushed, organization="*")
+    assert spec is None
+    assert [problem.pointer for problem in problems] == ["/config/retry"]
+    pulled, problems = parse_patch(
+        {"sink": "pull:", "config": {"retry": None}}, previous=pushed, organization="*"
+    )
+    assert problems == []
+    assert pulled is not None
+    assert pulled.pull_only
+    back, _ = parse_patch({"sink": SINK}, previous=pulled, organization="*")
+    assert back is not None
+    assert not back.pull_only
 
 
 @pytest.mark.parametrize(
@@ -616,7 +667,7 @@ def test_s1d_the_selection_holds_nothing_of_the_sink() -> None:
         ("https://receiver.example:port/", ""),
         ("https://[::1/x", ""),
         ("https://", ""),
-        ("pull:", ""),
+        ("pull:", "pull:"),
         ("//x", ""),
     ],
 )

@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -72,15 +73,18 @@ class Reply:
     body: bytes = b""
     # Held back until this is set, or the connection's end.
     hold: threading.Event | None = None
+    # The connection ends without an answer.
+    close: bool = False
 
 
 @dataclass
 class Sink:
-    """One path of the receiver, with the answers it is to give: a queue of them, then `always`."""
+    """One path of the receiver, with the answers it is to give: a queue of them, then by `rule`, or `always`."""
 
     url: str
     always: Reply = field(default_factory=Reply)
     queue: deque[Reply] = field(default_factory=deque)
+    rule: Callable[[Posted], Reply | None] | None = None
     posts: list[Posted] = field(default_factory=list)
 
     def reply(self, *statuses: int) -> "Sink":
@@ -99,6 +103,17 @@ class Sink:
     def reply_always(self, status: int, headers: dict[str, str] | None = None) -> "Sink":
         self.always = Reply(status, headers or {})
         return self
+
+    def reply_by(self, rule: Callable[[Posted], Reply | None]) -> "Sink":
+        """Answer each POST as its rule says; where it says nothing, as always."""
+        self.rule = rule
+        return self
+
+    def reply_to(self, post: Posted) -> Reply:
+        with contextlib.suppress(IndexError):
+            return self.queue.popleft()
+        ruled = None if self.rule is None else self.rule(post)
+        return self.always if ruled is None else ruled
 
     @property
     def ids(self) -> list[str]:
@@ -153,10 +168,14 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["Content-Length"] or 0))
                 sink = receiver.sinks[self.path]
                 pairs = [(name.lower(), value) for name, value in self.headers.items()]
-                reply = sink.queue.popleft() if sink.queue else sink.always
-                sink.posts.append(Posted(self.command, pairs, body, time.time()))
+                post = Posted(self.command, pairs, body, time.time())
+                sink.posts.append(post)
+                reply = sink.reply_to(post)
                 while reply.hold is not None and not reply.hold.wait(0.05) and not receiver._ending.is_set():
                     pass
+                if reply.close:
+                    self.close_connection = True
+                    return
                 with contextlib.suppress(OSError):
                     self.send_response(reply.status)
                     for name, value in reply.headers.items():
@@ -180,6 +199,12 @@ def receiver() -> Iterator[Receiver]:
     made = Receiver()
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="session")
+def reply() -> type[Reply]:
+    """An answer, for the rules of a sink."""
+    return Reply
 
 
 @pytest.fixture
@@ -321,6 +346,20 @@ class Gateway:
                 return items[0]
             assert time.monotonic() < deadline, f"not {state}: {json.dumps(items)[:2000]}"
             time.sleep(0.03)
+
+    def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """What its SQLite file holds, as another program would read it."""
+        found = sqlite3.connect(f"file:{self.data_dir / 'gateway.db'}?mode=ro", uri=True, timeout=10)
+        with contextlib.closing(found) as connection:
+            return connection.execute(statement, values).fetchall()
+
+    def facts(self, kind: str, made: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        """What it said in its log, the oldest first: of one subscription, or of all."""
+        parameters = {"type": f"com.letta.gateway.{kind}", "order": "asc", "limit": 500}
+        answer = self.client.get("/v1/events", params=parameters)
+        assert answer.status_code == 200, answer.text
+        facts = [item["event"] for item in answer.json()["items"]]
+        return [fact for fact in facts if made is None or fact["subject"] == made["id"]]
 
     def forget(self) -> None:
         """Delete the subscriptions made so far."""

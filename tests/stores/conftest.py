@@ -1,4 +1,4 @@
-"""The stores of each backend, by the same four ports: one suite runs on memory, SQLite and PostgreSQL."""
+"""The stores of each backend, by the same ports: one suite runs on memory, SQLite and PostgreSQL."""
 
 import asyncio
 import itertools
@@ -16,8 +16,10 @@ from gateway.adapters.memory import (
     MemoryLog,
     MemoryQuarantine,
     MemoryStore,
+    MemoryStreamCommands,
     MemorySubscriptions,
 )
+from gateway.adapters.sql.commands import SqlStreamCommands
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.deliveries import SqlDeliveries
 from gateway.adapters.sql.log import SqlLog
@@ -26,7 +28,7 @@ from gateway.adapters.sql.opening import open_database
 from gateway.adapters.sql.quarantine import SqlQuarantine
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
 from gateway.adapters.vault import Keyring
-from gateway.ports import Deliveries, EventLog, Quarantine, Subscriptions
+from gateway.ports import Deliveries, EventLog, Quarantine, StreamCommands, Subscriptions
 from gateway.settings import load_settings
 
 T = TypeVar("T")
@@ -52,6 +54,7 @@ class Stores:
     deliveries: Deliveries
     subscriptions: Subscriptions
     quarantine: Quarantine
+    commands: StreamCommands
     clock: Clock
     run: Callable[[Coroutine[Any, Any, T]], T]
     database: Database | None = None
@@ -74,6 +77,7 @@ def memory() -> Iterator[Stores]:
         MemoryDeliveries(store),
         MemorySubscriptions(store, fact_source=FACT_SOURCE),
         MemoryQuarantine(store),
+        MemoryStreamCommands(store, fact_source=FACT_SOURCE),
         clock,
         asyncio.run,
     )
@@ -92,6 +96,7 @@ def sql(settings: dict[str, str], folder: Path) -> Iterator[Stores]:
             SqlDeliveries(database),
             SqlSubscriptions(database, keyring, fact_source=FACT_SOURCE, now=clock, random=dice),
             SqlQuarantine(database),
+            SqlStreamCommands(database, fact_source=FACT_SOURCE, now=clock, random=dice),
             clock,
             runner.run,
             database,
@@ -168,6 +173,21 @@ def stores(request) -> Stores:
 def sql_stores(request) -> Stores:
     """Each database in turn, for what is written in SQL behind the stores' back."""
     return request.getfixturevalue(f"{request.param}_stores")
+
+
+@pytest.fixture(scope="module", params=["memory", "sqlite", "postgres"])
+def module_stores(request, tmp_path_factory) -> Iterator[Stores]:
+    """Each backend in turn, once for all tests of a module that only read what it wrote at its beginning."""
+    if request.param == "memory":
+        yield from memory()
+    elif request.param == "sqlite":
+        yield from sql({}, tmp_path_factory.mktemp("stores"))
+    else:
+        server, template = (request.getfixturevalue(f"postgres_{name}") for name in ("server", "template"))
+        name = f"stores_{next(_NUMBERS)}"
+        settings = {"GATEWAY_DATABASE_URL": server.create(name, template=template)}
+        yield from sql(settings, tmp_path_factory.mktemp("stores"))
+        server.drop(name)
 
 
 @pytest.fixture

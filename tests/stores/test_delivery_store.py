@@ -7,6 +7,7 @@ import pytest
 from gateway.domain.delivery import Decision
 from gateway.domain.filters import filters_from
 from gateway.domain.pending import PendingDelivery
+from gateway.domain.rotation import Secret
 from gateway.domain.subscription import Config, StartAt, SubscriptionSpec
 from gateway.errors import InvalidRequest, NotFound, PreconditionFailed
 from gateway.ports import AttemptRecord, CursorUpdate, EventQuery, JournalBatch, NewEntry, SubscriptionState
@@ -74,7 +75,7 @@ def test_s1d_a_subscription_is_a_fact_and_starts_there(stores):
     record = create(stores)
     assert (record.number, record.created_position, record.start_position, record.cursor) == (1, 3, 3, 3)
     assert record.live
-    assert record.secrets == (SECRET,)
+    assert record.secrets == (Secret(SECRET),)
     assert facts(stores) == ["created"]
     fact = stores.run(stores.log.get(3))
     assert b"https://example.com" in fact.envelope

@@ -2,13 +2,17 @@
 
 import asyncio
 import contextlib
+import gc
+import sys
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.util import await_only
 
+from gateway.adapters.sql import postgres
 from gateway.adapters.sql.opening import open_database
+from gateway.adapters.sql.postgres import PostgresDatabase
 from gateway.adapters.sql.verify import verify_log
 from gateway.errors import DatabaseUnusable, Unavailable
 from gateway.ports import NewEntry
@@ -219,3 +223,38 @@ def test_no_log_to_verify(postgres_server):
         postgres_server.sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", database="empty")
         == "0"
     )
+
+
+def test_without_the_driver_it_says_what_to_install(monkeypatch, postgres_url):
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    with pytest.raises(DatabaseUnusable, match=r"pip install 'letta-gateway\[gateway,postgres\]'"):
+        opening(postgres_url)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds the server's processes in /proc")
+def test_a_server_that_stands_still_is_not_waited_for_without_end(
+    postgres_server, postgres_url, monkeypatch, caplog
+):
+    """Neither by who asks nor by who closes; what it had begun ends when it wakes, whole or not at all."""
+    monkeypatch.setattr(postgres, "_PATIENCE_S", 0.3)
+    monkeypatch.setattr(postgres, "_END_S", 0.3)
+    monkeypatch.setattr(postgres, "_CONNECT_S", 1.0)
+    database = PostgresDatabase(postgres_url)
+
+    async def main() -> None:
+        await asyncio.gather(*(database.read(count) for _ in range(4)))
+        postgres_server.freeze()
+        try:
+            for ask in (database.read, database.write):
+                with pytest.raises(Unavailable, match="does not answer"):
+                    await ask(count)
+            await database.close()
+        finally:
+            postgres_server.thaw()
+
+    def count(connection) -> int:
+        return connection.execute(text("SELECT count(*) FROM shard")).scalar_one()
+
+    asyncio.run(main())
+    gc.collect()
+    assert not caplog.records  # what failed after its caller had gone is nobody's error

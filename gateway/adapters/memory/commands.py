@@ -8,7 +8,7 @@ from gateway.domain import facts
 from gateway.domain.delivery import fold
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.subscription import EVERY_ORGANIZATION
-from gateway.errors import Conflict, NotFound
+from gateway.errors import Conflict, Gone, NotFound
 from gateway.ports import (
     Kind,
     NewEntry,
@@ -41,7 +41,9 @@ class MemoryStreamCommands:
 
     async def retry(self, number: int, position: int) -> None:
         """See ``StreamCommands.retry``."""
-        store, record = self._store, self._present(number)
+        store, record = self._store, self._store.record(number)
+        if record is None:
+            raise Gone("The subscription of this delivery is deleted.")
         if record.state is SubscriptionState.DISABLED:
             raise Conflict("The subscription is disabled.")
         pending, attempts = store.pending.get((number, position)), store.attempts.get((number, position))
@@ -64,7 +66,12 @@ class MemoryStreamCommands:
                 last_span_id=attempts[-1].span_id if attempts else None,
                 asked=True,
             )
-        data = {"subscription_id": record.id, "number": number, "position": position}
+        data = {
+            "subscription_id": record.id,
+            "number": number,
+            "position": position,
+            "attempts": asked.attempts,
+        }
         self._fact(record, facts.RETRY_REQUESTED, f"{position}:{asked.attempts}:{now_us}", data)
         store.pending[number, position] = asked
 

@@ -1,6 +1,6 @@
 """The event log in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gateway.adapters.memory.store import MemoryStore, Row
 from gateway.ports import Appended, Entry, EventQuery, Head, Kind, NewEntry, NewQuarantine
@@ -32,6 +32,11 @@ class MemoryLog:
     async def get(self, position: int) -> Entry | None:
         """See ``EventLog.get``."""
         return self._store.rows[position - 1].entry if 0 < position <= self._store.head else None
+
+    async def get_many(self, positions: Sequence[int]) -> Mapping[int, Entry]:
+        """See ``EventLog.get_many``."""
+        found = {position: await self.get(position) for position in positions}
+        return {position: entry for position, entry in found.items() if entry is not None}
 
     async def search(self, query: EventQuery) -> Sequence[Entry]:
         """See ``EventLog.search``."""

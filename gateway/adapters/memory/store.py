@@ -58,8 +58,10 @@ class MemoryStore:
     conflicts: int = 0
     quarantine: dict[tuple[str, str], QuarantineRecord] = field(default_factory=dict)
     subscriptions: dict[int, SubscriptionRecord | None] = field(default_factory=dict)
+    rotations: dict[int, int] = field(default_factory=dict)
     ended: dict[int, SubscriptionHistory] = field(default_factory=dict)
     names: dict[int, tuple[str, str]] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
     cursors: dict[int, Cursor] = field(default_factory=dict)
     pending: dict[tuple[int, int], PendingDelivery] = field(default_factory=dict)
     attempts: dict[tuple[int, int], list[AttemptRecord]] = field(default_factory=dict)

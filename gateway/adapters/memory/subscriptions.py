@@ -6,11 +6,14 @@ from dataclasses import replace
 from gateway.adapters.memory.store import Cursor, MemoryStore
 from gateway.domain import facts
 from gateway.domain.ids import RANDOM_BYTES, subscription_id
+from gateway.domain.rotation import Secret, rotated
 from gateway.domain.subscription import EVERY_ORGANIZATION, StartAt, SubscriptionSpec, sink_origin
 from gateway.errors import FieldError, InvalidRequest, NotFound, PreconditionFailed
 from gateway.ports import (
     Kind,
     NewEntry,
+    NewSubscription,
+    Opened,
     ReplayState,
     Revision,
     SubscriptionHistory,
@@ -37,20 +40,42 @@ class MemorySubscriptions:
         self, spec: SubscriptionSpec, *, organization: str, privileged: bool, secret: str
     ) -> SubscriptionRecord:
         """See ``Subscriptions.create``."""
-        store = self._store
-        number, now_us, created = len(store.names) + 1, store.now(), store.head + 1
-        start = self._start(spec)
-        start = created if start is None else start
+        [record] = self._make([NewSubscription(spec, organization, privileged, secret)], [""])
+        return record
+
+    async def create_many(self, wanted: Sequence[NewSubscription]) -> Sequence[SubscriptionRecord]:
+        """See ``Subscriptions.create_many``."""
+        return self._make(wanted, [f"/{index}" for index in range(len(wanted))])
+
+    def _make(self, wanted: Sequence[NewSubscription], pointers: Sequence[str]) -> list[SubscriptionRecord]:
+        head, now_us = self._store.head, self._store.now()
+        starts = [self._start(asked.spec) for asked in wanted]
+        faults = [
+            FieldError(f"{pointer}/config/start", f"the log ends at position {head}")
+            for pointer, start in zip(pointers, starts, strict=True)
+            if start is not None and start > head
+        ]
+        if faults:
+            raise InvalidRequest("This start lies ahead of the log.", fields=faults)
+        return [self._put(asked, start, now_us) for asked, start in zip(wanted, starts, strict=True)]
+
+    def _put(self, asked: NewSubscription, asked_start: int | None, now_us: int) -> SubscriptionRecord:
+        store, spec, organization = self._store, asked.spec, asked.organization
+        number, position = len(store.names) + 1, store.head + 1
+        start = position if asked_start is None else asked_start
         new_id = subscription_id(store.random(RANDOM_BYTES))
-        data = _selection(spec, organization, number, 1) | {"start_position": start, "privileged": privileged}
-        position = self._fact(facts.Fact(facts.SUBSCRIPTION_CREATED, new_id, "1", data), organization, now_us)
+        data = _selection(spec, organization, number, 1)
+        data |= {"start_position": start, "privileged": asked.privileged}
+        self._fact(facts.Fact(facts.SUBSCRIPTION_CREATED, new_id, "1", data), organization, now_us)
         store.names[number] = (new_id, organization)
-        store.cursors[number] = Cursor(start, live=start == position)
+        store.numbers[new_id] = number
+        live = start == position and not spec.pull_only
+        store.cursors[number] = Cursor(start, live=live)
         store.subscriptions[number] = SubscriptionRecord(
             number=number,
             id=new_id,
             organization=organization,
-            privileged=privileged,
+            privileged=asked.privileged,
             state=SubscriptionState.ACTIVE,
             revision=1,
             created_at_us=now_us,
@@ -58,10 +83,9 @@ class MemorySubscriptions:
             created_position=position,
             start_position=start,
             cursor=start,
-            live=start == position,
+            live=live,
             pending=0,
-            spec=spec,
-            secrets=(secret,),
+            private=Opened(spec, (Secret(asked.secret),)),
             revisions=(Revision(1, position, spec.selector(organization)),),
         )
         return self._now(number)
@@ -78,11 +102,13 @@ class MemorySubscriptions:
         fact = facts.Fact(facts.SUBSCRIPTION_UPDATED, record.id, str(revision), data)
         position = self._fact(fact, record.organization, now_us)
         added = Revision(revision, position, spec.selector(record.organization))
+        if spec.pull_only:
+            self._store.cursors[number].live = False
         self._store.subscriptions[number] = replace(
             record,
             revision=revision,
             updated_at_us=now_us,
-            spec=spec,
+            private=Opened(spec, record.secrets),
             revisions=(*record.revisions, added),
         )
         return self._now(number)
@@ -102,12 +128,14 @@ class MemorySubscriptions:
             raise PreconditionFailed(f"The subscription is at revision {record.revision} now.")
         if record.state is not state or skip:
             now_us = self._after(record)
-            data = {
+            data: dict[str, object] = {
                 "subscription_id": record.id,
                 "number": number,
                 "revision": record.revision,
                 "cause": cause,
             }
+            if skip:
+                data["skipped_after"] = _history(record).passed(self._store.routed)
             fact = facts.Fact(_STATE_FACTS[state], record.id, f"{record.state}:{now_us}", data)
             position = self._fact(fact, record.organization, now_us)
             self._store.subscriptions[number] = replace(record, state=state, updated_at_us=now_us)
@@ -117,12 +145,26 @@ class MemorySubscriptions:
                 cursor.position = position
         return self._now(number)
 
+    async def rotate_secret(self, number: int, secret: str) -> SubscriptionRecord:
+        """See ``Subscriptions.rotate_secret``."""
+        record = self._present(number, None)
+        now_us = self._after(record)
+        secrets = rotated(record.secrets, secret, now_us)
+        if secrets != record.secrets:
+            rotation = self._store.rotations[number] = self._store.rotations.get(number, 1) + 1
+            fact = facts.secret_rotated(record.id, number, record.revision, rotation)
+            self._fact(fact, record.organization, now_us)
+            self._store.subscriptions[number] = replace(
+                record, updated_at_us=now_us, private=Opened(record.spec, secrets)
+            )
+        return self._now(number)
+
     async def delete(self, number: int, *, unchanged_since_us: int | None = None) -> None:
         """See ``Subscriptions.delete``."""
         record, store = self._present(number, unchanged_since_us), self._store
         data = {"subscription_id": record.id, "number": number, "revision": record.revision}
-        fact = facts.Fact(facts.SUBSCRIPTION_DELETED, record.id, "deleted", data)
-        self._fact(fact, record.organization, self._after(record))
+        fact, now_us = facts.Fact(facts.SUBSCRIPTION_DELETED, record.id, "deleted", data), self._after(record)
+        self._fact(fact, record.organization, now_us)
         store.subscriptions[number] = None
         store.ended[number] = replace(
             _history(record), state=SubscriptionState.DELETED, cursor=None, live=False, pending=0
@@ -134,13 +176,12 @@ class MemorySubscriptions:
         for replay in store.replays.values():
             if replay.number == number and replay.state is ReplayState.RUNNING:
                 store.replays[replay.replay] = replace(
-                    replay, state=ReplayState.CANCELLED, ended_at_us=store.now()
+                    replay, state=ReplayState.CANCELLED, ended_at_us=now_us
                 )
 
     async def get(self, subscription_id: str) -> SubscriptionRecord | None:
         """See ``Subscriptions.get``."""
-        number = next((number for number, name in self._store.names.items() if name[0] == subscription_id), 0)
-        return self._store.record(number)
+        return self._store.record(self._store.numbers.get(subscription_id, 0))
 
     async def by_number(self, number: int) -> SubscriptionRecord | None:
         """See ``Subscriptions.by_number``."""
@@ -156,7 +197,7 @@ class MemorySubscriptions:
 
     async def history(self, subscription_id: str) -> SubscriptionHistory | None:
         """See ``Subscriptions.history``."""
-        number = next((number for number, name in self._store.names.items() if name[0] == subscription_id), 0)
+        number = self._store.numbers.get(subscription_id, 0)
         record = self._store.record(number)
         return self._store.ended.get(number) if record is None else _history(record)
 
@@ -196,9 +237,6 @@ class MemorySubscriptions:
             case StartAt.BEGINNING:
                 return 0
             case int(position):
-                if position > self._store.head:
-                    fields = [FieldError("/config/start", f"the log ends at position {self._store.head}")]
-                    raise InvalidRequest("This start lies ahead of the log.", fields=fields)
                 return position
             case moment:
                 return self._store.position_before(int(moment.timestamp() * _SECOND_US))

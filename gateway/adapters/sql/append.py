@@ -11,14 +11,24 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from gateway.adapters.sql.bulk import row_insert
 from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import EventKey, LogEntry, LogHead, QuarantineEntry
 from gateway.domain.chain import GENESIS, NONCE_BYTES, event_key, payload_hash, row_hash
 from gateway.errors import DatabaseUnusable
-from gateway.ports import Appended, Kind, NewEntry, NewQuarantine, Random
+from gateway.ports import Appended, Entry, Kind, NewEntry, NewQuarantine, Random
 
 _LOG = LogEntry.__table__  # type: ignore[attr-defined]
 _KEYS = EventKey.__table__  # type: ignore[attr-defined]
+_INSERT_ENTRIES = row_insert(
+    _LOG,
+    (
+        *("position", "kind", "type", "source", "event_id", "subject", "organization", "agent_id", "run_id"),
+        *("trace_id", "partition_key", "addressee", "redriven_from", "appended_at", "nonce", "envelope"),
+        *("payload_hash", "row_hash"),
+    ),
+)
+_INSERT_KEYS = row_insert(_KEYS, ("key", "position"))
 _HEAD = LogHead.__table__  # type: ignore[attr-defined]
 _QUARANTINE = QuarantineEntry.__table__  # type: ignore[attr-defined]
 
@@ -44,6 +54,45 @@ def prepare(entries: Sequence[NewEntry], random: Random) -> list[Prepared]:
     return prepared
 
 
+@dataclass(slots=True)
+class _Chain:
+    """The end of the log as one transaction moves it on."""
+
+    position: int
+    last_hash: bytes
+    kind: Kind
+    appended_at_us: int
+    addressee: int | None
+
+    def follow(self, item: Prepared) -> Entry:
+        """Number and chain the next entry (S8a)."""
+        new = item.entry
+        self.position += 1
+        self.last_hash = row_hash(
+            self.last_hash,
+            position=self.position,
+            kind=self.kind.value,
+            type=new.type,
+            source=new.source,
+            id=new.id,
+            organization=new.organization,
+            appended_at_us=self.appended_at_us,
+            payload_hash=item.payload_hash,
+        )
+        return Entry(
+            position=self.position,
+            kind=self.kind,
+            type=new.type,
+            source=new.source,
+            id=new.id,
+            organization=new.organization,
+            appended_at_us=self.appended_at_us,
+            row_hash=self.last_hash,
+            envelope=new.envelope,
+            addressee=self.addressee,
+        )
+
+
 def append(
     connection: Connection,
     prepared: Sequence[Prepared],
@@ -59,10 +108,11 @@ def append(
     if head is None:
         raise DatabaseUnusable("The log has no head: the database was not migrated or is damaged.")
     known = _known(connection, [item.key for item in prepared])
-    position, previous = head.position, head.row_hash
     appended_at = max(now_us, head.appended_at)  # never goes back (S7d)
+    chain = _Chain(head.position, head.row_hash, kind, appended_at, addressee)
     results: list[Appended] = []
-    rows: list[dict[str, Any]] = []
+    rows: list[tuple[Any, ...]] = []
+    keys: list[tuple[bytes, int]] = []
     repeated: list[tuple[Prepared, int]] = []
     for item in prepared:
         original = known.get(item.key)
@@ -70,23 +120,18 @@ def append(
             results.append(Appended(original, duplicate=True))
             repeated.append((item, original))
             continue
-        position += 1
-        row = _row(item, position, previous, kind=kind, appended_at=appended_at, addressee=addressee)
-        previous = row["row_hash"]
-        known[item.key] = position
-        rows.append(row)
-        results.append(Appended(position, duplicate=False))
-    if rows:
-        connection.execute(insert(_LOG), rows)
-        connection.execute(
-            insert(_KEYS),
-            [{"key": item.key, "position": known[item.key]} for item in _first(prepared, results)],
-        )
+        entry = chain.follow(item)
+        known[item.key] = entry.position
+        keys.append((item.key, entry.position))
+        rows.append(_row(item, entry))
+        results.append(Appended(entry.position, duplicate=False, entry=entry))
+    _INSERT_ENTRIES(connection, rows)
+    _INSERT_KEYS(connection, keys)
     conflicts = _conflicts(connection, repeated)
     connection.execute(
         update(_HEAD).values(
-            position=position,
-            row_hash=previous,
+            position=chain.position,
+            row_hash=chain.last_hash,
             appended_at=appended_at,
             duplicates=_HEAD.c.duplicates + len(repeated),
             conflicts=_HEAD.c.conflicts + conflicts,
@@ -137,50 +182,29 @@ def _known(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
     return known
 
 
-def _row(
-    item: Prepared,
-    position: int,
-    previous: bytes,
-    *,
-    kind: Kind,
-    appended_at: int,
-    addressee: int | None,
-) -> dict[str, Any]:
-    entry = item.entry
-    return {
-        "position": position,
-        "kind": kind.value,
-        "type": entry.type,
-        "source": entry.source,
-        "event_id": entry.id,
-        "subject": entry.subject,
-        "organization": entry.organization,
-        "agent_id": entry.agent_id,
-        "run_id": entry.run_id,
-        "trace_id": entry.trace_id,
-        "partition_key": entry.partition_key,
-        "addressee": addressee,
-        "redriven_from": entry.redriven_from,
-        "appended_at": appended_at,
-        "nonce": item.nonce,
-        "envelope": entry.envelope,
-        "payload_hash": item.payload_hash,
-        "row_hash": row_hash(
-            previous,
-            position=position,
-            kind=kind.value,
-            type=entry.type,
-            source=entry.source,
-            id=entry.id,
-            organization=entry.organization,
-            appended_at_us=appended_at,
-            payload_hash=item.payload_hash,
-        ),
-    }
-
-
-def _first(prepared: Sequence[Prepared], results: Sequence[Appended]) -> list[Prepared]:
-    return [item for item, result in zip(prepared, results, strict=True) if not result.duplicate]
+def _row(item: Prepared, entry: Entry) -> tuple[Any, ...]:
+    """In the order of ``_INSERT_ENTRIES``."""
+    new = item.entry
+    return (
+        entry.position,
+        entry.kind.value,
+        new.type,
+        new.source,
+        new.id,
+        new.subject,
+        new.organization,
+        new.agent_id,
+        new.run_id,
+        new.trace_id,
+        new.partition_key,
+        entry.addressee,
+        new.redriven_from,
+        entry.appended_at_us,
+        item.nonce,
+        new.envelope,
+        item.payload_hash,
+        entry.row_hash,
+    )
 
 
 def _conflicts(connection: Connection, repeated: Sequence[tuple[Prepared, int]]) -> int:

@@ -11,7 +11,7 @@ from gateway.adapters.sql.models import Attempt, LogHead, Pending, Replay, Subsc
 from gateway.adapters.sql.streams import running_replays
 from gateway.domain import facts
 from gateway.domain.subscription import EVERY_ORGANIZATION
-from gateway.errors import Conflict, NotFound
+from gateway.errors import Conflict, Gone, NotFound
 from gateway.ports import (
     Kind,
     NewEntry,
@@ -32,6 +32,9 @@ _ENDED = {
     ReplayState.FINISHED: facts.REPLAY_FINISHED,
     ReplayState.CANCELLED: facts.REPLAY_CANCELLED,
 }
+
+_DELETED = "The subscription of this delivery is deleted."
+_AGAIN = "Another subscription whose `start` lies before the event gets it too."
 
 
 class SqlStreamCommands:
@@ -57,7 +60,9 @@ class SqlStreamCommands:
         """See ``StreamCommands.retry``."""
 
         def work(connection: Connection) -> None:
-            row = _present(connection, number)
+            row = _subscription(connection, number)
+            if row is None:
+                raise Gone(_DELETED, hint=_AGAIN)
             if row.state == SubscriptionState.DISABLED.value:
                 raise Conflict(
                     "The subscription is disabled.",
@@ -67,13 +72,20 @@ class SqlStreamCommands:
             pending = connection.execute(select(_PENDING).where(*here)).one_or_none()
             now_us = self._now()
             if pending is None:
-                self._new_round(connection, number, position, now_us)
+                attempts = self._new_round(connection, number, position, now_us)
             elif pending.next_at is None:
                 raise Conflict("An attempt of this delivery is in flight.", hint="Look at how it ends.")
             else:
+                attempts = pending.attempts
                 connection.execute(update(_PENDING).where(*here).values(next_at=min(now_us, pending.next_at)))
-            data = {"subscription_id": row.id, "number": number, "position": position}
-            self._fact(connection, row, facts.RETRY_REQUESTED, f"{position}:{_head(connection)}", data)
+            data = {
+                "subscription_id": row.id,
+                "number": number,
+                "position": position,
+                "attempts": attempts,
+            }
+            cause = f"{position}:{_head(connection)}"
+            self._fact(connection, row, facts.RETRY_REQUESTED, cause, data, now_us=now_us)
 
         await self._database.write(work)
 
@@ -81,7 +93,7 @@ class SqlStreamCommands:
         """See ``StreamCommands.request_replay``."""
 
         def work(connection: Connection) -> ReplayRecord:
-            row, head = _present(connection, number), _head(connection)
+            row, head, now_us = _present(connection, number), _head(connection), self._now()
             attempts_until = connection.execute(select(func.max(_ATTEMPT.c.seq))).scalar() or 0
             until = min(wanted.until_position, head)
             data = {
@@ -93,7 +105,7 @@ class SqlStreamCommands:
                 "only_failed": wanted.only_failed,
                 "attempts_until": attempts_until,
             }
-            replay = self._fact(connection, row, facts.REPLAY_REQUESTED, str(head), data)
+            replay = self._fact(connection, row, facts.REPLAY_REQUESTED, str(head), data, now_us=now_us)
             connection.execute(
                 insert(_REPLAY).values(
                     replay=replay,
@@ -105,7 +117,7 @@ class SqlStreamCommands:
                     attempts_until=attempts_until,
                     cursor=wanted.from_position - 1,
                     state=ReplayState.RUNNING.value,
-                    requested_at=self._now(),
+                    requested_at=now_us,
                 )
             )
             return next(item for item in running_replays(connection, number) if item.replay == replay)
@@ -120,11 +132,11 @@ class SqlStreamCommands:
             found = connection.execute(select(_REPLAY).where(*here)).one_or_none()
             if found is None:
                 return
-            row = _subscription(connection, found.number)
-            connection.execute(update(_REPLAY).where(*here).values(state=state.value, ended_at=self._now()))
+            row, now_us = _subscription(connection, found.number), self._now()
+            connection.execute(update(_REPLAY).where(*here).values(state=state.value, ended_at=now_us))
             if row is not None:
                 data = {"subscription_id": row.id, "number": found.number, "replay": replay}
-                self._fact(connection, row, _ENDED[state], str(replay), data)
+                self._fact(connection, row, _ENDED[state], str(replay), data, now_us=now_us)
 
         await self._database.write(work)
 
@@ -139,8 +151,11 @@ class SqlStreamCommands:
 
         await self._database.write(work)
 
-    def _new_round(self, connection: Connection, number: int, position: int, now_us: int) -> None:
-        """What has ended begins again, with a schedule of its own; attempt numbers go on (S5b)."""
+    def _new_round(self, connection: Connection, number: int, position: int, now_us: int) -> int:
+        """What has ended begins again, with a schedule of its own; attempt numbers go on (S5b).
+
+        Returns how many attempts there are.
+        """
         statement = (
             select(_ATTEMPT.c.attempt, _ATTEMPT.c.round, _ATTEMPT.c.span_id)
             .where(_ATTEMPT.c.number == number, _ATTEMPT.c.position == position)
@@ -164,6 +179,7 @@ class SqlStreamCommands:
                 asked=True,
             )
         )
+        return int(last.attempt)
 
     def _fact(
         self,
@@ -174,8 +190,9 @@ class SqlStreamCommands:
         data: Mapping[str, object],
         *,
         addressee: int | None = None,
+        now_us: int | None = None,
     ) -> int:
-        now_us = self._now()
+        now_us = self._now() if now_us is None else now_us
         fact = facts.Fact(kind, row.id, cause, data)
         entry = NewEntry(
             type=fact.type,

@@ -41,6 +41,10 @@ class Database(Leadership, Protocol):
         """Run ``work`` in the one serialised write transaction; commit, or roll back on any error."""
         ...
 
+    async def alter(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work``, which changes the schema, as ``write`` does, for as long as it takes."""
+        ...
+
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in a short read transaction beside the writer, on one state of the database."""
         ...

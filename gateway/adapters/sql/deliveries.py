@@ -1,24 +1,33 @@
-"""Attempts, cursors and pending deliveries in SQL: what the journal writes, and what is read from it."""
+"""Attempts, cursors and pending deliveries in SQL, as they are read; ``journal.py`` writes them."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, select, tuple_, update
+from sqlalchemy import Connection, func, insert, select, tuple_
 
 from gateway.adapters.sql.database import Database
+from gateway.adapters.sql.delivery_pages import matching
+from gateway.adapters.sql.delivery_rows import attempt_of, pending_of
+from gateway.adapters.sql.journal import write_journal
 from gateway.adapters.sql.lists import parts
-from gateway.adapters.sql.models import Attempt, DeliveryCursor, Pending, Shard
-from gateway.adapters.sql.streams import last_attempts, notes, running_replays, write_notes, write_replays
+from gateway.adapters.sql.models import Attempt, Pending, Shard
+from gateway.adapters.sql.streams import last_attempts, notes, running_replays
 from gateway.domain.breaker import StreamNote
-from gateway.domain.delivery import Decision
 from gateway.domain.pending import PendingDelivery
-from gateway.ports import AttemptRecord, CursorUpdate, DueKey, JournalBatch, ReplayRecord, Standing
+from gateway.ports import (
+    AttemptRecord,
+    DeliveryItem,
+    DeliveryPage,
+    DeliveryQuery,
+    DueKey,
+    JournalBatch,
+    ReplayRecord,
+    Standing,
+)
 
 _ATTEMPT = Attempt.__table__  # type: ignore[attr-defined]
 _PENDING = Pending.__table__  # type: ignore[attr-defined]
-_CURSOR = DeliveryCursor.__table__  # type: ignore[attr-defined]
 _SHARD = Shard.__table__  # type: ignore[attr-defined]
 SHARDS = 64
 
@@ -106,7 +115,7 @@ class SqlDeliveries:
             statement = select(_PENDING).where(
                 _PENDING.c.number == number, _PENDING.c.position.between(first, last)
             )
-            pending = {row.position: _pending_of(row) for row in connection.execute(statement)}
+            pending = {row.position: pending_of(row) for row in connection.execute(statement)}
             nothing = Standing(0, 0, failed=False, pending=None)
             return {
                 position: replace(tried.get(position, nothing), pending=pending.get(position))
@@ -131,172 +140,43 @@ class SqlDeliveries:
             .order_by(_ATTEMPT.c.number, _ATTEMPT.c.attempt)
         )
 
+    async def page(self, query: DeliveryQuery) -> DeliveryPage:
+        """See ``Deliveries.page``."""
+
+        def work(connection: Connection) -> DeliveryPage:
+            positions, before = matching(connection, query)
+            pending: dict[int, PendingDelivery] = {}
+            attempts: dict[int, list[AttemptRecord]] = {position: [] for position in positions}
+            for part in parts(positions):
+                rows = select(_PENDING).where(
+                    _PENDING.c.number == query.number, _PENDING.c.position.in_(part)
+                )
+                pending |= {row.position: pending_of(row) for row in connection.execute(rows)}
+                tried = select(_ATTEMPT).where(
+                    _ATTEMPT.c.number == query.number, _ATTEMPT.c.position.in_(part)
+                )
+                for row in connection.execute(tried.order_by(_ATTEMPT.c.attempt)):
+                    attempts[row.position].append(attempt_of(row))
+            items = [
+                DeliveryItem(position, attempts[position], pending.get(position)) for position in positions
+            ]
+            return DeliveryPage(items, before)
+
+        return await self._database.read(work)
+
     async def pending_at(self, position: int) -> Sequence[PendingDelivery]:
         """See ``Deliveries.pending_at``."""
         return await self._pending(select(_PENDING).where(_PENDING.c.position == position))
 
     async def _pending(self, statement: Any) -> list[PendingDelivery]:  # noqa: ANN401 - a SELECT of the table
         return await self._database.read(
-            lambda connection: [_pending_of(row) for row in connection.execute(statement)]
+            lambda connection: [pending_of(row) for row in connection.execute(statement)]
         )
 
     async def _attempts(self, statement: Any) -> list[AttemptRecord]:  # noqa: ANN401 - a SELECT of the table
         return await self._database.read(
-            lambda connection: [_attempt_of(row) for row in connection.execute(statement)]
+            lambda connection: [attempt_of(row) for row in connection.execute(statement)]
         )
-
-
-def write_journal(connection: Connection, batch: JournalBatch) -> None:
-    """One journal transaction (S2c). A stream that was deleted meanwhile keeps its attempts and nothing else."""
-    if batch.attempts:
-        if _is_there(connection, batch.attempts[0]):
-            return
-        connection.execute(insert(_ATTEMPT), [_attempt_row(attempt) for attempt in batch.attempts])
-    gone = [{"n": number, "p": position} for number, position in batch.settled]
-    # A pending row is replaced whole: delete and insert spell the same on every database.
-    gone += [{"n": item.number, "p": item.position} for item in batch.pending]
-    if gone:
-        connection.execute(
-            delete(_PENDING).where(
-                _PENDING.c.number == bindparam("n"), _PENDING.c.position == bindparam("p")
-            ),
-            gone,
-        )
-    kept = _still_there(connection, {item.number for item in batch.pending})
-    rows = [_pending_row(item) for item in batch.pending if item.number in kept]
-    if rows:
-        connection.execute(insert(_PENDING), rows)
-    if batch.cursors:
-        _write_cursors(connection, batch.cursors)
-    write_replays(connection, batch.replays)
-    write_notes(connection, batch.notes)
-    connection.execute(update(_SHARD).values(routed=batch.routed).where(_SHARD.c.routed != batch.routed))
-
-
-def _write_cursors(connection: Connection, cursors: Sequence[CursorUpdate]) -> None:
-    connection.execute(
-        update(_CURSOR)
-        .where(_CURSOR.c.number == bindparam("n"))
-        # A resume from now may have moved it on since this batch was made; it never goes back.
-        .values(
-            cursor=case((_CURSOR.c.cursor > bindparam("c"), _CURSOR.c.cursor), else_=bindparam("c")),
-            live=bindparam("l"),
-        ),
-        [{"n": item.number, "c": item.cursor, "l": item.live} for item in cursors],
-    )
-
-
-def _is_there(connection: Connection, attempt: AttemptRecord) -> bool:
-    """Whether this batch was committed before, and only the answer to that was lost."""
-    statement = select(_ATTEMPT.c.id).where(
-        _ATTEMPT.c.number == attempt.number,
-        _ATTEMPT.c.position == attempt.position,
-        _ATTEMPT.c.attempt == attempt.attempt,
-    )
-    return connection.execute(statement).scalar() == attempt.id
-
-
-def _still_there(connection: Connection, numbers: set[int]) -> set[int]:
-    there: set[int] = set()
-    for part in parts(sorted(numbers)):
-        there.update(connection.execute(select(_CURSOR.c.number).where(_CURSOR.c.number.in_(part))).scalars())
-    return there
-
-
-def _attempt_row(attempt: AttemptRecord) -> dict[str, Any]:
-    return {
-        "id": attempt.id,
-        "number": attempt.number,
-        "position": attempt.position,
-        "hash6": attempt.hash6,
-        "attempt": attempt.attempt,
-        "round": attempt.round,
-        "cause": attempt.cause,
-        "decision": attempt.decision.value,
-        "counts": attempt.counts,
-        "error_class": attempt.error_class,
-        # What an outcome was is never lost for what somebody said about it, and PostgreSQL holds no NUL.
-        "detail": attempt.detail and attempt.detail.replace("\0", "\ufffd"),
-        "status": attempt.status,
-        "started_at": attempt.started_at_us,
-        "duration_us": attempt.duration_us,
-        "next_at": attempt.next_at_us,
-        "revision": attempt.revision,
-        "trace_id": attempt.trace_id,
-        "span_id": attempt.span_id,
-        "response_headers": json.dumps(attempt.response_headers) if attempt.response_headers else None,
-        "response_body": attempt.response_body or None,
-        "batch": attempt.batch,
-        "replay": attempt.replay,
-    }
-
-
-def _attempt_of(row: Row[Any]) -> AttemptRecord:
-    headers = json.loads(row.response_headers) if row.response_headers else []
-    return AttemptRecord(
-        id=row.id,
-        number=row.number,
-        position=row.position,
-        hash6=bytes(row.hash6),
-        attempt=row.attempt,
-        round=row.round,
-        cause=row.cause,
-        decision=Decision(row.decision),
-        counts=row.counts,
-        started_at_us=row.started_at,
-        duration_us=row.duration_us,
-        revision=row.revision,
-        trace_id=row.trace_id,
-        span_id=row.span_id,
-        error_class=row.error_class,
-        detail=row.detail,
-        status=row.status,
-        next_at_us=row.next_at,
-        response_headers=tuple((name, value) for name, value in headers),
-        response_body=bytes(row.response_body or b""),
-        batch=row.batch,
-        replay=row.replay,
-    )
-
-
-def _pending_row(item: PendingDelivery) -> dict[str, Any]:
-    return {
-        "number": item.number,
-        "position": item.position,
-        "round": item.round,
-        "attempts": item.attempts,
-        "failures": item.failures,
-        "first_at": item.first_at_us,
-        "next_at": item.next_at_us,
-        "crashes": item.crashes,
-        "partition_key": item.partition_key,
-        "blocked_from": item.blocked_from,
-        "last_span_id": item.last_span_id,
-        "replay": item.replay,
-        "batch": item.batch,
-        "batch_size": item.batch_size,
-        "asked": item.asked,
-    }
-
-
-def _pending_of(row: Row[Any]) -> PendingDelivery:
-    return PendingDelivery(
-        number=row.number,
-        position=row.position,
-        round=row.round,
-        attempts=row.attempts,
-        failures=row.failures,
-        first_at_us=row.first_at,
-        next_at_us=row.next_at,
-        crashes=row.crashes,
-        partition_key=row.partition_key,
-        blocked_from=row.blocked_from,
-        last_span_id=row.last_span_id,
-        replay=row.replay,
-        batch=row.batch,
-        batch_size=row.batch_size,
-        asked=row.asked,
-    )
 
 
 def ensure_shards(connection: Connection) -> None:

@@ -6,7 +6,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import DBAPIError
 
 from gateway.adapters.sql.append import ensure_head
@@ -25,7 +25,7 @@ async def upgrade(database: Database) -> tuple[str | None, str]:
     is none or cannot be written.
     """
     try:
-        return await database.write(_upgrade)
+        return await database.alter(_upgrade)
     except Unavailable as error:
         cause = error.__cause__
         reason = cause.orig if isinstance(cause, DBAPIError) else error.detail.rstrip(".")
@@ -41,9 +41,6 @@ def _upgrade(connection: Connection) -> tuple[str | None, str]:
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS))
     scripts = ScriptDirectory.from_config(config)
-    if connection.dialect.name == "postgresql":
-        # An index on a long log takes longer than any statement of the running gateway may.
-        connection.execute(text("SET LOCAL statement_timeout = 0"))
     before = MigrationContext.configure(connection).get_current_revision()
     if before is not None and before not in {script.revision for script in scripts.walk_revisions()}:
         raise SchemaOutdated(f"The database has the schema {before}, which this version does not know.")

@@ -7,11 +7,13 @@ Truth (SEMANTICS S1a): ``log_entry`` with ``event_key`` and ``log_head``, ``atte
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Text, text
 from sqlmodel import Field, SQLModel
 
+from gateway.adapters.sql.stretches import stretch_index
 from gateway.adapters.sql.texts import text_index
 
 _IS_FACT = text("kind = 'fact'")
 _IS_ADDRESSED = text("addressee IS NOT NULL")
-_IS_NOT_DELIVERED = text("decision <> 'delivered'")
+IS_TROUBLE = text("decision NOT IN ('delivered', 'failed')")
+"""Of an attempt: it ended its round, and not well. Few are, and they are what is looked for."""
 _HAS_KEY = text("partition_key IS NOT NULL")
 _IS_REPLAYED = text("replay IS NOT NULL")
 
@@ -30,15 +32,15 @@ class LogEntry(SQLModel, table=True):
     __tablename__ = "log_entry"
     __table_args__ = (
         *text_index("ix_log_type", "type", "position"),
-        *text_index("ix_log_organization", "organization", "position"),
-        *text_index("ix_log_agent", "agent_id", "position"),
-        *text_index("ix_log_source", "source", "position"),
-        *text_index("ix_log_subject", "subject"),
-        *text_index("ix_log_run", "run_id"),
-        Index("ix_log_trace", "trace_id"),
+        *stretch_index("ix_log_organization", "organization"),
+        *stretch_index("ix_log_agent", "agent_id"),
+        *stretch_index("ix_log_source", "source"),
+        *stretch_index("ix_log_subject", "subject"),
+        *stretch_index("ix_log_run", "run_id"),
+        *stretch_index("ix_log_trace", "trace_id"),
         Index("ix_log_facts", "position", sqlite_where=_IS_FACT, postgresql_where=_IS_FACT),
         Index("ix_log_addressee", "addressee", sqlite_where=_IS_ADDRESSED, postgresql_where=_IS_ADDRESSED),
-        *text_index("ix_log_key", "partition_key", "position"),
+        *stretch_index("ix_log_key", "partition_key"),
     )
 
     position: int = Field(sa_column=_position(primary_key=True))
@@ -247,9 +249,10 @@ class Attempt(SQLModel, table=True):
         Index(
             "ix_attempt_trouble",
             "number",
-            "seq",
-            sqlite_where=_IS_NOT_DELIVERED,
-            postgresql_where=_IS_NOT_DELIVERED,
+            "decision",
+            "position",
+            sqlite_where=IS_TROUBLE,
+            postgresql_where=IS_TROUBLE,
         ),
     )
 

@@ -7,9 +7,12 @@ behind the lease, so that a process that lost it cannot write at all (S6a).
 
 import asyncio
 import importlib
+import os
+import socket
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DisconnectionError
@@ -27,9 +30,11 @@ _WRITERS = 2
 """One for the write transaction, one for the lease, whose renewal must not wait for it."""
 _CONNECT_S = 10.0
 _STATEMENT_S = 30
-_SILENCE_S = _STATEMENT_S + 10.0
-"""After so long even the server's own limit was not heard of: the connection leads nowhere."""
+_PATIENCE_S = 40.0
+"""A server that stands still keeps its own limits no more: after so long the caller hears that it does not answer."""
+_END_S = 5.0
 _LOCK_S = 10
+_SILENCE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 20_000}
 _IDLE_S = 15
 """A process that stopped in the middle of a transaction holds its locks no longer than this."""
 _WRITE_LOCK = text("SELECT pg_advisory_xact_lock(7810762148001187)")
@@ -42,6 +47,9 @@ class PostgresDatabase:
     def __init__(self, url: str) -> None:
         self._dsn = "postgresql" + url[url.index("://") :]
         self._name = _name_of(self._dsn)
+        self._turn = asyncio.Lock()
+        self._running: set[asyncio.Task[Any]] = set()
+        self._connections: WeakSet[Any] = WeakSet()
         self.writable = True
         """Whether the last write went through: a full disk can still be read."""
         self._writer = self._engine(_WRITERS, isolation="READ COMMITTED")
@@ -49,8 +57,6 @@ class PostgresDatabase:
         self._reader = self._engine(_READERS, isolation="REPEATABLE READ").execution_options(
             postgresql_readonly=True
         )
-        self._turn = asyncio.Lock()
-        self._running: set[asyncio.Task[Any]] = set()
         self.lease = Lease(self._name, self._beside)
 
     @property
@@ -89,16 +95,30 @@ class PostgresDatabase:
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """See ``Database.write``."""
-        return await self._to_its_end(self._write(work))
+        return await self._to_its_end(self._write(work), _PATIENCE_S)
+
+    async def alter(self, work: Callable[[Connection], T]) -> T:
+        """See ``Database.alter``."""
+
+        def at_leisure(connection: Connection) -> T:
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            return work(connection)
+
+        return await self._to_its_end(self._write(at_leisure), None)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """See ``Database.read``."""
-        return await self._to_its_end(self._transact(self._reader, work))
+        return await self._to_its_end(self._transact(self._reader, work), _PATIENCE_S)
 
     async def close(self) -> None:
         """See ``Database.close``."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=_END_S)
         while self._running:
-            await asyncio.wait(self._running)
+            # It waits for an answer that does not come.
+            for connection in list(self._connections):
+                connection.terminate()
+            await asyncio.wait(self._running, timeout=_END_S)
         await self._reader.dispose()
         await self._writer.dispose()
 
@@ -120,19 +140,28 @@ class PostgresDatabase:
 
     async def _beside(self, work: Callable[[Connection], T]) -> T:
         """A transaction of the lease's own, beside the write transaction."""
-        return await self._to_its_end(self._transact(self._writer, work))
+        return await self._to_its_end(self._transact(self._writer, work), _PATIENCE_S)
 
     async def _transact(self, engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
         with storage_errors():
             async with engine.begin() as connection:
                 return await connection.run_sync(work)
 
-    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+    async def _to_its_end(self, work: Coroutine[Any, Any, T], patience_s: float | None) -> T:
         """See it through although the caller may be cancelled: as with a thread, nothing is cut off in its middle."""
         task = asyncio.get_running_loop().create_task(work)
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return await asyncio.shield(task)
+        task.add_done_callback(self._ended)
+        try:
+            async with asyncio.timeout(patience_s):
+                return await asyncio.shield(task)
+        except TimeoutError:
+            raise Unavailable("The database does not answer.") from None
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # nobody else asks, where the caller has gone
 
     def _engine(self, connections: int, *, isolation: str) -> AsyncEngine:
         try:
@@ -144,7 +173,9 @@ class PostgresDatabase:
             ) from error
 
         async def connect() -> Any:  # noqa: ANN401 - the driver has no types
-            return await _connect(driver, self._dsn)
+            connection = await _connect(driver, self._dsn)
+            self._connections.add(connection)
+            return connection
 
         engine = create_async_engine(
             "postgresql+asyncpg://",
@@ -163,7 +194,6 @@ async def _connect(driver: Any, dsn: str) -> Any:  # noqa: ANN401 - the driver h
         connection = await driver.connect(
             dsn,
             timeout=_CONNECT_S,
-            command_timeout=_SILENCE_S,
             server_settings={
                 "application_name": "letta-gateway",
                 "statement_timeout": f"{_STATEMENT_S}s",
@@ -178,10 +208,27 @@ async def _connect(driver: Any, dsn: str) -> Any:  # noqa: ANN401 - the driver h
         )
     except ValueError as error:  # what the URL says is not a way to connect
         raise DatabaseUnusable(f"GATEWAY_DATABASE_URL cannot be used: {error}.") from error
+    _notice_silence(connection)
     # Stronger settings stay as they are. This one would acknowledge what a power loss takes away.
     if await connection.fetchval("SHOW synchronous_commit") == "off":
         await connection.execute("SET synchronous_commit = on")
     return connection
+
+
+def _notice_silence(connection: Any) -> None:  # noqa: ANN401 - the driver has no types
+    """Let the kernel end a connection whose other end has vanished.
+
+    A time limit of the driver's would not: when it has passed, it asks the vanished server to cancel.
+    """
+    transport = connection._transport  # noqa: SLF001 - the driver gives its socket to nobody
+    peer = transport.get_extra_info("socket")
+    if peer is None or peer.family not in {socket.AF_INET, socket.AF_INET6}:
+        return
+    with socket.socket(fileno=os.dup(peer.fileno())) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _SILENCE.items():
+            if hasattr(socket, name):  # not every system has each of them
+                same.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _is_open(connection: Any, _record: object, _proxy: object) -> None:  # noqa: ANN401 - SQLAlchemy's adapter

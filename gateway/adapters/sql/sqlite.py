@@ -67,6 +67,10 @@ class SqliteDatabase:
         """See ``Database.write``."""
         return await asyncio.get_running_loop().run_in_executor(self._write_thread, self.write_now, work)
 
+    async def alter(self, work: Callable[[Connection], T]) -> T:
+        """See ``Database.alter``."""
+        return await self.write(work)
+
     async def read(self, work: Callable[[Connection], T]) -> T:
         """See ``Database.read``."""
         return await asyncio.get_running_loop().run_in_executor(self._read_threads, self.read_now, work)

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, select, update
 
+from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import Attempt, DeliveryCursor, Pending, Replay, StreamNote
 from gateway.domain.breaker import StreamNote as Note
 from gateway.domain.delivery import Decision
@@ -33,10 +34,12 @@ def write_notes(connection: Connection, notes: Sequence[Note]) -> None:
     """Part of a journal transaction: what is to be remembered of failing streams; nothing of those that went well."""
     if not notes:
         return
-    connection.execute(delete(_NOTE).where(_NOTE.c.number.in_([note.number for note in notes])))
+    for part in parts([note.number for note in notes]):
+        connection.execute(delete(_NOTE).where(_NOTE.c.number.in_(part)))
     failing = [note for note in notes if note.failing_since_us is not None]
-    there = select(_CURSOR.c.number).where(_CURSOR.c.number.in_([note.number for note in failing]))
-    kept = {row.number for row in connection.execute(there)}
+    kept: set[int] = set()
+    for part in parts([note.number for note in failing]):
+        kept.update(connection.execute(select(_CURSOR.c.number).where(_CURSOR.c.number.in_(part))).scalars())
     rows = [
         {
             "number": note.number,

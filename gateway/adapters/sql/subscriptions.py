@@ -1,43 +1,38 @@
 """The commands on subscriptions: a fact, the vault and the projections, in one transaction (S1d)."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from gateway.adapters.sql.append import append, prepare
 from gateway.adapters.sql.database import Database
-from gateway.adapters.sql.deliveries import shard_of
 from gateway.adapters.sql.lists import parts
-from gateway.adapters.sql.log import position_before
 from gateway.adapters.sql.models import (
     DeliveryCursor,
-    LogHead,
     Pending,
+    Shard,
     Subscription,
     SubscriptionRevision,
     VaultEntry,
 )
+from gateway.adapters.sql.sealed import KINDS, SECRETS, SubscriptionVault
 from gateway.adapters.sql.streams import cancel_replays
+from gateway.adapters.sql.subscription_making import number_them, revision_row, selection_data, store
+from gateway.adapters.sql.subscription_rows import history, present, read
 from gateway.adapters.sql.texts import same
 from gateway.adapters.vault import Keyring
 from gateway.domain import facts
 from gateway.domain.ids import RANDOM_BYTES, subscription_id
-from gateway.domain.subscription import (
-    EVERY_ORGANIZATION,
-    StartAt,
-    SubscriptionSpec,
-    selector_from,
-    sink_origin,
-)
-from gateway.errors import FieldError, InvalidRequest, NotFound, PreconditionFailed
+from gateway.domain.rotation import rotated
+from gateway.domain.subscription import EVERY_ORGANIZATION, SubscriptionSpec
+from gateway.errors import NotFound, PreconditionFailed
 from gateway.ports import (
     Kind,
     NewEntry,
+    NewSubscription,
     Now,
     Random,
-    Revision,
     SubscriptionHistory,
     SubscriptionRecord,
     SubscriptionState,
@@ -47,12 +42,9 @@ _SUBSCRIPTION = Subscription.__table__  # type: ignore[attr-defined]
 _REVISION = SubscriptionRevision.__table__  # type: ignore[attr-defined]
 _CURSOR = DeliveryCursor.__table__  # type: ignore[attr-defined]
 _PENDING = Pending.__table__  # type: ignore[attr-defined]
+_SHARD = Shard.__table__  # type: ignore[attr-defined]
 _VAULT = VaultEntry.__table__  # type: ignore[attr-defined]
-_HEAD = LogHead.__table__  # type: ignore[attr-defined]
 
-_SECOND_US = 1_000_000
-_SPEC = "subscription"
-_SECRETS = "subscription-secrets"
 _STATE_FACTS = {
     SubscriptionState.ACTIVE: facts.SUBSCRIPTION_RESUMED,
     SubscriptionState.PAUSED: facts.SUBSCRIPTION_PAUSED,
@@ -67,7 +59,7 @@ class SqlSubscriptions:
         self, database: Database, keyring: Keyring, *, fact_source: str, now: Now, random: Random
     ) -> None:
         self._database = database
-        self._keyring = keyring
+        self._vault = SubscriptionVault(keyring)
         self._fact_source = fact_source
         self._now = now
         self._random = random
@@ -76,48 +68,27 @@ class SqlSubscriptions:
         self, spec: SubscriptionSpec, *, organization: str, privileged: bool, secret: str
     ) -> SubscriptionRecord:
         """See ``Subscriptions.create``."""
-        new_id = subscription_id(self._random(RANDOM_BYTES))
+        [record] = await self._make([NewSubscription(spec, organization, privileged, secret)], [""])
+        return record
 
-        def work(connection: Connection) -> SubscriptionRecord:
-            number = 1 + (connection.execute(select(func.max(_SUBSCRIPTION.c.number))).scalar() or 0)
+    async def create_many(self, wanted: Sequence[NewSubscription]) -> Sequence[SubscriptionRecord]:
+        """See ``Subscriptions.create_many``."""
+        return await self._make(wanted, [f"/{index}" for index in range(len(wanted))])
+
+    async def _make(
+        self, wanted: Sequence[NewSubscription], pointers: Sequence[str]
+    ) -> list[SubscriptionRecord]:
+        ids = [subscription_id(self._random(RANDOM_BYTES)) for _ in wanted]
+
+        def work(connection: Connection) -> list[SubscriptionRecord]:
             now_us = self._now()
-            head = connection.execute(select(_HEAD.c.position)).scalar_one()
-            created = head + 1
-            start = _start(connection, spec, head)
-            start = created if start is None else start
-            fact_data = _selection_data(spec, organization, number, revision=1)
-            fact_data |= {"start_position": start, "privileged": privileged}
-            position = self._fact(
-                connection,
-                facts.Fact(facts.SUBSCRIPTION_CREATED, new_id, "1", fact_data),
-                organization,
-                now_us,
-            )
-            connection.execute(
-                insert(_SUBSCRIPTION).values(
-                    number=number,
-                    id=new_id,
-                    organization=organization,
-                    privileged=privileged,
-                    state=SubscriptionState.ACTIVE.value,
-                    revision=1,
-                    start_position=start,
-                    created_position=position,
-                    created_at=now_us,
-                    updated_at=now_us,
-                )
-            )
-            _keep_revision(connection, number, 1, position, spec)
-            self._seal(connection, _SPEC, new_id, 1, spec.to_json())
-            self._seal(connection, _SECRETS, new_id, 1, {"secrets": [secret]})
-            connection.execute(
-                insert(_CURSOR).values(
-                    number=number, shard=shard_of(number), cursor=start, live=start == position
-                )
-            )
-            return self._one(connection, _SUBSCRIPTION.c.number == number)
+            made = number_them(connection, wanted, ids, pointers)
+            entries = [self._entry(item.fact(), item.asked.organization, now_us) for item in made]
+            append(connection, prepare(entries, self._random), now_us=now_us, kind=Kind.FACT)
+            store(connection, made, self._vault, now_us)
+            return self._read(connection, _SUBSCRIPTION.c.number.in_([item.number for item in made]))
 
-        return await self._database.write(work)
+        return await self._database.write(work) if wanted else []
 
     async def update(
         self, number: int, spec: SubscriptionSpec, *, unchanged_since_us: int | None = None
@@ -126,10 +97,11 @@ class SqlSubscriptions:
 
         def work(connection: Connection) -> SubscriptionRecord:
             row = _present(connection, number, unchanged_since_us)
-            if self._open(connection, _SPEC, row.id, row.revision) == json.loads(json.dumps(spec.to_json())):
-                return self._one(connection, _SUBSCRIPTION.c.number == number)  # nothing is said twice
+            known = self._one(connection, number)
+            if known.spec.to_json() == spec.to_json():
+                return known  # nothing is said twice
             revision, now_us = row.revision + 1, max(self._now(), row.updated_at + 1)
-            data = _selection_data(spec, row.organization, number, revision)
+            data = selection_data(spec, row.organization, number, revision)
             position = self._fact(
                 connection,
                 facts.Fact(facts.SUBSCRIPTION_UPDATED, row.id, str(revision), data),
@@ -137,9 +109,12 @@ class SqlSubscriptions:
                 now_us,
             )
             _touch(connection, number, now_us, revision=revision)
-            _keep_revision(connection, number, revision, position, spec)
-            self._seal(connection, _SPEC, row.id, revision, spec.to_json())
-            return self._one(connection, _SUBSCRIPTION.c.number == number)
+            connection.execute(insert(_REVISION), [revision_row(number, revision, position, spec)])
+            connection.execute(insert(_VAULT), [self._vault.spec_row(row.id, revision, spec)])
+            if spec.pull_only:
+                # Nothing is sent any more: the cursor stands, as that of a paused stream does (S10b).
+                connection.execute(update(_CURSOR).where(_CURSOR.c.number == number).values(live=False))
+            return self._one(connection, number)
 
         return await self._database.write(work)
 
@@ -161,7 +136,14 @@ class SqlSubscriptions:
             now_us = max(self._now(), row.updated_at + 1)
             # A resume from now skips what lies behind, of an active stream too (S3h).
             if row.state != state.value or skip:
-                data = {"subscription_id": row.id, "number": number, "revision": row.revision, "cause": cause}
+                data: dict[str, object] = {
+                    "subscription_id": row.id,
+                    "number": number,
+                    "revision": row.revision,
+                    "cause": cause,
+                }
+                if skip:
+                    data["skipped_after"] = _passed(connection, row)
                 fact = facts.Fact(_STATE_FACTS[state], row.id, f"{row.state}:{now_us}", data)
                 position = self._fact(connection, fact, row.organization, now_us)
                 _touch(connection, number, now_us, state=state.value)
@@ -169,14 +151,37 @@ class SqlSubscriptions:
                 if skip:
                     values["cursor"] = position
                 connection.execute(update(_CURSOR).where(_CURSOR.c.number == number).values(values))
-            return self._one(connection, _SUBSCRIPTION.c.number == number)
+            return self._one(connection, number)
 
         return await self._database.write(work)
+
+    async def rotate_secret(self, number: int, secret: str) -> SubscriptionRecord:
+        """See ``Subscriptions.rotate_secret``."""
+
+        def work(connection: Connection) -> SubscriptionRecord:
+            row = _present(connection, number, None)
+            known, now_us = self._one(connection, number), max(self._now(), row.updated_at + 1)
+            secrets = rotated(known.secrets, secret, now_us)
+            if secrets == known.secrets:
+                return known  # nothing is said twice
+            here = (_VAULT.c.kind == SECRETS, _VAULT.c.owner == row.id)
+            rotation = 1 + connection.execute(select(func.max(_VAULT.c.revision)).where(*here)).scalar_one()
+            fact = facts.secret_rotated(row.id, number, row.revision, rotation)
+            self._fact(connection, fact, row.organization, now_us)
+            _touch(connection, number, now_us)
+            # What still signs is in the new row: the old one would only keep what has ended.
+            connection.execute(delete(_VAULT).where(*here))
+            connection.execute(insert(_VAULT), [self._vault.secrets_row(row.id, rotation, secrets)])
+            return self._one(connection, number)
+
+        record = await self._database.write(work)
+        self._vault.forget(record.id)
+        return record
 
     async def delete(self, number: int, *, unchanged_since_us: int | None = None) -> None:
         """See ``Subscriptions.delete``."""
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> str:
             row = _present(connection, number, unchanged_since_us)
             now_us = max(self._now(), row.updated_at + 1)
             data = {"subscription_id": row.id, "number": number, "revision": row.revision}
@@ -189,10 +194,11 @@ class SqlSubscriptions:
             _touch(connection, number, now_us, state=SubscriptionState.DELETED.value)
             connection.execute(delete(_CURSOR).where(_CURSOR.c.number == number))
             connection.execute(delete(_PENDING).where(_PENDING.c.number == number))
-            connection.execute(delete(_VAULT).where(_VAULT.c.owner == row.id))
+            connection.execute(delete(_VAULT).where(_VAULT.c.kind.in_(KINDS), _VAULT.c.owner == row.id))
             cancel_replays(connection, number, now_us)
+            return str(row.id)
 
-        await self._database.write(work)
+        self._vault.forget(await self._database.write(work))
 
     async def get(self, subscription_id: str) -> SubscriptionRecord | None:
         """See ``Subscriptions.get``."""
@@ -204,37 +210,14 @@ class SqlSubscriptions:
 
     async def page(self, *, organization: str | None, after: int, limit: int) -> Sequence[SubscriptionRecord]:
         """See ``Subscriptions.page``."""
-
-        def work(connection: Connection) -> list[SubscriptionRecord]:
-            statement = _joined().where(_SUBSCRIPTION.c.number > after)
-            if organization is not None:
-                statement = statement.where(_SUBSCRIPTION.c.organization == organization)
-            rows = connection.execute(statement.order_by(_SUBSCRIPTION.c.number).limit(limit)).all()
-            return [self._record(connection, row) for row in rows]
-
-        return await self._database.read(work)
+        statement = present().where(_SUBSCRIPTION.c.number > after).limit(limit)
+        if organization is not None:
+            statement = statement.where(_SUBSCRIPTION.c.organization == organization)
+        return await self._database.read(lambda connection: read(connection, statement, self._vault))
 
     async def history(self, subscription_id: str) -> SubscriptionHistory | None:
         """See ``Subscriptions.history``."""
-
-        def work(connection: Connection) -> SubscriptionHistory | None:
-            statement = _joined(deleted_too=True).where(_SUBSCRIPTION.c.id == subscription_id)
-            row = connection.execute(statement).one_or_none()
-            if row is None:
-                return None
-            return SubscriptionHistory(
-                number=row.number,
-                id=row.id,
-                organization=row.organization,
-                state=SubscriptionState(row.state),
-                start_position=row.start_position,
-                revisions=_revisions(connection, row),
-                cursor=row.cursor,
-                live=bool(row.live),
-                pending=_pending_count(connection, row.number),
-            )
-
-        return await self._database.read(work)
+        return await self._database.read(lambda connection: history(connection, subscription_id))
 
     async def ids(self, numbers: Sequence[int]) -> Mapping[int, tuple[str, str]]:
         """See ``Subscriptions.ids``."""
@@ -250,39 +233,22 @@ class SqlSubscriptions:
         return await self._database.read(work)
 
     async def _find(self, condition: Any) -> SubscriptionRecord | None:  # noqa: ANN401 - a column expression
-        def work(connection: Connection) -> SubscriptionRecord | None:
-            row = connection.execute(_joined().where(condition)).one_or_none()
-            return None if row is None else self._record(connection, row)
+        found = await self._database.read(lambda connection: self._read(connection, condition))
+        return found[0] if found else None
 
-        return await self._database.read(work)
+    def _one(self, connection: Connection, number: int) -> SubscriptionRecord:
+        [record] = self._read(connection, _SUBSCRIPTION.c.number == number)
+        return record
 
-    def _one(self, connection: Connection, condition: Any) -> SubscriptionRecord:  # noqa: ANN401 - likewise
-        return self._record(connection, connection.execute(_joined().where(condition)).one())
-
-    def _record(self, connection: Connection, row: Row[Any]) -> SubscriptionRecord:
-        spec = SubscriptionSpec.from_json(self._open(connection, _SPEC, row.id, row.revision))
-        secrets = self._open(connection, _SECRETS, row.id, None)["secrets"]
-        return SubscriptionRecord(
-            number=row.number,
-            id=row.id,
-            organization=row.organization,
-            privileged=row.privileged,
-            state=SubscriptionState(row.state),
-            revision=row.revision,
-            created_at_us=row.created_at,
-            updated_at_us=row.updated_at,
-            created_position=row.created_position,
-            start_position=row.start_position,
-            cursor=row.cursor,
-            live=row.live,
-            pending=_pending_count(connection, row.number),
-            spec=spec,
-            secrets=tuple(secrets),
-            revisions=_revisions(connection, row),
-        )
+    def _read(self, connection: Connection, condition: Any) -> list[SubscriptionRecord]:  # noqa: ANN401 - likewise
+        return read(connection, present().where(condition), self._vault)
 
     def _fact(self, connection: Connection, fact: facts.Fact, organization: str, now_us: int) -> int:
-        entry = NewEntry(
+        prepared = prepare([self._entry(fact, organization, now_us)], self._random)
+        return append(connection, prepared, now_us=now_us, kind=Kind.FACT)[0].position
+
+    def _entry(self, fact: facts.Fact, organization: str, now_us: int) -> NewEntry:
+        return NewEntry(
             type=fact.type,
             source=self._fact_source,
             id=fact.id,
@@ -290,47 +256,6 @@ class SqlSubscriptions:
             subject=fact.subject,
             organization=None if organization == EVERY_ORGANIZATION else organization,
         )
-        prepared = prepare([entry], self._random)
-        return append(connection, prepared, now_us=now_us, kind=Kind.FACT)[0].position
-
-    def _seal(
-        self, connection: Connection, kind: str, owner: str, revision: int, document: Mapping[str, object]
-    ) -> None:
-        sealed = self._keyring.seal(json.dumps(document).encode(), kind=kind, owner=owner, revision=revision)
-        connection.execute(insert(_VAULT).values(kind=kind, owner=owner, revision=revision, sealed=sealed))
-
-    def _open(self, connection: Connection, kind: str, owner: str, revision: int | None) -> Any:  # noqa: ANN401 - JSON
-        statement = select(_VAULT).where(_VAULT.c.kind == kind, _VAULT.c.owner == owner)
-        if revision is not None:
-            statement = statement.where(_VAULT.c.revision == revision)
-        row = connection.execute(statement.order_by(_VAULT.c.revision.desc()).limit(1)).one()
-        plain = self._keyring.open(bytes(row.sealed), kind=kind, owner=owner, revision=row.revision)
-        return json.loads(plain)
-
-
-def _joined(*, deleted_too: bool = False) -> Select[Any]:
-    return select(_SUBSCRIPTION, _CURSOR.c.cursor, _CURSOR.c.live).join(
-        _CURSOR, _CURSOR.c.number == _SUBSCRIPTION.c.number, isouter=deleted_too
-    )
-
-
-def _revisions(connection: Connection, row: Row[Any]) -> tuple[Revision, ...]:
-    history = connection.execute(
-        select(_REVISION).where(_REVISION.c.number == row.number).order_by(_REVISION.c.revision)
-    )
-    return tuple(
-        Revision(item.revision, item.position, selector_from(json.loads(item.selection), row.organization))
-        for item in history
-    )
-
-
-def _pending_count(connection: Connection, number: int) -> int:
-    statement = (
-        select(func.count())
-        .select_from(_PENDING)
-        .where(_PENDING.c.number == number, _PENDING.c.asked.is_(False))
-    )
-    return int(connection.execute(statement).scalar_one())
 
 
 def _present(connection: Connection, number: int, unchanged_since_us: int | None) -> Row[Any]:
@@ -342,48 +267,16 @@ def _present(connection: Connection, number: int, unchanged_since_us: int | None
     return row
 
 
+def _passed(connection: Connection, row: Row[Any]) -> int:
+    """How far the stream is dispatched: a live one as far as the router has come, at least (S2b)."""
+    cursor = connection.execute(select(_CURSOR).where(_CURSOR.c.number == row.number)).one()
+    if not (cursor.live and row.state == SubscriptionState.ACTIVE.value):
+        return int(cursor.cursor)
+    routed = connection.execute(select(func.min(_SHARD.c.routed))).scalar()
+    return max(int(cursor.cursor), int(routed or 0))
+
+
 def _touch(connection: Connection, number: int, now_us: int, **values: object) -> None:
     connection.execute(
         update(_SUBSCRIPTION).where(_SUBSCRIPTION.c.number == number).values(updated_at=now_us, **values)
     )
-
-
-def _keep_revision(
-    connection: Connection, number: int, revision: int, position: int, spec: SubscriptionSpec
-) -> None:
-    connection.execute(
-        insert(_REVISION).values(
-            number=number,
-            revision=revision,
-            position=position,
-            selection=json.dumps(spec.selection_json()),
-        )
-    )
-
-
-def _selection_data(
-    spec: SubscriptionSpec, organization: str, number: int, revision: int
-) -> dict[str, object]:
-    return {
-        "number": number,
-        "organization": organization,
-        "revision": revision,
-        "sink_origin": sink_origin(spec.sink),
-        **spec.selection_json(),
-    }
-
-
-def _start(connection: Connection, spec: SubscriptionSpec, head: int) -> int | None:
-    """Resolve ``start`` to the position behind which the stream begins; None: behind the fact that makes it."""
-    match spec.config.start:
-        case StartAt.NOW:
-            return None
-        case StartAt.BEGINNING:
-            return 0
-        case int(position):
-            if position > head:
-                fields = [FieldError("/config/start", f"the log ends at position {head}")]
-                raise InvalidRequest("This start lies ahead of the log.", fields=fields)
-            return position
-        case moment:
-            return position_before(connection, int(moment.timestamp() * _SECOND_US))

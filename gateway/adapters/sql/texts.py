@@ -8,7 +8,7 @@ PostgreSQL cannot hold the character NUL at all; a text that has one is not ther
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Index, Text, false, literal, or_, text
+from sqlalchemy import Column, ColumnElement, Index, Text, TextClause, false, literal, or_, text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -21,21 +21,32 @@ DIALECT = "dialect"
 
 def text_index(name: str, column: str, *further: str) -> tuple[Index, Index]:
     """The index that ``sought`` and ``sought_among`` use: one for SQLite, one for PostgreSQL."""
-    start = text(f'"left"({column}, {_START_CHARS})')
     return (
         Index(name, column, *further, info={DIALECT: "sqlite"}).ddl_if(dialect="sqlite"),
-        Index(f"{name}_start", start, *further, info={DIALECT: "postgresql"}).ddl_if(dialect="postgresql"),
+        Index(f"{name}_start", start_of(column), *further, info={DIALECT: "postgresql"}).ddl_if(
+            dialect="postgresql"
+        ),
     )
 
 
+def start_of(column: str) -> TextClause:
+    """What PostgreSQL's index on a text holds of it."""
+    return text(f'"left"({column}, {_START_CHARS})')
+
+
+def fits(value: str) -> bool:
+    """Whether a column can be this text, which may be anything that somebody has sent."""
+    return _NUL not in value
+
+
 def same(column: Column[Any], value: str) -> ColumnElement[bool]:
-    """The column is this text, which may be anything that somebody has sent."""
-    return false() if _NUL in value else column == value
+    """The column is this text."""
+    return column == value if fits(value) else false()
 
 
 def sought(column: Column[Any], value: str) -> ColumnElement[bool]:
     """The same by a ``text_index``."""
-    if _NUL in value:
+    if not fits(value):
         return false()
     begins_so = _Start(column) == _Start(literal(value, Text()))
     # A short text is its own beginning. To ask for both all the same would make the planner expect far fewer
@@ -45,7 +56,7 @@ def sought(column: Column[Any], value: str) -> ColumnElement[bool]:
 
 def sought_among(column: Column[Any], values: Sequence[str]) -> ColumnElement[bool]:
     """The column is one of these texts, by a ``text_index``."""
-    return or_(false(), *(sought(column, value) for value in values if _NUL not in value))
+    return or_(false(), *(sought(column, value) for value in values if fits(value)))
 
 
 class _Start(FunctionElement[str]):

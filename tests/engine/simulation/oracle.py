@@ -80,6 +80,7 @@ class Oracle:
         self._checked: dict[int, int] = {}
         self._terminal: set[tuple[int, int]] = set()
         self._open: dict[tuple[int, int], str] = {}
+        self._ordered_to: dict[tuple[int, str], int] = {}
         self._arrived: set[tuple[int, int]] = set()
         self._delivered: set[tuple[int, int]] = set()
         self._process = 0
@@ -230,7 +231,10 @@ class Oracle:
         agent = self.agents.get(post.position)
         if agent is None:
             return  # a fact has no key
-        for earlier in self.owed(post.number, self.start_of(post.number) + 1, post.position - 1):
+        # What lies before one that came in order has come: only what is new since then is to be looked at.
+        checked = self._ordered_to.get((post.number, agent), self.start_of(post.number))
+        self._ordered_to[post.number, agent] = max(checked, post.position)
+        for earlier in self.owed(post.number, checked + 1, post.position - 1):
             came = (post.number, earlier) in self._arrived or (post.number, earlier) in self._terminal
             assert came or self.agents.get(earlier) != agent, (
                 f"{post.position} of {post.number} came before {earlier} of the same key"

@@ -23,6 +23,7 @@ from simulation.stores import (
     WiredDeliveries,
     WiredLog,
     WiredSubscriptions,
+    dataref_of,
 )
 
 _SECRET = "whsec_" + "A" * 32
@@ -101,7 +102,7 @@ class Simulation:
             subscriptions=WiredSubscriptions(self._wire, self.subscriptions),  # type: ignore[arg-type]
             commands=WiredCommands(self._wire, self.commands),  # type: ignore[arg-type]  # likewise
             sender=self.sinks.sender(self._wire, self.processes),
-            policy=AttemptPolicy(5.0, lambda _type: None),
+            policy=AttemptPolicy(5.0, lambda _type: None, dataref_of),
             now=now_us,
             random=self.dice.randbytes,
             jitter=self.dice.random,

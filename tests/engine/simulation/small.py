@@ -22,7 +22,7 @@ from gateway.ports import NewEntry, SubscriptionRecord
 from schemas import build
 from simulation.clock import now_us
 from simulation.sinks import sink_url
-from simulation.stores import ALONE
+from simulation.stores import ALONE, dataref_of
 
 Script = Callable[[int, int], Awaitable[int | Answer]]
 """Answers a POST of subscription number and position with a status, or with a whole answer."""
@@ -63,7 +63,7 @@ class Engine:
             subscriptions=self.subscriptions,
             commands=self.commands,
             sender=self,
-            policy=AttemptPolicy(5.0, lambda _type: None),
+            policy=AttemptPolicy(5.0, lambda _type: None, dataref_of),
             now=now_us,
             random=random.Random(2).randbytes,
             jitter=lambda: 0.5,

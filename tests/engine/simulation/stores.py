@@ -197,3 +197,7 @@ class Alone:
 
 
 ALONE = Alone()
+
+
+def dataref_of(delivery_id: str) -> str:
+    return f"https://gateway.test/payloads/{delivery_id}"

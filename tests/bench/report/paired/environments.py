@@ -63,7 +63,12 @@ def wrk() -> tuple[str, dict[str, str]]:
         if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
             raise NotInstalledError("wrk is not on this machine, and it is no Debian.")
         home.mkdir(parents=True, exist_ok=True)
-        _run("apt-get", "download", "wrk", "libluajit-5.1-2", folder=home)
+        try:
+            _run("apt-get", "download", "wrk", "libluajit-5.1-2", folder=home)
+        except NotInstalledError:
+            raise NotInstalledError(
+                "wrk is not on this machine, and apt-get has no package of it: `apt-get update` may help."
+            ) from None
         for package in home.glob("*.deb"):
             _run("dpkg-deb", "-x", str(package), str(home))
     libraries = next((home / "usr" / "lib").glob("*-linux-gnu"), home)

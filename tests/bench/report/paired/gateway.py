@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -112,7 +111,6 @@ class Gateway:
 @contextmanager
 def gateway(run: Run, folder: Path) -> Iterator[Gateway]:
     """Run one with its data below `folder` for as long as the context is open."""
-    environment = {name: "" for name in os.environ if name.startswith(_FOREIGN)}
     command = [
         sys.executable,
         "-m",
@@ -124,7 +122,7 @@ def gateway(run: Run, folder: Path) -> Iterator[Gateway]:
         str(folder / "data"),
         "--json",
     ]
-    with running(command, log=folder / "gateway.log", environment=environment) as process:
+    with running(command, log=folder / "gateway.log", without=_FOREIGN) as process:
         said = process.hear(_READY_S_MAX)
         publish = [sys.executable, "-m", "paired.publishing", said["redis_url"], said["stream"]]
         with running(

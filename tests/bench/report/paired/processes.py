@@ -34,6 +34,12 @@ def cpu_s(pid: int) -> float:
     return (int(fields[_USER]) + int(fields[_SYSTEM])) / _TICKS_PER_S
 
 
+def memory_mib(pid: int, name: str) -> float:
+    """A line of /proc/PID/status, such as ``VmRSS`` (now) and ``VmHWM`` (the most there was), in MiB."""
+    told = Path(f"/proc/{pid}/status").read_text()
+    return int(told.partition(f"{name}:")[2].split()[0]) / 1024
+
+
 def cpu_of_tree_s(pid: int) -> float:
     """The same with all of its descendants that still run."""
     return cpu_s(pid) + sum(cpu_of_tree_s(child) for child in children(pid))
@@ -115,19 +121,22 @@ def running(
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
     heard: bool = True,
+    without: tuple[str, ...] = (),
 ) -> Iterator[Spoken]:
     """Run a program for as long as the context is open; what it says on stderr goes into the log.
 
     Args:
+        without: How the names begin of what it is not to inherit from this process's environment.
         heard: Whether its stdout is read by `hear`; else it goes into the log too.
     """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(without)}
     with log.open("ab") as written:
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if heard else written,
             stderr=written,
-            env={**os.environ, **(environment or {})},
+            env={**inherited, **(environment or {})},
             cwd=folder,
             # A group of its own, so that what it started ends with it.
             start_new_session=True,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 import time
 from array import array
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 _SAMPLE_EVERY = 97
 _SAMPLES_MAX = 40
 _START_S_MAX = 20.0
+_ANSWER_S_MAX = 60.0
 _QUIET_S = 0.2
 
 
@@ -119,6 +121,8 @@ def _serve(pipe: Connection) -> None:
                 pipe.send("begun")
 
         loop.add_reader(pipe.fileno(), command)
+        # The loop has made it non-blocking; what is sent here can be longer than it takes at once.
+        os.set_blocking(pipe.fileno(), True)
         await server.serve_forever()
 
     try:
@@ -173,6 +177,7 @@ class Receiver:
     def _answer(self, wanted: object) -> object:
         """The answer to a command; a completion that came at the same moment is passed over."""
         while True:
+            assert self._pipe.poll(_ANSWER_S_MAX), "the receiver does not answer"
             said = self._pipe.recv()
             if said == wanted or (isinstance(wanted, type) and isinstance(said, wanted)):
                 return said

@@ -10,9 +10,10 @@ _INTRODUCTION = """\
 
 Made by `just bench`, in one run, on the machine named below. That machine is small, shared and noisy, and the
 receiver, the enqueuing program, Redis and whatever is measured share its cores: *the ratios count*, not the
-figures. A ratio is taken within a round, where both sides had the same machine, and then summed up. Each cell
-is the median of {rounds} rounds, with the least and the greatest behind it. [benchmarks.json](benchmarks.json)
-has every value.
+figures. A ratio is taken within a round, where both sides had the same machine, and then summed up. How much
+processes that have nothing to do with the run took of the machine meanwhile stands under [Machine](#machine).
+Each cell is the median of {rounds} round(s), with the least and the greatest behind it;
+[benchmarks.json](benchmarks.json) has every value.
 """
 _METHOD = """\
 ## Method
@@ -23,8 +24,9 @@ _METHOD = """\
 - Everybody sends the same body of {body_bytes} bytes with the same Standard Webhooks headers (HMAC-SHA256), from
   one worker process with {at_once} requests at once. The gateway sends its CloudEvents headers and a
   second signature besides.
-- *Deliveries per second*: from the first enqueue to the last receipt. The worker is started and warm before,
-  an enqueuing process has its jobs ready in memory, and nothing is enqueued before the clock runs.
+- *Deliveries per second*: from the first enqueue to the last receipt. The worker is started and warm before (BullMQ
+  by 4,000 jobs, for Node's compiler), an enqueuing process has its jobs ready in memory, and nothing is enqueued
+  before the clock runs.
 - The gateway is `letta-gateway dev` as its users start it: events go into its Redis Stream in FastStream's frame,
   are appended to the log (SQLite, `synchronous=FULL`), delivered through the egress guard, and every attempt is
   journaled. Peers get a Valkey of their own, empty, with that server's default durability (snapshots).
@@ -101,6 +103,16 @@ _PARTS = (
     ("log", "catch-up, CPU µs per delivery", "catch_up_cpu_us", 0),
     ("fan-out", "fan-out of each event to 100 subscriptions, deliveries per second", "deliveries_per_s", 0),
     ("fan-out", "fan-out, CPU µs per delivery", "cpu_us", 0),
+    ("hostile", "a healthy sink alone at 200 a second, p50 ms", "p50_alone_ms", 1),
+    ("hostile", "the same, p99 ms", "p99_alone_ms", 1),
+    ("hostile", "beside four hostile sinks, p50 ms", "p50_beside_ms", 1),
+    ("hostile", "the same, p99 ms", "p99_beside_ms", 1),
+    ("hostile", "memory of the gateway alone, MiB", "memory_alone_mib", 0),
+    ("hostile", "the most it had beside hostile sinks, MiB", "memory_most_mib", 0),
+    ("hostile", "POSTs to the sink that hangs", "hang_requests", 0),
+    ("hostile", "to the one that answers 500", "fail_requests", 0),
+    ("hostile", "to the one that drips", "drip_requests", 0),
+    ("hostile", "to the one that floods", "flood_requests", 0),
     ("growth", "with 10,000 events in the log, deliveries per second", "short_per_s", 0),
     ("growth", "with 1,000,000, deliveries per second", "long_per_s", 0),
     ("growth", "with 10,000, CPU µs per delivery", "short_cpu_us", 0),
@@ -161,6 +173,9 @@ def _machine(report: Mapping[str, Any]) -> str:
     parameters = report["parameters"]
     made = f"{report['made_at']}, in {report['took_s']} s, {parameters['events']:,} events a measurement"
     body = [("made at", made), *report["machine"].items()]
+    if others := report["others_share_of_machine"]:
+        percent = {key: others[key] * 100 for key in ("median", "min", "max")} | {"values": others["values"]}
+        body.append(("taken by other processes meanwhile, % of all cores", _spread({"": percent}, "", 0)))
     return _section("Machine", _table(("", ""), body))
 
 

@@ -15,7 +15,8 @@ from paired.run import AT_ONCE, Run
 from paired.valkey import Valkey, valkey
 
 _WARM_UP = 256
-_WARM_UP_S_MAX = 4.0
+_JIT_WARM_UP = 4_000
+_WARM_UP_S_MAX = 5.0
 _WARM_UPS_MAX = 10
 _TASKS = f"--max-async-tasks={AT_ONCE}"
 _THREADS = f"--threads={AT_ONCE}"
@@ -37,6 +38,7 @@ class Peer:
 
     Attributes:
         share: The part of the run's events it is given, so that a slow one does not take all the time.
+        warm_up: Jobs before the clock runs; many where a compiler has to see the code at work first.
         python: Whether it is one of those that a Python shop would choose.
         how: What was chosen, and why, in words for the report.
     """
@@ -47,6 +49,7 @@ class Peer:
     commands: Callable[[], Commands]
     share: float = 1.0
     python: bool = True
+    warm_up: int = _WARM_UP
 
     def __call__(self, run: Run) -> dict[str, float]:
         """Measure it once."""
@@ -62,7 +65,7 @@ def _measure(peer: Peer, run: Run) -> dict[str, float]:
         _at_work(commands, run, server, folder) as (worker, enqueuer),
     ):
         messages = Messages(run.tag, run.body_bytes).write(folder / "messages.ndjson", count)
-        _warm_up(run, folder, worker, enqueuer)
+        _warm_up(run, peer.warm_up, folder, worker, enqueuer)
         _load(enqueuer, messages)
         until_idle(worker.pid)
         run.receiver.expect(count)
@@ -100,17 +103,17 @@ def _at_work(commands: Commands, run: Run, server: Valkey, folder: Path) -> Iter
         yield worker, enqueuer
 
 
-def _warm_up(run: Run, folder: Path, worker: Spoken, enqueuer: Spoken) -> None:
+def _warm_up(run: Run, count: int, folder: Path, worker: Spoken, enqueuer: Spoken) -> None:
     """Enqueue until it is all delivered: some workers see only what comes after they are ready."""
     for number in range(_WARM_UPS_MAX):
         messages = Messages(90_000_000 + run.tag * _WARM_UPS_MAX + number, run.body_bytes)
-        _load(enqueuer, messages.write(folder / "warm-up.ndjson", _WARM_UP))
-        run.receiver.expect(_WARM_UP)
+        _load(enqueuer, messages.write(folder / "warm-up.ndjson", count))
+        run.receiver.expect(count)
         enqueuer.tell("go")
         enqueuer.hear()
         worker.check()
         try:
-            run.receiver.wait(_WARM_UP_S_MAX)
+            run.receiver.wait(_WARM_UP_S_MAX + count / 100)
         except ReceiptsMissingError:
             if number == _WARM_UPS_MAX - 1:
                 raise
@@ -144,6 +147,7 @@ PEERS_MEASURED = (
         "`Worker` with `concurrency`, `addBulk` of 500, done jobs removed; an undici `Pool` of as many connections",
         _bullmq,
         python=False,
+        warm_up=_JIT_WARM_UP,
     ),
     Peer(
         "faststream",

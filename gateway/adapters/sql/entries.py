@@ -1,0 +1,62 @@
+"""Rows of the log as the port's records, and where a time lies among them."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from gateway.adapters.sql.models import LogEntry, LogHead
+from gateway.ports import Entry, Kind
+
+_LOG = LogEntry.__table__  # type: ignore[attr-defined]
+_HEAD = LogHead.__table__  # type: ignore[attr-defined]
+
+COLUMNS = (
+    _LOG.c.position,
+    _LOG.c.kind,
+    _LOG.c.type,
+    _LOG.c.source,
+    _LOG.c.event_id,
+    _LOG.c.organization,
+    _LOG.c.appended_at,
+    _LOG.c.row_hash,
+    _LOG.c.envelope,
+    _LOG.c.addressee,
+)
+"""In the order of the fields of ``Entry``."""
+
+_KINDS = {kind.value: kind for kind in Kind}
+
+
+def entry_of(row: Row[Any]) -> Entry:
+    """A row of ``COLUMNS`` as the port's record."""
+    # By place: a name is looked up in every row anew, and the log is read by the hundred thousand.
+    columns: tuple[Any, ...] = tuple(row)
+    position, kind, type_, source, id_, organization, appended_at_us, row_hash, envelope, addressee = columns
+    return Entry(
+        position,
+        _KINDS[kind],
+        type_,
+        source,
+        id_,
+        organization,
+        appended_at_us,
+        bytes(row_hash),
+        None if envelope is None else bytes(envelope),
+        addressee,
+    )
+
+
+def position_before(connection: Connection, at_us: int) -> int:
+    """The last position appended before a time, by bisection: ``appended_at`` never goes back (S7d)."""
+    first = connection.execute(select(_LOG.c.position).order_by(_LOG.c.position).limit(1)).scalar()
+    if first is None:
+        return 0
+    low, high = first - 1, connection.execute(select(_HEAD.c.position)).scalar_one()
+    while low < high:
+        middle = (low + high + 1) // 2
+        at = connection.execute(select(_LOG.c.appended_at).where(_LOG.c.position == middle)).scalar_one()
+        if at < at_us:
+            low = middle
+        else:
+            high = middle - 1
+    return int(low)

@@ -1,0 +1,73 @@
+"""What the journal writes, in one transaction (S2c)."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, bindparam, case, delete, insert, select, update
+
+from gateway.adapters.sql.bulk import RowStatement, row_insert
+from gateway.adapters.sql.delivery_rows import ATTEMPT_COLUMNS, attempt_row, pending_row
+from gateway.adapters.sql.lists import parts
+from gateway.adapters.sql.models import Attempt, DeliveryCursor, Pending, Shard
+from gateway.adapters.sql.streams import write_notes, write_replays
+from gateway.ports import AttemptRecord, CursorUpdate, JournalBatch
+
+_ATTEMPT = Attempt.__table__  # type: ignore[attr-defined]
+_PENDING = Pending.__table__  # type: ignore[attr-defined]
+_CURSOR = DeliveryCursor.__table__  # type: ignore[attr-defined]
+_SHARD = Shard.__table__  # type: ignore[attr-defined]
+_INSERT_ATTEMPTS = row_insert(_ATTEMPT, ATTEMPT_COLUMNS)
+_DELETE_PENDING = RowStatement(
+    delete(_PENDING).where(
+        _PENDING.c.number == bindparam("of_number"), _PENDING.c.position == bindparam("at_position")
+    ),
+    ("of_number", "at_position"),
+)
+
+
+def write_journal(connection: Connection, batch: JournalBatch) -> None:
+    """One journal transaction (S2c). A stream that was deleted meanwhile keeps its attempts and nothing else."""
+    if batch.attempts:
+        if _is_there(connection, batch.attempts[0]):
+            return
+        _INSERT_ATTEMPTS(connection, [attempt_row(attempt) for attempt in batch.attempts])
+    # A pending row is replaced whole: delete and insert spell the same on every database.
+    _DELETE_PENDING(connection, [*batch.settled, *((item.number, item.position) for item in batch.pending)])
+    kept = _still_there(connection, {item.number for item in batch.pending})
+    rows = [pending_row(item) for item in batch.pending if item.number in kept]
+    if rows:
+        connection.execute(insert(_PENDING), rows)
+    if batch.cursors:
+        _write_cursors(connection, batch.cursors)
+    write_replays(connection, batch.replays)
+    write_notes(connection, batch.notes)
+    connection.execute(update(_SHARD).values(routed=batch.routed).where(_SHARD.c.routed != batch.routed))
+
+
+def _write_cursors(connection: Connection, cursors: Sequence[CursorUpdate]) -> None:
+    connection.execute(
+        update(_CURSOR)
+        .where(_CURSOR.c.number == bindparam("n"))
+        # A resume from now may have moved it on since this batch was made; it never goes back.
+        .values(
+            cursor=case((_CURSOR.c.cursor > bindparam("c"), _CURSOR.c.cursor), else_=bindparam("c")),
+            live=bindparam("l"),
+        ),
+        [{"n": item.number, "c": item.cursor, "l": item.live} for item in cursors],
+    )
+
+
+def _is_there(connection: Connection, attempt: AttemptRecord) -> bool:
+    """Whether this batch was committed before, and only the answer to that was lost."""
+    statement = select(_ATTEMPT.c.id).where(
+        _ATTEMPT.c.number == attempt.number,
+        _ATTEMPT.c.position == attempt.position,
+        _ATTEMPT.c.attempt == attempt.attempt,
+    )
+    return connection.execute(statement).scalar() == attempt.id
+
+
+def _still_there(connection: Connection, numbers: set[int]) -> set[int]:
+    there: set[int] = set()
+    for part in parts(sorted(numbers)):
+        there.update(connection.execute(select(_CURSOR.c.number).where(_CURSOR.c.number.in_(part))).scalars())
+    return there

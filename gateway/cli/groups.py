@@ -1,0 +1,20 @@
+"""A group of commands that may be left unnamed where it is plain which one is meant."""
+
+from typing import Any
+
+from typer.core import TyperGroup
+
+_DELIVERY = "dlv_"
+
+
+class ListsByDefault(TyperGroup):
+    """`deliveries dlv_…` shows that one, `deliveries --event 7` lists: the usual questions in few words."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - Typer's own, which it keeps private
+        """Put the command in that is meant."""
+        first = args[0] if args else "-"
+        if first.startswith(_DELIVERY):
+            args = ["show", *args]
+        elif first.startswith("-") and first not in ctx.help_option_names:
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
