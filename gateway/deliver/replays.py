@@ -173,13 +173,7 @@ class Replays:
             self._now(),
             replace(again, partition_key=again.partition_key or key),
         )
-        pending = standing.pending
-        if not lane.offer_replay(
-            replay,
-            item,
-            waiting=pending is not None and not pending.asked,
-            taken_from=None if pending is None else pending.replay,
-        ):
+        if not lane.offer_replay(replay, item, pending=standing.pending):
             return False
         self._timers.forget(again.key)
         self._cache.put(event)

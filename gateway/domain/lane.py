@@ -238,23 +238,20 @@ class Lane:
         self.replays.add(replay)
 
     def offer_replay(
-        self, replay: ReplayFeed, item: Queued, *, waiting: bool, taken_from: int | None = None
+        self, replay: ReplayFeed, item: Queued, *, pending: PendingDelivery | None = None
     ) -> bool:
-        """Queue a delivery of a replay's range.
+        """Queue a delivery of a replay's range; False, and nothing changed, where there is no room.
 
-        ``waiting``: it is pending by now, and taken over (S5b); ``taken_from``: it was another replay's.
+        ``pending``: what is pending of it by now, which is taken over (S5b).
         """
         position = item.position
         if self.is_under_way(position):
             raise IllegalTransition(f"{position} of subscription {self.number} is under way")
-        due = self._due.deliveries.get(position)
-        # What a command put here is counted nowhere until it starts: it would be given back as it came.
-        pending = waiting if due is None else not due.asked
-        if not self.replays.claim(replay, item, pending=pending, taken_from=taken_from):
+        if not self.replays.claim(replay, item, pending):
             return False
-        if due is not None:
+        if position in self._due:
             self._due.forget(position)
-        elif waiting:
+        elif pending is not None and not pending.asked:
             self._waiting = max(0, self._waiting - 1)
         return True
 
@@ -397,14 +394,15 @@ class Lane:
         if self.feed.next_up:
             return self._first(now_us)
         # What is taken over is pending, and is not brought from the database beside that.
-        replay = next((replay for replay in self.replays if replay.feed.has_next()), None)
-        if replay is not None and self.replays.taken:
+        replays = [replay for replay in self.replays if replay.feed.has_next()]
+        replay = next((replay for replay in replays if replay.taken), None)
+        if replay is not None:
             return self._replay(replay, now_us)
         if self._waiting or self._due.deliveries:
             return None  # the oldest one is on its way from the database
         if self.feed.has_next():
             return self._first(now_us)
-        return None if replay is None else self._replay(replay, now_us)
+        return self._replay(replays[0], now_us) if replays else None
 
     def _probe_wakes_at_us(self, held_to: int, now_us: int) -> int | None:
         if self._flight.posts or self.breaker.probe_at_us is None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gateway.domain.feed import Feed, IllegalTransition, Queued
+from gateway.domain.pending import PendingDelivery
 
 
 @dataclass(slots=True)
@@ -16,7 +17,7 @@ class ReplayFeed:
         feed: What of the range was offered and not started.
         open: Deliveries that it started and that are not terminal.
         claimed: Positions that are here and not started, and the replay whose open delivery each of them is till then.
-        taken: Those of them that were pending before, and are until they start.
+        taken: Those of them that were pending before, and are until they start; and whether a lane counts each.
     """
 
     replay: int
@@ -24,7 +25,7 @@ class ReplayFeed:
     feed: Feed
     open: int = 0
     claimed: dict[int, int | None] = field(default_factory=dict)
-    taken: set[int] = field(default_factory=set)
+    taken: dict[int, bool] = field(default_factory=dict)
 
     @property
     def fed(self) -> bool:
@@ -47,7 +48,7 @@ class ReplayFeeds:
     def __init__(self) -> None:
         self.feeds: dict[int, ReplayFeed] = {}
         self.taken = 0
-        """How many pending deliveries are taken over, and not started again yet."""
+        """How many pending deliveries are taken over and not started again yet, of those that a lane counts."""
 
     def __len__(self) -> int:
         return len(self.feeds)
@@ -67,19 +68,20 @@ class ReplayFeeds:
         ended = self.feeds.pop(number, None)
         if ended is None:
             return 0
-        self.taken -= len(ended.taken)
-        return len(ended.taken)
+        counted = sum(ended.taken.values())
+        self.taken -= counted
+        return counted
 
-    def claim(self, replay: ReplayFeed, item: Queued, *, pending: bool, taken_from: int | None) -> bool:
+    def claim(self, replay: ReplayFeed, item: Queued, pending: PendingDelivery | None) -> bool:
         """Offer a delivery to a replay; False, and nothing changed, where it has no room."""
         if item.delivery is None:
             raise IllegalTransition(f"{item.position} is replayed from no state")
         if not replay.feed.offer(item):
             return False
-        replay.claimed[item.position] = taken_from
-        if pending:
-            replay.taken.add(item.position)
-            self.taken += 1
+        replay.claimed[item.position] = None if pending is None else pending.replay
+        if pending is not None:
+            replay.taken[item.position] = not pending.asked
+            self.taken += not pending.asked
         return True
 
     def claims(self, position: int) -> bool:
@@ -89,9 +91,7 @@ class ReplayFeeds:
     def started(self, replay: ReplayFeed, position: int) -> None:
         """It is this replay's from now on, and no longer the one's that had it open."""
         owner = replay.claimed.pop(position)
-        if position in replay.taken:
-            replay.taken.remove(position)
-            self.taken -= 1
+        self.taken -= replay.taken.pop(position, False)
         if owner in self.feeds:
             self.feeds[owner].open -= 1
         replay.open += 1

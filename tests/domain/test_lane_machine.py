@@ -263,6 +263,7 @@ class LaneMachine(RuleBasedStateMachine):
             assert started[0].batch is not None
         under_way = sum(post.kind == "retried" for post in self.posts)
         if not before.breaker.open and self.places > 1 and under_way >= self.places // 2:
+            before._waiting += len(before._due)  # as many are pending
             before._due = Due()
             assert before.start(self.now_us) is None, (
                 "more than half only where nothing else can be started (S2g)"
@@ -391,7 +392,7 @@ class LaneMachine(RuleBasedStateMachine):
             found = [
                 row
                 for row in sorted(self.log)
-                if self.log[row] == key and after < row <= until and row not in self.skipped
+                if self.log[row] == key and after < row <= until and row not in self.skipped | self.started
             ]
             more = len(found) >= PAGE
             after = found[PAGE - 1] if more else until
@@ -525,12 +526,7 @@ class LaneMachine(RuleBasedStateMachine):
         )
         item = Queued(position, key if self.by_key else None, 1, self.now_us, delivery)
         room = replay.feed.room
-        taken = self.lane.offer_replay(
-            replay,
-            item,
-            waiting=row is not None and not row.asked,
-            taken_from=None if row is None else row.replay,
-        )
+        taken = self.lane.offer_replay(replay, item, pending=row)
         assert taken is (room > 0)
         if taken and row is not None:
             # Its row stays as it is until the replay has started it.
