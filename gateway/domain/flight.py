@@ -40,21 +40,25 @@ class Flight:
     def __contains__(self, position: int) -> bool:
         return position in self.deliveries
 
-    def launch(self, kind: Kind, started: Started) -> None:
-        """One POST begins."""
+    def launch_one(self, delivery: PendingDelivery) -> None:
+        """The first attempt of one delivery begins, as nearly all do."""
         self.posts += 1
-        for delivery in started:
-            self.deliveries[delivery.position] = delivery
+        self.deliveries[delivery.position] = delivery
+        self._retried_last = self.replayed_last = False
+
+    def launch(self, kind: Kind, started: Started) -> None:
+        """Any other POST begins."""
+        self.posts += 1
         if kind is Kind.RETRY:
             self._retries += 1
             self._retried_last = True
         else:
             self.replays += kind is Kind.REPLAY
             self._retried_last, self.replayed_last = False, kind is Kind.REPLAY
-        if kind is not Kind.FIRST or len(started) > 1:
-            post = _Post(kind, len(started))
-            for delivery in started:
-                self._posts[delivery.position] = post
+        post = _Post(kind, len(started))
+        for delivery in started:
+            self.deliveries[delivery.position] = delivery
+            self._posts[delivery.position] = post
 
     def assign(self, members: Started, batch: str) -> Started:
         """The batch that these are sent in, from now until they are terminal (S10a)."""
