@@ -84,7 +84,8 @@ def test_full_at_the_first_start(make_gateway, valkey, stream, put, until):
     gateway = make_gateway(GATEWAY_REDIS_URL=valkey.url).start()
     goes_on(gateway, stream, put, until, taken)
     assert gateway.stop() == 0
-    assert gateway.verify_log().returncode == 0
+    verified = gateway.verify_log()
+    assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
 def test_full_at_a_restart(make_gateway, valkey, stream, put, until):
@@ -105,7 +106,8 @@ def test_full_at_a_restart(make_gateway, valkey, stream, put, until):
     until(lambda: gateway.client.get("/readyz").status_code == 200)
     assert logged(gateway) == found
     assert gateway.stop() == 0
-    assert gateway.verify_log().returncode == 0
+    verified = gateway.verify_log()
+    assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
 def test_full_after_a_lost_connection(make_gateway, valkey, stream, put, until):
@@ -122,4 +124,5 @@ def test_full_after_a_lost_connection(make_gateway, valkey, stream, put, until):
         gateway.signal(signal.SIGCONT)
     goes_on(gateway, stream, put, until, taken)
     assert gateway.stop() == 0
-    assert gateway.verify_log().returncode == 0
+    verified = gateway.verify_log()
+    assert verified.returncode == 0, verified.stdout + verified.stderr
