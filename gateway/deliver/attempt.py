@@ -8,7 +8,7 @@ from gateway.deliver.envelopes import EnvelopeCache, Event
 from gateway.deliver.journal import Journal
 from gateway.deliver.lanes import Lanes
 from gateway.deliver.patience import patiently
-from gateway.deliver.posting import Posting
+from gateway.deliver.posting import LEASE_S, Posting
 from gateway.deliver.settling import Settling
 from gateway.deliver.timers import Timers
 from gateway.deliver.world import World
@@ -16,10 +16,6 @@ from gateway.domain.due import Started
 from gateway.domain.ids import HASH_BYTES
 from gateway.domain.lane import Lane
 from gateway.domain.pending import PendingDelivery
-from gateway.domain.sending import ATTEMPT_S_MAX
-
-LEASE_S = ATTEMPT_S_MAX + 2.0
-"""For how long this process must be the only one, from the start of a POST on (S6a)."""
 
 _NO_HASH = bytes(HASH_BYTES)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from gateway.deliver.directory import Current, Directory
 from gateway.deliver.envelopes import Event
 from gateway.deliver.journal import Journal
-from gateway.deliver.posting import Ended, Posting
+from gateway.deliver.posting import LEASE_S, Ended, Posting
 from gateway.deliver.request import AttemptContext, build_batch_request
 from gateway.deliver.settling import Settling
 from gateway.deliver.suspects import CRASHES_MAX
@@ -49,6 +49,7 @@ class Batches:
         self._policy = world.policy
         self._now = world.now
         self._random = world.random
+        self._leadership = world.leadership
 
     async def attempt(
         self, lane: Lane, started: Started, events: Sequence[Event | None], current: Current
@@ -58,11 +59,11 @@ class Batches:
         if not members:
             return
         frozen = self._freeze(lane, members)
-        if frozen is None:
-            frozen = members
-        else:
-            # What goes out must be what is sent again after a crash, byte for byte.
+        if frozen is not members or any(self._journal.unwritten(item.delivery.key) for item in frozen):
+            # What goes out must be what is sent again after a crash, byte for byte; also the halves of a split one.
             await self._journal.written()
+            if self._leadership.holds_for_s() < LEASE_S:
+                await self._leadership.until_it_holds(LEASE_S)
         present = self._directory.get(lane.number)
         if present is None:
             return
@@ -90,14 +91,14 @@ class Batches:
                 await self._settling.settle(lane, delivery, current, ended, settlement, hash6=hash6)
         return members
 
-    def _freeze(self, lane: Lane, members: Sequence[_Member]) -> list[_Member] | None:
-        """Give the batch its id; None where it has it from an earlier attempt."""
+    def _freeze(self, lane: Lane, members: list[_Member]) -> list[_Member]:
+        """Give the batch its id; the same members where it has it already."""
         batch = batch_id([member.id for member in members])
         if all(
             member.delivery.batch == batch and member.delivery.batch_size == len(members)
             for member in members
         ):
-            return None
+            return members
         assigned = lane.assign(tuple(member.delivery for member in members), batch)
         return [
             replace(member, delivery=delivery) for member, delivery in zip(members, assigned, strict=True)

@@ -211,8 +211,6 @@ class Dispatcher:
         """Bring one lane in line with what its subscription is now."""
         current = await self.directory.refresh(number)
         lane = self.lanes.get(number)
-        # Whatever the command was, a retry or the end of a pause: what is due now may be news (S3h).
-        self.timers.resumed(number)
         if current is None:
             self.lanes.drop(number)
             return
@@ -228,6 +226,9 @@ class Dispatcher:
             lane.skip_to(current.record.cursor)
         configure(lane, current)
         await self.replays.load(number)
+        # Whatever the command was, a retry or the end of a pause or of a replay: what is due now may be news (S3h).
+        # Not before: as long as the lane stands still, or a replay has it, it would be passed over and not read again.
+        self.timers.resumed(number)
         self.lanes.moved(lane)
         self.journal.touch()
         self.catch_up.wake.set()

@@ -13,9 +13,12 @@ from gateway.domain.delivery import Decision
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.retry import Answered, Failed, NotSent, Outcome, Parked
 from gateway.domain.retry_after import parse_retry_after
-from gateway.domain.sending import Answer, OutboundRequest, SendError, SendErrorKind
+from gateway.domain.sending import ATTEMPT_S_MAX, Answer, OutboundRequest, SendError, SendErrorKind
 from otel.traceparent import TraceParent, derive, span_id_from
 from schemas import Envelope
+
+LEASE_S = ATTEMPT_S_MAX + 2.0
+"""For how long this process must be the only one, from the start of a POST on (S6a)."""
 
 _LOGGER = logging.getLogger(__name__)
 _SECOND_US = 1_000_000
