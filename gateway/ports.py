@@ -90,7 +90,7 @@ class Event:
     message: Message | None = field(default=None, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Appended:
     """Where one entry stands in the log; for a duplicate, where the original stands (S7c).
 
