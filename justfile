@@ -30,8 +30,8 @@ chaos rounds="100" seed="1": _venv
     CHAOS_ROUNDS={{ trim_start_match(rounds, "rounds=") }} CHAOS_SEED={{ trim_start_match(seed, "seed=") }} \
       {{ bin }}/python -m pytest -m chaos tests/chaos -s
 
-# replay 50,000 events, and let 10,000 wait for a paused subscription
-large replayed="50000" paused="10000": _venv
+# replay 50,000 events, and let as many wait for a paused subscription
+large replayed="50000" paused="50000": _venv
     FLOWS_REPLAYED={{ replayed }} FLOWS_PAUSED={{ paused }} {{ bin }}/python -m pytest tests/flows/test_replays.py tests/flows/test_paused.py
 
 # measure: the whole report, beside what others deliver (docs/benchmarks.md); or `just bench emit`, `sender`, `leaves`, `hostile`, `fanout`, `shapes`, `letta`

@@ -88,7 +88,7 @@ class Dispatcher:
             lanes=self.lanes,
             journal=self.journal,
             timers=self.timers,
-            successors=Successors(world.log, self.directory, self.cache),
+            successors=Successors(world.log, world.deliveries, self.directory, self.cache),
             notices=self.notices,
             world=world,
             changed=self.changed,

@@ -1,12 +1,14 @@
 """What stands behind a blocked key is found in the log by its index, when the head of the key ends (S4b)."""
 
+from collections.abc import Mapping, Sequence
+
 from gateway.deliver.directory import Directory
 from gateway.deliver.envelopes import EnvelopeCache, event_of, partition_key
 from gateway.deliver.patience import patiently
 from gateway.deliver.selecting import selects
 from gateway.domain.feed import FOLLOWERS_MAX, Queued
 from gateway.domain.lane import Lane
-from gateway.ports import EventLog
+from gateway.ports import Deliveries, EventLog, Standing
 
 _HELD_UP = "the successors of a delivery cannot be read"
 
@@ -14,8 +16,11 @@ _HELD_UP = "the successors of a delivery cannot be read"
 class Successors:
     """Looks up the successors that a lane does not hold in memory."""
 
-    def __init__(self, log: EventLog, directory: Directory, cache: EnvelopeCache) -> None:
+    def __init__(
+        self, log: EventLog, deliveries: Deliveries, directory: Directory, cache: EnvelopeCache
+    ) -> None:
         self._log = log
+        self._deliveries = deliveries
         self._directory = directory
         self._cache = cache
 
@@ -31,13 +36,25 @@ class Successors:
                 ),
                 _HELD_UP,
             )
+            sent = await self._sent(lane.number, [entry.position for entry in entries])
             found = []
             for event in map(event_of, entries):
                 if event.envelope is None or current is None or partition_key(event.envelope) != key:
                     continue
+                following = event.entry.position
+                if following in sent or lane.holds(following):
+                    continue  # a replay has sent it since: it lies in a part that a resume left out
                 if selects(current.record, event) and self._directory.routable(event):
                     found.append(Queued(event.entry.position, key))
                     self._cache.put(event)
             more = len(entries) == FOLLOWERS_MAX
             after = entries[-1].position if more else until
             lane.feed.stand_behind(key, found, until, more=more)
+
+    async def _sent(self, number: int, positions: Sequence[int]) -> Mapping[int, Standing]:
+        if not positions:
+            return {}
+        return await patiently(
+            lambda: self._deliveries.standings(number, positions[0], positions[-1], attempts_until=0),
+            _HELD_UP,
+        )

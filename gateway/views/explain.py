@@ -72,11 +72,16 @@ class Explainer:
             pending=pending,
             watched=await self._watched(entry, envelope),
             note=await self._deliveries.note(number),
+            pull_only=await self._pull_only(number),
         )
         key = None if envelope is None else envelope.attributes.get("partitionkey")
         if key is None or found.attempts or found.pending is not None:
             return found
         return replace(found, head=await self._deliveries.blocking(number, text_of(key)))
+
+    async def _pull_only(self, number: int) -> bool:
+        record = await self._subscriptions.by_number(number)
+        return record is not None and record.spec.pull_only
 
     async def _watched(self, entry: Entry, envelope: Envelope | None) -> bool:
         """Whether it is a fact about a subscription that asks for facts, as the router has it (S1e)."""

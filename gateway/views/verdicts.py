@@ -39,6 +39,8 @@ class Verdict(StrEnum):
     BREAKER_OPEN = "breaker_open"
     BACKLOGGED = "backlogged"
     BLOCKED = "blocked"
+    PULL_ONLY = "pull_only"
+    """It is there to be fetched; nothing is sent."""
     NOT_REACHED = "not_reached"
     # It was dispatched.
     IN_FLIGHT = "in_flight"
@@ -84,6 +86,7 @@ class Situation:
         watched: Whether the event is a fact about a subscription that asks for facts (S1e).
         note: What is remembered of the stream if it fails (S3g).
         head: The delivery that blocks the event's key in an ordered stream (S4b).
+        pull_only: Whether the stream is only fetched (S10b).
     """
 
     entry: Entry
@@ -95,6 +98,7 @@ class Situation:
     watched: bool = False
     note: StreamNote | None = None
     head: PendingDelivery | None = None
+    pull_only: bool = False
 
 
 def reason_of(situation: Situation) -> Reason:
@@ -239,21 +243,31 @@ def _ahead(situation: Situation) -> Reason:
     if stream.state is SubscriptionState.DELETED and stopped is not None:
         return stopped
     if not lag:
-        head = situation.head
-        if head is not None and head.position < position:
-            sentence = f"It stands behind position {head.position}, which has the same partition key and has not ended."
-            return Reason(Verdict.BLOCKED, sentence, until_us=head.next_at_us, blocked_by=head.position)
-        return Reason(
-            Verdict.SKIPPED,
-            "The stream was resumed from now behind it, so it was left out; a replay can send it.",
-        )
+        return _passed_over(situation)
     if stopped is not None:
         return stopped
+    if situation.pull_only:
+        sentence = (
+            "The subscription is only pulled: the event is in its stream, to be fetched, and is sent nowhere."
+        )
+        return Reason(Verdict.PULL_ONLY, sentence)
     come = f"The stream has come to position {passed}, {lag} short of having this one behind it"
     if stream.pending >= PENDING_MAX:
         sentence = f"{come}, and starts nothing new while {stream.pending} deliveries are pending."
         return Reason(Verdict.BACKLOGGED, sentence, lag=lag)
     return Reason(Verdict.NOT_REACHED, f"{come}.", lag=lag)
+
+
+def _passed_over(situation: Situation) -> Reason:
+    """Why the stream has this event behind it, and no delivery of it."""
+    head = situation.head
+    if head is None or head.position >= situation.entry.position:
+        sentence = "The stream was resumed from now behind it, so it was left out; a replay can send it."
+        return Reason(Verdict.SKIPPED, sentence)
+    sentence = (
+        f"It stands behind position {head.position}, which has the same partition key and has not ended."
+    )
+    return Reason(Verdict.BLOCKED, sentence, until_us=head.next_at_us, blocked_by=head.position)
 
 
 def _stopped(situation: Situation, begin: str, lag: int | None = None) -> Reason | None:

@@ -330,6 +330,12 @@ def test_an_erased_event(database, ask, make, publish):
     assert (answer["verdict"], answer["clauses"]) == ("erased", [])
 
 
+def test_s10b_what_is_only_pulled_is_there_to_be_fetched(verdict, make, publish):
+    mine = make(sink="pull:", types=["t.a"])
+    assert verdict(publish(), mine, "to be fetched") == "pull_only"
+    assert verdict(publish(type="t.b"), mine) == "no_match"
+
+
 def test_nothing_at_this_position(verdict, make):
     mine = make()
     assert verdict(9, mine, "the log ends at 1") == "not_in_log"

@@ -158,7 +158,9 @@ class Gateway:
     subscriptions: int
     events: int = 0
     import_s: float = 0.0
+    import_cpu_s: float = 0.0
     ready_s: float = 0.0
+    ready_cpu_s: float = 0.0
     rss_mb: float = 0.0
     rates: dict[str, list[float]] = field(default_factory=dict)
     cpu_us: dict[str, list[float]] = field(default_factory=dict)
@@ -181,7 +183,7 @@ class Gateway:
             base_url=said["url"], headers={"Authorization": f"Bearer {said['token']}"}, timeout=120
         )
         until(lambda: self.http.get("/readyz").status_code == httpx.codes.OK, "ready")
-        self.ready_s = time.perf_counter() - begin
+        self.ready_s, self.ready_cpu_s = time.perf_counter() - begin, self._cpu_s()
         self.rss_mb = self._rss_mb()
         return self
 
@@ -197,12 +199,12 @@ class Gateway:
 
     def fill(self, wanted: Sequence[dict[str, Any]]) -> None:
         """Import them, and wait until the router has passed their facts."""
-        begin = time.perf_counter()
+        begin, cpu = time.perf_counter(), self._cpu_s()
         for start in range(0, len(wanted), 500):
             part = wanted[start : start + 500]
             self.http.post("/v1/subscriptions/import", json=part).raise_for_status()
         until(lambda: self.routed(0), "the router passes what was imported")
-        self.import_s = time.perf_counter() - begin
+        self.import_s, self.import_cpu_s = time.perf_counter() - begin, self._cpu_s() - cpu
 
     def measure(self, what: str, events: int, agent: str, done: Callable[[int], bool]) -> None:
         """Publish that many events and note rate and CPU, until all that they lead to is done."""
@@ -296,9 +298,11 @@ def report(few: Gateway, many: Gateway) -> dict[str, Any]:
     def one(gateway: Gateway) -> dict[str, Any]:
         return {
             "subscriptions": gateway.subscriptions,
-            "import_s": round(gateway.import_s, 1),
-            "ready_s": round(gateway.ready_s, 1),
-            "rss_mb": round(gateway.rss_mb),
+            "import, s": round(gateway.import_s, 1),
+            "import, CPU s": round(gateway.import_cpu_s, 1),
+            "start, s": round(gateway.ready_s, 1),
+            "start, CPU s": round(gateway.ready_cpu_s, 1),
+            "memory after start, MB": round(gateway.rss_mb),
             **{f"{what}, events/s": round(statistics.median(gateway.rates[what])) for what in (THREE, NONE)},
             **{f"{what}, CPU µs": round(statistics.median(gateway.cpu_us[what])) for what in (THREE, NONE)},
             "router alone, CPU µs": round(statistics.median(gateway.router_us), 1),

@@ -153,7 +153,7 @@ def test_what_failed_is_replayed_alone_or_tried_once_more(
     until(lambda: [state_of(ask, position) for position in failed] == ["exhausted"] * 2)
     sink.status = 204
     (delivery,) = records(ask("deliveries", "list", "--event", str(failed[0]), "--json"))
-    said = ask("retry", delivery["id"])
+    said = ask("deliveries", "retry", delivery["id"])
     assert said.returncode == 0
     assert f"letta-gateway deliveries show {delivery['id']}" in said.stdout
     until(lambda: state_of(ask, failed[0]) == "delivered")
@@ -166,7 +166,7 @@ def test_what_failed_is_replayed_alone_or_tried_once_more(
     until(lambda: records(ask("subscriptions", "replays", mine, "--json")) == [])
     assert state_of(ask, sound) == "delivered"
     assert len(sink.posts) == 5
-    assert records(ask("retry", delivery["id"], "--json"))[0]["id"] == delivery["id"]
+    assert records(ask("deliveries", "retry", delivery["id"], "--json"))[0]["id"] == delivery["id"]
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_what_failed_is_replayed_alone_or_tried_once_more(
         (("subscriptions", "test"), "ID"),
         (("subscriptions", "cancel-replay", "sub_x"), "REPLAY"),
         (("subscriptions", "cancel-replay", "sub_x", "0"), "REPLAY"),
-        (("retry",), "ID"),
+        (("deliveries", "retry"), "ID"),
     ],
 )
 def test_wrong_usage(command: Any, dev: Any, arguments: Any, what: str) -> None:
@@ -196,8 +196,8 @@ def test_wrong_usage(command: Any, dev: Any, arguments: Any, what: str) -> None:
         (("subscriptions", "test", "sub_nothing"), "There is no subscription with this id."),
         (("subscriptions", "replay", "sub_nothing", "--from-position", "1"), "There is no subscription"),
         (("subscriptions", "replays", "sub_nothing"), "There is no subscription"),
-        (("retry", "dlv_nothing"), "There is no delivery with this id."),
-        (("retry", "dlv_a?b=c"), "There is no delivery with this id."),
+        (("deliveries", "retry", "dlv_nothing"), "There is no delivery with this id."),
+        (("deliveries", "retry", "dlv_a?b=c"), "There is no delivery with this id."),
     ],
 )
 def test_what_is_not_there(ask: Callable[..., Any], arguments: Any, what: str) -> None:

@@ -44,7 +44,7 @@ def taking_over(gateway, until, ask):
     starting.start()
     until(lambda: gateway.log.exists() and "Waiting up to" in gateway.said_on_stderr())
     ask(EXPIRE)
-    starting.join(timeout=30)
+    starting.join(timeout=120)
     assert gateway.client.get("/healthz").status_code == 200
     return gateway
 

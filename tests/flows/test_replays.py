@@ -10,7 +10,7 @@ import random
 import threading
 from collections import Counter
 
-REPLAYED = int(os.environ.get("FLOWS_REPLAYED") or 2_000)
+REPLAYED = int(os.environ.get("FLOWS_REPLAYED") or 3_000)
 BATCH = 500
 WITHIN_S = 20 + REPLAYED / 50
 

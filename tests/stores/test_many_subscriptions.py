@@ -15,7 +15,7 @@ from gateway.domain.pending import PendingDelivery
 from gateway.domain.rotation import Secret
 from gateway.domain.subscription import PULL_SINK, Config, StartAt, SubscriptionSpec
 from gateway.errors import DatabaseUnusable, InvalidRequest
-from gateway.ports import JournalBatch, NewEntry, NewSubscription
+from gateway.ports import JournalBatch, NewEntry, NewSubscription, SubscriptionState
 
 SECRET = "whsec_" + "A" * 40
 FACTS = "com.letta.gateway.subscription.created"
@@ -128,28 +128,54 @@ def test_a_page_has_the_history_of_each(stores):
 
 
 @contextmanager
-def counted(stores):
-    statements: list[str] = []
+def watched(stores):
+    """Every statement that runs meanwhile, with the ways in which SQLite looks for its rows."""
+    statements: list[tuple[str, list[str]]] = []
 
-    def note(_connection, _cursor, statement, *_):
-        statements.append(statement)
+    def note(connection, _cursor, statement, parameters, _context, many):
+        plan = connection.connection.dbapi_connection.execute(
+            f"EXPLAIN QUERY PLAN {statement}", parameters[0] if many else parameters
+        )
+        statements.append((statement, [row[3] for row in plan]))
 
-    for engine in (stores.database._reader, stores.database._writer):
+    engines = (stores.database._reader, stores.database._writer)
+    for engine in engines:
         event.listen(engine, "before_cursor_execute", note)
     yield statements
-    for engine in (stores.database._reader, stores.database._writer):
+    for engine in engines:
         event.remove(engine, "before_cursor_execute", note)
 
 
 def test_the_number_of_queries_does_not_depend_on_how_many_there_are(sqlite_stores):
     counts = []
     for count in (3, 60):
-        with counted(sqlite_stores) as making:
+        with watched(sqlite_stores) as making:
             sqlite_stores.run(sqlite_stores.subscriptions.create_many(wanted(count)))
-        with counted(sqlite_stores) as reading:
+        with watched(sqlite_stores) as reading:
             page(sqlite_stores)
         counts.append((len(making), len(reading)))
     assert counts[0] == counts[1]
+
+
+def test_no_command_goes_through_all_that_there_are(sqlite_stores):
+    subscriptions, run = sqlite_stores.subscriptions, sqlite_stores.run
+    with watched(sqlite_stores) as statements:
+        made = run(subscriptions.create_many(wanted(3)))
+        run(subscriptions.update(1, SubscriptionSpec(sink="https://example.com/x")))
+        run(subscriptions.set_state(1, SubscriptionState.PAUSED, cause="test"))
+        run(subscriptions.get(made[0].id))
+        run(subscriptions.by_number(2))
+        run(subscriptions.page(organization="org-1", after=1, limit=2))
+        run(subscriptions.page(organization=None, after=1, limit=2))
+        run(subscriptions.ids([1, 2]))
+        run(subscriptions.delete(3))
+    found = [(way, statement) for statement, plan in statements for way in plan]
+    assert found
+    # The head of the log is a table of one row.
+    slow = [at for at in found if at[0].startswith("SCAN ") and at[0] != "SCAN log_head"]
+    # All rows of the vault are of two kinds.
+    slow += [at for at in found if at[0].startswith("SEARCH vault") and "owner=" not in at[0]]
+    assert slow == []
 
 
 def test_equal_selections_are_one_in_memory(sqlite_stores):

@@ -19,6 +19,8 @@ from gateway.ports import Opened
 OPENED_MAX = 4_096
 SPEC = "subscription"
 SECRETS = "subscription-secrets"
+KINDS = (SPEC, SECRETS)
+"""Everything that the vault keeps of a subscription: what goes with it. The vault is found by kind and owner."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from gateway.adapters.sql.models import (
     SubscriptionRevision,
     VaultEntry,
 )
-from gateway.adapters.sql.sealed import SECRETS, SubscriptionVault
+from gateway.adapters.sql.sealed import KINDS, SECRETS, SubscriptionVault
 from gateway.adapters.sql.streams import cancel_replays
 from gateway.adapters.sql.subscription_making import number_them, revision_row, selection_data, store
 from gateway.adapters.sql.subscription_rows import history, present, read
@@ -194,7 +194,7 @@ class SqlSubscriptions:
             _touch(connection, number, now_us, state=SubscriptionState.DELETED.value)
             connection.execute(delete(_CURSOR).where(_CURSOR.c.number == number))
             connection.execute(delete(_PENDING).where(_PENDING.c.number == number))
-            connection.execute(delete(_VAULT).where(_VAULT.c.owner == row.id))
+            connection.execute(delete(_VAULT).where(_VAULT.c.kind.in_(KINDS), _VAULT.c.owner == row.id))
             cancel_replays(connection, number, now_us)
             return str(row.id)
 

@@ -14,8 +14,7 @@ from killing.producers import Producer
 from killing.receiver import Receiver
 
 _NEWCOMERS_MAX = len(NAMES) - len(STREAMS)
-_WIDTH_MAX = 400
-_REPLAYS_MAX = 3
+_WIDTH_MAX = 1_200
 _ROTATIONS_MAX = 3
 _NO_ROUTE = {404, 405}
 
@@ -98,11 +97,8 @@ class Operator:
         return found["items"]
 
     def _replay(self, act: Act, here: str) -> None:
-        status, running = self.ask("replays", "GET", f"{here}/replays")
-        if status != 200 or len(running["items"]) >= _REPLAYS_MAX:
-            return
         head = sum(len(producer.accepted) for producer in self.producers)
-        first = 1 + int(act.where * head)
+        first = 1 + int(act.where**2 * head)
         body: dict[str, object] = {"from_position": first}
         if act.kind == "replay failed":
             body["only"] = "failed"

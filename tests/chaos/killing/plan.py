@@ -33,7 +33,7 @@ NEWCOMERS: tuple[dict[str, object], ...] = (
 NAMES = (*STREAMS, *(f"newcomer-{number}" for number in range(1, 4)))
 
 ACTS = {
-    "replay": 6,
+    "replay": 8,
     "replay failed": 4,
     "pause": 1,
     "resume": 4,
@@ -85,7 +85,8 @@ def draw(dice: random.Random) -> Round:
     }
     acts = [
         Act(
-            at=dice.uniform(0, up_s),
+            # Most of them shortly before the kill: what they set going is to be under way then.
+            at=up_s * (1 - dice.random() ** 2),
             kind=dice.choices(list(ACTS), list(ACTS.values()))[0],
             stream=dice.choice(NAMES),
             where=dice.random(),
