@@ -27,7 +27,7 @@ from gateway.adapters.http.resolver import SystemResolver
 from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
 from gateway.adapters.randomness import PooledRandom
-from gateway.adapters.redis_stream import RawEntry, RedisStreamReader, Take
+from gateway.adapters.redis_stream import RedisStreamReader
 from gateway.adapters.sql.commands import SqlStreamCommands
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.deliveries import SqlDeliveries
@@ -53,7 +53,7 @@ from gateway.domain.payload_links import PayloadLinks
 from gateway.errors import Unavailable
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
-from gateway.ingest.stream import StreamEntry, StreamIngest
+from gateway.ingest.stream import StreamIngest
 from gateway.ports import Event, Head
 from gateway.settings import Settings
 from schemas import Problem
@@ -225,7 +225,7 @@ class _Gateway:
             ),
         )
         ingest = StreamIngest(door, self.batcher, stream=settings.stream)
-        self.reader = RedisStreamReader(redis_url, settings.stream, _taker(ingest), owner=database.identity)
+        self.reader = RedisStreamReader(redis_url, settings.stream, ingest.take, owner=database.identity)
         self.api = create_api(
             Services(
                 log=self.log,
@@ -364,13 +364,6 @@ def now_us() -> int:
 def version() -> str:
     """The version of this distribution."""
     return importlib.metadata.version("letta-gateway")
-
-
-def _taker(ingest: StreamIngest) -> Take:
-    async def take(batch: Sequence[RawEntry]) -> None:
-        await ingest.take([StreamEntry(entry.id, entry.event, entry.raw) for entry in batch])
-
-    return take
 
 
 def _dataschema_of(

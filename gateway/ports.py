@@ -27,11 +27,12 @@ class Kind(StrEnum):
     FACT = "fact"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NewEntry:
     """What was admitted and is to be appended: the envelope as received and the columns it is searched by.
 
-    ``parsed`` is the same envelope as the door has read it, for whoever routes it in the same process.
+    ``parsed`` is the same envelope as the door has read it, for whoever routes it in the same process. A value, not
+    frozen for the cost of it, like ``Entry``: of both there is one for each event.
     """
 
     type: str
@@ -60,9 +61,9 @@ class NewQuarantine:
     organization: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entry:
-    """One row of the log. ``envelope`` is None once erased (S8b)."""
+    """One row of the log, a value. ``envelope`` is None once erased (S8b)."""
 
     position: int
     kind: Kind
@@ -89,7 +90,7 @@ class Event:
     message: Message | None = field(default=None, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Appended:
     """Where one entry stands in the log; for a duplicate, where the original stands (S7c).
 

@@ -11,7 +11,7 @@ _DATA_FIELD = b"__data__"
 _EVENT_FIELDS = (b"event", b"cloudevent", b"data")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RawEntry:
     """One entry of the stream: its id, the bytes of the event where a field holds them, and all of it."""
 
@@ -38,13 +38,16 @@ def event_bytes(fields: Mapping[bytes, bytes]) -> bytes | None:
 
 def raw_entry(entry_id: bytes, fields: Mapping[bytes, bytes] | None) -> RawEntry:
     """An entry as Redis gave it; what holds no event is kept whole, as JSON, for a person to read."""
-    fields = fields or {}
-    everything = {
+    event = event_bytes(fields) if fields else None
+    return RawEntry(entry_id.decode(), event, _everything(fields or {}) if event is None else event)
+
+
+def _everything(fields: Mapping[bytes, bytes]) -> bytes:
+    texts = {
         name.decode("utf-8", "backslashreplace"): value.decode("utf-8", "backslashreplace")
         for name, value in fields.items()
     }
-    event = event_bytes(fields)
-    return RawEntry(entry_id.decode(), event, event if event is not None else json.dumps(everything).encode())
+    return json.dumps(texts).encode()
 
 
 def items_of(found: Any) -> list[tuple[bytes, Mapping[bytes, bytes] | None]]:  # noqa: ANN401 - two protocol versions

@@ -69,9 +69,9 @@ class HeaderLines:
         return self.count
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Message:
-    """What all requests of one event have in common, in a mode: header lines and the body."""
+    """What all requests of one event have in common, in a mode: header lines and the body; a value."""
 
     structured: bool
     dataschema: str | None

@@ -90,9 +90,11 @@ class SendError(Exception):
         super().__init__(f"{kind.value}: {detail}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OutboundRequest:
     """One POST. URL, headers and body may hold secrets, so none of them shows in its repr.
+
+    A value, not frozen for the cost of it, like ``Answer``: there is one of each for every attempt.
 
     Attributes:
         url: The sink.
@@ -111,7 +113,7 @@ class OutboundRequest:
     privileged: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """What the sink answered.
 

@@ -30,6 +30,25 @@ class StreamEntry:
     raw: bytes
 
 
+class ReadEntry(Protocol):
+    """What is taken: a ``StreamEntry``, or what the reader of a stream has like it."""
+
+    @property
+    def id(self) -> str:
+        """See ``StreamEntry``."""
+        ...
+
+    @property
+    def event(self) -> bytes | None:
+        """See ``StreamEntry``."""
+        ...
+
+    @property
+    def raw(self) -> bytes:
+        """See ``StreamEntry``."""
+        ...
+
+
 class Appender(Protocol):
     """Appends in the log's one way."""
 
@@ -48,7 +67,7 @@ class StreamIngest:
         self._appender = appender
         self._origin = f"redis:{stream}"
 
-    async def take(self, batch: Sequence[StreamEntry]) -> None:
+    async def take(self, batch: Sequence[ReadEntry]) -> None:
         """Make a batch durable. Returns only when it is; a storage that fails is waited for."""
         verdicts = [self._judge(item) for item in batch]
         entries = [verdict for verdict in verdicts if isinstance(verdict, NewEntry)]
@@ -66,7 +85,7 @@ class StreamIngest:
                 "stream entry %s went to quarantine: %s: %s", record.entry_id, record.reason, record.problems
             )
 
-    async def _isolate(self, batch: Sequence[StreamEntry], error: Exception) -> None:
+    async def _isolate(self, batch: Sequence[ReadEntry], error: Exception) -> None:
         """Something in a batch cannot be stored: one by one, in order, and what fails alone is put aside (S7b)."""
         if len(batch) > 1:
             for item in batch:
@@ -77,7 +96,7 @@ class StreamIngest:
         )
         await self._append([], [self._quarantined(batch[0], Reason.NOT_STORED, [problem])])
 
-    def _judge(self, item: StreamEntry) -> NewEntry | NewQuarantine:
+    def _judge(self, item: ReadEntry) -> NewEntry | NewQuarantine:
         try:
             if item.event is None:
                 problem = Problem(
@@ -102,7 +121,7 @@ class StreamIngest:
             return self._quarantined(item, Reason.MALFORMED, [problem])
 
     def _quarantined(
-        self, item: StreamEntry, reason: Reason, problems: Sequence[Problem], organization: str | None = None
+        self, item: ReadEntry, reason: Reason, problems: Sequence[Problem], organization: str | None = None
     ) -> NewQuarantine:
         return NewQuarantine(
             origin=self._origin,

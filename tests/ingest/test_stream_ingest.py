@@ -13,7 +13,7 @@ from gateway.errors import Unavailable
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
 from gateway.ingest.stream import StreamEntry, StreamIngest
-from gateway.ports import Appended, NewEntry, NewQuarantine, QuarantineRecord
+from gateway.ports import Appended, Event, NewEntry, NewQuarantine, QuarantineRecord
 from schemas import Envelope, Problem, source_of, type_of
 
 FACT_SOURCE = "https://gateway.test/gateway"
@@ -276,3 +276,20 @@ def test_more_than_the_log_can_take_is_refused_at_once() -> None:
             call.cancel()
 
     asyncio.run(main())
+
+
+def test_what_was_appended_is_told_with_its_envelope_in_log_order() -> None:
+    appender = Appender()
+    told: list[Event] = []
+
+    async def work() -> None:
+        batcher = Batcher(appender.log, told.extend)
+        writing = asyncio.create_task(batcher.run())
+        ingest = StreamIngest(Door(Known(), DoorPolicy(FACT_SOURCE, BYTES_MAX)), batcher, stream="s")
+        await ingest.take([entry(index, event(id_)) for index, id_ in enumerate("abac")])
+        writing.cancel()
+
+    asyncio.run(work())
+    assert [item.envelope.id for item in told if item.envelope is not None] == ["a", "b", "c"]
+    assert [item.entry for item in told] == [row.entry for row in appender.store.rows]
+    assert all(item.envelope is not None and item.envelope.raw == item.entry.envelope for item in told)

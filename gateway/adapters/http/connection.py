@@ -77,6 +77,10 @@ class Connection(asyncio.Protocol):
         self.exchanges += 1
         return self._reader.answer(perf_counter() - started)
 
+    def now(self) -> float:
+        """The loop's time."""
+        return self._loop.time()
+
     def park(self, now: float) -> bool:
         """Note that it is idle from now on; False if it must not be used again."""
         transport = self._transport

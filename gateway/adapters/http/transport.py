@@ -57,6 +57,7 @@ class EgressTransport(httpx.AsyncBaseTransport):
             ssl_context if ssl_context is not None else default_ssl_context(),
         )
         self._pool = Pool(self.limits, connector.connect)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._targets = lru_cache(maxsize=_TARGETS_REMEMBERED)(self._check)
 
     def target(self, url: str, *, privileged: bool) -> Target:
@@ -98,7 +99,10 @@ class EgressTransport(httpx.AsyncBaseTransport):
         one. The sink may have read the request all the same; delivery is at least once.
         """
         started = perf_counter()  # uvloop's clock has milliseconds and stands still within a turn of the loop
-        now = asyncio.get_running_loop().time()
+        loop = self._loop
+        if loop is None:  # to ask for it each time is a system call each time
+            loop = self._loop = asyncio.get_running_loop()
+        now = loop.time()
         deadline = now + min(deadline_s, ATTEMPT_S_MAX)
         key = (target.origin, privileged)
         connect = self.limits.connect_s if connect_s is None else min(connect_s, self.limits.connect_s)
@@ -186,7 +190,7 @@ class EgressTransport(httpx.AsyncBaseTransport):
         except BaseException:
             self._pool.discard(connection)
             raise
-        self._pool.give_back(connection, asyncio.get_running_loop().time())
+        self._pool.give_back(connection, connection.now())
         return answer
 
 

@@ -11,8 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from gateway.adapters.sql.bulk import row_insert
-from gateway.adapters.sql.lists import parts
+from gateway.adapters.sql.bulk import Lookup, row_insert
 from gateway.adapters.sql.models import EventKey, LogEntry, LogHead, QuarantineEntry
 from gateway.domain.chain import GENESIS, NONCE_BYTES, event_key, payload_hash, row_hash
 from gateway.errors import DatabaseUnusable
@@ -29,11 +28,12 @@ _INSERT_ENTRIES = row_insert(
     ),
 )
 _INSERT_KEYS = row_insert(_KEYS, ("key", "position"))
+_KNOWN = Lookup(_KEYS.c.key, (_KEYS.c.key, _KEYS.c.position))
 _HEAD = LogHead.__table__  # type: ignore[attr-defined]
 _QUARANTINE = QuarantineEntry.__table__  # type: ignore[attr-defined]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Prepared:
     """An entry with everything that can be computed before the write transaction begins (S7d)."""
 
@@ -107,7 +107,9 @@ def append(
     head = connection.execute(select(_HEAD)).one_or_none()
     if head is None:
         raise DatabaseUnusable("The log has no head: the database was not migrated or is damaged.")
-    known = _known(connection, [item.key for item in prepared])
+    known: dict[bytes, int] = {
+        row.key: row.position for row in _KNOWN(connection, [item.key for item in prepared])
+    }
     appended_at = max(now_us, head.appended_at)  # never goes back (S7d)
     chain = _Chain(head.position, head.row_hash, kind, appended_at, addressee)
     results: list[Appended] = []
@@ -172,14 +174,6 @@ def ensure_head(connection: Connection) -> None:
         connection.execute(
             insert(_HEAD).values(id=1, position=0, row_hash=GENESIS, appended_at=0, duplicates=0, conflicts=0)
         )
-
-
-def _known(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
-    known: dict[bytes, int] = {}
-    for part in parts(keys):
-        found = connection.execute(select(_KEYS.c.key, _KEYS.c.position).where(_KEYS.c.key.in_(part)))
-        known.update((row.key, row.position) for row in found)
-    return known
 
 
 def _row(item: Prepared, entry: Entry) -> tuple[Any, ...]:

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Delete, Dialect, Insert, Table, insert
+from sqlalchemy import Column, Connection, Delete, Dialect, Insert, Row, Table, bindparam, insert, select
+
+from gateway.adapters.sql.lists import parts
 
 
 class RowStatement:
@@ -31,6 +33,26 @@ class RowStatement:
         if compiled.positiontup != self._names:
             raise TypeError(f"the parameters of {compiled} are not in the order {self._names}")
         return str(compiled)
+
+
+class Lookup:
+    """Finds rows by many values of one column; ``names`` are the columns it gives."""
+
+    def __init__(self, column: Column[Any], names: Sequence[Column[Any]]) -> None:
+        self._column = column
+        self._columns = tuple(names)
+        self._text = lru_cache(maxsize=32)(self._compiled)
+
+    def __call__(self, connection: Connection, values: Sequence[Any]) -> list[Row[Any]]:
+        """The rows of those values that there are, in no order."""
+        found: list[Row[Any]] = []
+        for part in parts(values):
+            found += connection.exec_driver_sql(self._text(connection.dialect, len(part)), tuple(part))
+        return found
+
+    def _compiled(self, dialect: Dialect, count: int) -> str:
+        wanted = [bindparam(f"value_{index}", type_=self._column.type) for index in range(count)]
+        return str(select(*self._columns).where(self._column.in_(wanted)).compile(dialect=dialect))
 
 
 def row_insert(table: Table, columns: Sequence[str]) -> RowStatement:
