@@ -250,9 +250,13 @@ class NewSubscription:
     secret: str = field(repr=False)
 
 
+Skip = tuple[int, int]
+"""What a resume from now has left out of a stream: behind the first position, up to the second (S3h)."""
+
+
 @dataclass(frozen=True, slots=True)
 class SubscriptionRecord:
-    """A subscription as it is now, with the history of its selection."""
+    """A subscription as it is now, with the history of its selection and of what was left out."""
 
     number: int
     id: str
@@ -269,6 +273,7 @@ class SubscriptionRecord:
     pending: int
     private: Private = field(repr=False)
     revisions: tuple[Revision, ...] = ()
+    skips: tuple[Skip, ...] = ()
 
     @property
     def spec(self) -> SubscriptionSpec:
@@ -284,6 +289,10 @@ class SubscriptionRecord:
     def pull_only(self) -> bool:
         """Whether nothing is ever sent: its events are fetched (S10b)."""
         return self.private.pull_only
+
+    def skipped(self, position: int) -> bool:
+        """Whether a resume from now has left this position out of the stream (S3h)."""
+        return any(after < position <= until for after, until in self.skips)
 
     def selector_at(self, position: int) -> Selector:
         """The selection in force at a position; before the first revision, the first (S3d)."""

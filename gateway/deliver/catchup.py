@@ -14,7 +14,7 @@ from gateway.deliver.envelopes import EnvelopeCache, Event, event_of, partition_
 from gateway.deliver.journal import Journal
 from gateway.deliver.lanes import Lanes
 from gateway.deliver.patience import patiently
-from gateway.deliver.selecting import selects
+from gateway.deliver.selecting import awaits
 from gateway.deliver.signal import Signal
 from gateway.deliver.world import DEFAULT_LIMITS, Limits
 from gateway.domain.lane import Lane
@@ -119,7 +119,7 @@ class CatchUp:
             position = event.entry.position
             if position <= lane.seen:
                 continue
-            if selects(current.record, event) and self._directory.routable(event):
+            if awaits(current.record, event) and self._directory.routable(event):
                 if not self._offer(lane, event):
                     break
                 continue

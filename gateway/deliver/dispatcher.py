@@ -221,9 +221,9 @@ class Dispatcher:
             lane.breaker.reset()
         elif not current.active and not lane.halted:
             self.lanes.halt(lane)
-        if current.record.cursor > lane.cursor:
+        if current.record.skips:
             # What is stored comes from here, so it can be ahead only by a resume from now (S3h).
-            lane.skip_to(current.record.cursor)
+            lane.skip(current.record.skips, current.record.cursor)
         configure(lane, current)
         await self.replays.load(number)
         # Whatever the command was, a retry or the end of a pause or of a replay: what is due now may be news (S3h).

@@ -12,7 +12,7 @@ from gateway.deliver.envelopes import EnvelopeCache, Event, event_of, partition_
 from gateway.deliver.journal import Journal
 from gateway.deliver.lanes import Lanes
 from gateway.deliver.patience import patiently
-from gateway.deliver.selecting import selects
+from gateway.deliver.selecting import awaits
 from gateway.deliver.timers import Timers
 from gateway.deliver.world import DEFAULT_LIMITS, Limits, World
 from gateway.domain.feed import Queued
@@ -204,7 +204,7 @@ def _to_come(lane: Lane, current: Current, event: Event, standing: Standing) -> 
         return False
     key = partition_key(event.envelope)
     covered = key is not None and lane.feed.covers(key, event.entry.position)
-    return covered and selects(current.record, event)
+    return covered and awaits(current.record, event)
 
 
 def _next_round(number: int, position: int, standing: Standing, replay: int) -> PendingDelivery:

@@ -21,6 +21,11 @@ def selects(record: SubscriptionRecord, event: Event) -> bool:
     return record.selector_at(entry.position).matches(event.envelope.attributes, entry.organization)
 
 
+def awaits(record: SubscriptionRecord, event: Event) -> bool:
+    """Whether its stream sends this by itself: selected, and not left out by a resume from now (S3h)."""
+    return selects(record, event) and not record.skipped(event.entry.position)
+
+
 def asks_for_facts(record: SubscriptionRecord) -> bool:
     """Whether it gets the gateway's own facts, or ever did: then facts about it are routed to nobody (S1e)."""
     return any(revision.selector.gateway_types for revision in record.revisions)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from gateway.deliver.directory import Directory
 from gateway.deliver.envelopes import EnvelopeCache, event_of, partition_key
 from gateway.deliver.patience import patiently
-from gateway.deliver.selecting import selects
+from gateway.deliver.selecting import awaits
 from gateway.domain.feed import FOLLOWERS_MAX, Queued
 from gateway.domain.lane import Lane
 from gateway.ports import Deliveries, EventLog, Standing
@@ -44,7 +44,7 @@ class Successors:
                 following = event.entry.position
                 if following in sent or lane.holds(following):
                     continue  # a replay has sent it since: it lies in a part that a resume left out
-                if selects(current.record, event) and self._directory.routable(event):
+                if awaits(current.record, event) and self._directory.routable(event):
                     found.append(Queued(event.entry.position, key))
                     self._cache.put(event)
             more = len(entries) == FOLLOWERS_MAX

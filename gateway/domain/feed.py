@@ -138,6 +138,13 @@ class Feed:
             self.seen = self._queue[0].position - 1
             self._queue.clear()
 
+    def leave_out(self, after: int, until: int) -> None:
+        """Forget what of this range stands behind a head: it is not to follow it."""
+        for busy in self._keys.values():
+            kept = deque(item for item in busy.followers if not after < item.position <= until)
+            self._behind -= len(busy.followers) - len(kept)
+            busy.followers = kept
+
     def skip_to(self, position: int) -> None:
         """Leave out what lies before. What came behind it stays."""
         while self._queue and self._queue[0].position <= position:

@@ -8,6 +8,7 @@ Everything that bounds a stream is asked in one place, ``start``: concurrency, r
 shares of retries and replays.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from gateway.domain.batching import Batching
@@ -157,8 +158,10 @@ class Lane(Stock):
             self.live = True
         return self.live
 
-    def skip_to(self, position: int) -> None:
-        """Leave out what lies before: a resume from now (S3h). What came behind it stays."""
+    def skip(self, ranges: Iterable[tuple[int, int]], position: int) -> None:
+        """Leave out what lies in these ranges, and go on behind ``position``: a resume from now (S3h)."""
+        for after, until in ranges:
+            self.feed.leave_out(after, until)
         self.feed.skip_to(position)
 
     def wait(self, until_us: int) -> None:

@@ -260,6 +260,20 @@ def test_s3h_a_skip_leaves_out_what_is_queued() -> None:
     assert one.covers("a", 2), "that was dispatched"
 
 
+def test_s3h_what_a_skip_leaves_out_does_not_follow_a_head() -> None:
+    one = feed((1, "a"), (2, "a"), (3, "a"), (4, "a"), (5, "b"))
+    assert one.take().position == 1
+    assert one.has_next()
+    one.leave_out(2, 4)
+    assert [one.covers("a", position) for position in (2, 3, 4)] == [True, False, False]
+    following = one.release(1)
+    assert following is not None
+    assert following.position == 2
+    assert one.take().position == 2
+    assert one.release(2) is None
+    assert one.take().position == 5
+
+
 def test_s5b_a_replay_is_finished_when_each_of_its_deliveries_is() -> None:
     replay = ReplayFeed(50, 4, feed((1, "a"), (2, "a"), covers=False))
     assert not replay.fed

@@ -111,11 +111,11 @@ def test_s3h_a_skip_leaves_out_what_lies_before_and_keeps_what_lies_behind() -> 
     one = lane()
     for position in (3, 5, 7):
         one.offer(position)
-    one.skip_to(5)
+    one.skip((), 5)
     assert (one.queued, one.cursor, one.seen) == (1, 6, 7)
-    one.skip_to(20)
+    one.skip((), 20)
     assert (one.queued, one.cursor) == (0, 20)
-    one.skip_to(4)
+    one.skip((), 4)
     assert one.cursor == 20
 
 

@@ -192,7 +192,7 @@ class LaneMachine(RuleBasedStateMachine):
                 if self.lane.feed.covers(self.log[position], position)
             }
             self.skipped |= set(self.to_start()) - covered - self.next_up()
-            self.lane.skip_to(to)
+            self.lane.skip((), to)
             self.passed = max(self.passed, to)
 
     @rule()

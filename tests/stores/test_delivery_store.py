@@ -140,6 +140,11 @@ def test_states_are_facts_and_the_same_state_again_is_none(stores):
     stores.run(stores.subscriptions.set_state(1, SubscriptionState.PAUSED, cause="test"))
     resumed = stores.run(stores.subscriptions.set_state(1, SubscriptionState.ACTIVE, cause="test", skip=True))
     assert resumed.cursor == stores.run(stores.log.head()).position
+    assert resumed.skips == ((record.cursor, resumed.cursor),)
+    assert resumed.skipped(record.cursor + 1)
+    assert not resumed.skipped(resumed.cursor + 1)
+    again = stores.run(stores.subscriptions.set_state(1, SubscriptionState.ACTIVE, cause="test", skip=True))
+    assert again.skips == (*resumed.skips, (resumed.cursor, again.cursor))
 
 
 def test_s3h_delete_drops_all_but_the_attempts(stores):

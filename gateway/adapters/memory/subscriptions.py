@@ -134,11 +134,17 @@ class MemorySubscriptions:
                 "revision": record.revision,
                 "cause": cause,
             }
+            after = _history(record).passed(self._store.routed)
             if skip:
-                data["skipped_after"] = _history(record).passed(self._store.routed)
+                data["skipped_after"] = after
             fact = facts.Fact(_STATE_FACTS[state], record.id, f"{record.state}:{now_us}", data)
             position = self._fact(fact, record.organization, now_us)
-            self._store.subscriptions[number] = replace(record, state=state, updated_at_us=now_us)
+            skips = record.skips
+            if skip:
+                skips = (*skips, (after, position))
+            self._store.subscriptions[number] = replace(
+                record, state=state, updated_at_us=now_us, skips=skips
+            )
             cursor = self._store.cursors[number]
             cursor.live = False
             if skip:

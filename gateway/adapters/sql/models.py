@@ -135,6 +135,7 @@ class Subscription(SQLModel, table=True):
     created_position: int = Field(sa_column=_position())
     created_at: int = Field(sa_type=BigInteger)
     updated_at: int = Field(sa_type=BigInteger)
+    skips: str = Field(default="[]", sa_column=Column(Text, nullable=False, server_default="[]"))
 
 
 class SubscriptionRevision(SQLModel, table=True):

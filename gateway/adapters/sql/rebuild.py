@@ -9,6 +9,7 @@ over its range again, and leaves alone what it has sent; what was in flight is d
 Memory is that of the subscriptions and of a page of the log with what was tried there, however long the log is.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
@@ -194,7 +195,10 @@ class _Rebuild:
                 f"each other: {error}."
             ) from error
         if item is not None:
-            self._add(self._in_order(streams, place, item, first=not arrived(attempts)))
+            # What only a replay brought, from a part of the log that is none of the stream, has no place in its order.
+            only_replayed = story.left_out(place.position) and attempts[0].replay is not None
+            first = not (arrived(attempts) or only_replayed)
+            self._add(self._in_order(streams, place, item, first=first))
 
     def _untried(self, streams: _Streams, selections: "_Selections", place: "_Place") -> None:
         """It was dispatched if something behind it was tried; else the stream has not come to it."""
@@ -362,4 +366,5 @@ def _subscription_row(story: Story) -> dict[str, Any]:
         "created_position": story.created_position,
         "created_at": story.created_at_us,
         "updated_at": story.updated_at_us,
+        "skips": json.dumps(story.skips),
     }

@@ -20,7 +20,7 @@ from gateway.adapters.sql.texts import same
 from gateway.domain.filters import Selector
 from gateway.domain.subscription import selector_from
 from gateway.errors import DatabaseUnusable
-from gateway.ports import Revision, SubscriptionHistory, SubscriptionRecord, SubscriptionState
+from gateway.ports import Revision, Skip, SubscriptionHistory, SubscriptionRecord, SubscriptionState
 
 T = TypeVar("T")
 
@@ -80,9 +80,15 @@ def read(
             pending=waiting.get(row.number, 0),
             private=vault.sealed(row.id, _document(row), _there(signing.get(row.id), row)),
             revisions=tuple(revisions[row.number]),
+            skips=skips_of(row.skips),
         )
         for row in rows
     ]
+
+
+def skips_of(text: str) -> tuple[Skip, ...]:
+    """What was left out, from its column."""
+    return () if text == "[]" else tuple((after, until) for after, until in json.loads(text))
 
 
 def history(connection: Connection, subscription_id: str) -> SubscriptionHistory | None:

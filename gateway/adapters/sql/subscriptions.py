@@ -1,5 +1,6 @@
 """The commands on subscriptions: a fact, the vault and the projections, in one transaction (S1d)."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from gateway.adapters.sql.models import (
 from gateway.adapters.sql.sealed import KINDS, SECRETS, SubscriptionVault
 from gateway.adapters.sql.streams import cancel_replays
 from gateway.adapters.sql.subscription_making import number_them, revision_row, selection_data, store
-from gateway.adapters.sql.subscription_rows import history, present, read
+from gateway.adapters.sql.subscription_rows import history, present, read, skips_of
 from gateway.adapters.sql.texts import same
 from gateway.adapters.vault import Keyring
 from gateway.domain import facts
@@ -142,14 +143,17 @@ class SqlSubscriptions:
                     "revision": row.revision,
                     "cause": cause,
                 }
+                after = _passed(connection, row)
                 if skip:
-                    data["skipped_after"] = _passed(connection, row)
+                    data["skipped_after"] = after
                 fact = facts.Fact(_STATE_FACTS[state], row.id, f"{row.state}:{now_us}", data)
                 position = self._fact(connection, fact, row.organization, now_us)
-                _touch(connection, number, now_us, state=state.value)
                 values: dict[str, object] = {"live": False}
+                changes: dict[str, object] = {"state": state.value}
                 if skip:
                     values["cursor"] = position
+                    changes["skips"] = json.dumps([*skips_of(row.skips), (after, position)])
+                _touch(connection, number, now_us, **changes)
                 connection.execute(update(_CURSOR).where(_CURSOR.c.number == number).values(values))
             return self._one(connection, number)
 

@@ -206,6 +206,11 @@ class Oracle:
         row_hash = self.store.rows[post.position - 1].entry.row_hash
         if not post.batch:
             assert post.webhook_id == delivery_id(post.number, post.position, row_hash)
+        else:
+            # Frozen and journaled before its first POST (S10a), the halves of a split one too.
+            stored = self.store.pending.get(key)
+            frozen = told.deleted or (stored is not None and stored.batch == post.webhook_id)
+            assert frozen, f"{key} is posted in a batch that is not written"
         assert key not in self._open, f"{key} is posted twice at a time"
         if post.position not in told.reopened:
             assert key not in self._terminal, f"{key} is posted after it was journaled as ended"

@@ -20,6 +20,7 @@ from gateway.adapters.sql.delivery_rows import ATTEMPT_COLUMNS, attempt_row, pen
 from gateway.adapters.sql.rebuild import rebuild_in
 from gateway.adapters.sql.sealed import SubscriptionVault
 from gateway.adapters.sql.sqlite import SqliteDatabase
+from gateway.adapters.sql.subscription_rows import skips_of
 from gateway.adapters.vault import Keyring
 from gateway.domain.delivery import fold
 from gateway.domain.filters import Selector
@@ -175,6 +176,7 @@ def of_memory(store: MemoryStore) -> Projections:
             record.created_position,
             record.created_at_us,
             record.updated_at_us,
+            record.skips,
         )
         for number, record in store.subscriptions.items()
         if record is not None
@@ -272,7 +274,10 @@ def _read(connection: Any) -> Projections:
                 (row.revision, row.position, _selector(row.selection, organizations[row.number]))
             )
     return Projections(
-        subscriptions={number: tuple(row[index] for index in order) for number, row in subscriptions.items()},
+        subscriptions={
+            number: (*(row[index] for index in order), skips_of(row[columns.index("skips") - 1]))
+            for number, row in subscriptions.items()
+        },
         revisions={number: tuple(history) for number, history in histories.items()},
         cursors={row.number: Cursor(row.cursor, row.live) for row in rows(models.DeliveryCursor)},
         routed=min(row.routed for row in rows(models.Shard)),
