@@ -92,7 +92,12 @@ class SqlSubscriptions:
         return await self._database.write(work) if wanted else []
 
     async def update(
-        self, number: int, spec: SubscriptionSpec, *, unchanged_since_us: int | None = None
+        self,
+        number: int,
+        spec: SubscriptionSpec,
+        *,
+        unchanged_since_us: int | None = None,
+        privileged: bool = True,
     ) -> SubscriptionRecord:
         """See ``Subscriptions.update``."""
 
@@ -103,13 +108,17 @@ class SqlSubscriptions:
                 return known  # nothing is said twice
             revision, now_us = row.revision + 1, max(self._now(), row.updated_at + 1)
             data = selection_data(spec, row.organization, number, revision)
+            changed: dict[str, int] = {"revision": revision}
+            moved = spec.destinations != known.spec.destinations
+            if row.privileged and moved and not privileged:
+                data["privileged"] = changed["privileged"] = False
             position = self._fact(
                 connection,
                 facts.Fact(facts.SUBSCRIPTION_UPDATED, row.id, str(revision), data),
                 row.organization,
                 now_us,
             )
-            _touch(connection, number, now_us, revision=revision)
+            _touch(connection, number, now_us, **changed)
             connection.execute(insert(_REVISION), [revision_row(number, revision, position, spec)])
             connection.execute(insert(_VAULT), [self._vault.spec_row(row.id, revision, spec)])
             if spec.pull_only:
