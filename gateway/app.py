@@ -227,7 +227,7 @@ class _Gateway:
             ),
         )
         ingest = StreamIngest(door, self.batcher, stream=settings.stream)
-        self.reader = RedisStreamReader(redis_url, settings.stream, ingest.take, owner=database.identity)
+        self.reader = RedisStreamReader(redis_url, settings.stream, ingest, owner=database.identity)
         self.credentials = Credentials(
             SqlApiTokens(database, fact_source=fact_source, now=now_us, random=os.urandom),
             settings.api_token.get_secret_value() if settings.api_token else "",
