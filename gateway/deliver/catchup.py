@@ -21,6 +21,10 @@ from gateway.domain.lane import Lane
 from gateway.ports import EventLog, Now
 
 _POLL_S = 1.0
+_TURN = 5_000
+"""Entries, for each lane that looks at them, after which others have their turn."""
+_GAPS_MAX = 50_000
+"""Likewise: what the router waits for between two batches at most."""
 
 
 class CatchUp:
@@ -67,7 +71,7 @@ class CatchUp:
             routed = self._lanes.routed
             events = [event for event in events if event.entry.position <= routed]
             if events:
-                self._share(events)
+                await self._share(events)
 
     def close_gaps(self) -> None:
         """Feed the lanes that are a step behind the router, from memory, so that they can join it (S2f).
@@ -75,10 +79,13 @@ class CatchUp:
         Between two batches of the router nothing else happens: under a steady flow a scan of its own would come to
         where the router was, and never to where it is.
         """
-        routed = self._lanes.routed
+        routed, left = self._lanes.routed, _GAPS_MAX
         for lane in self._lanes.scanning():
             gap = routed - lane.seen
             if 0 < gap <= self._limits.batch and self._wants(lane):
+                left -= gap
+                if left < 0:
+                    return  # the others come nearer by scans, and their turn comes as these join
                 events = self._cache.following(lane.seen, gap)
                 if len(events) == gap:
                     self._feed(lane, events)
@@ -105,11 +112,16 @@ class CatchUp:
             return False
         return self._directory.get(lane.number) is not None  # its end may not have come to the lane yet
 
-    def _share(self, events: Sequence[Event]) -> None:
-        first, last = events[0].entry.position, events[-1].entry.position
+    async def _share(self, events: Sequence[Event]) -> None:
+        first, last, fed = events[0].entry.position, events[-1].entry.position, 0
         for lane in self._lanes.scanning():
-            if first - 1 <= lane.seen < last and self._wants(lane):
+            if self._lanes.scans(lane) and first - 1 <= lane.seen < last and self._wants(lane):
                 self._feed(lane, events)
+                fed += len(events)
+                if fed >= _TURN:
+                    # Thousands may be resumed at once: whatever else goes on goes on between them.
+                    fed = 0
+                    await anyio.lowlevel.checkpoint()
 
     def _feed(self, lane: Lane, events: Sequence[Event]) -> None:
         current = self._directory.get(lane.number)

@@ -162,7 +162,7 @@ def test_s5_a_replay_from_its_command_to_its_end(two):
         replays=[ReplayUpdate(found.replay, 7), ReplayUpdate(other.replay, 3)],
     )
     commit(two, replays=[ReplayUpdate(found.replay, 5)])  # it never goes back
-    (running,) = two.run(two.deliveries.replays(1))
+    (running,) = two.run(two.deliveries.replays([1]))
     assert (running.cursor, running.open) == (7, 1)
     assert [item.replay for item in two.run(two.deliveries.replays())] == [13, 14]
     for _ in range(2):
