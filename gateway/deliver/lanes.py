@@ -1,12 +1,12 @@
 """All lanes of this process: made when there is work, started as far as the bounds allow, dropped when idle (S2)."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from gateway.deliver.bounds import concurrency_of, configure
 from gateway.deliver.directory import Current, Directory
 from gateway.deliver.journal import Checkpoint
-from gateway.deliver.rest import AtRest
+from gateway.deliver.roll import Roll
 from gateway.deliver.world import DEFAULT_LIMITS, Limits
 from gateway.domain.breaker import StreamNote
 from gateway.domain.due import Started
@@ -19,24 +19,14 @@ from gateway.ports import CursorUpdate, Now, ReplayRecord, ReplayUpdate
 Start = Callable[[Lane, Started], None]
 
 
-class Lanes:
-    """The lanes by subscription number, and the position up to which the router has fed the live ones.
-
-    Nothing here goes through all lanes, nor through all subscriptions, but the start and the end of a process: those
-    that scan, that are replayed, that hold the router's restart back and that have something in flight are kept apart.
-    """
+class Lanes(Roll):
+    """Makes lanes and ends them, and knows the position up to which the router has fed the live ones."""
 
     def __init__(self, directory: Directory, now: Now, limits: Limits = DEFAULT_LIMITS) -> None:
+        super().__init__()
         self._directory = directory
         self._now = now
         self._limits = limits
-        self._lanes: dict[int, Lane] = {}
-        self._rest = AtRest()
-        self._scanning: dict[int, Lane] = {}
-        self._replaying: dict[int, Lane] = {}
-        self._fed: dict[int, Lane] = {}
-        self._busy: dict[int, Lane] = {}
-        self._moved: set[int] = set()
         self._stalled: OrderedDict[int, None] = OrderedDict()
         self._in_flight = 0
         self._replay_heads: dict[int, list[PendingDelivery]] = {}
@@ -50,13 +40,6 @@ class Lanes:
         self.stopping = False
         directory.stopped = self.stop
 
-    def __iter__(self) -> Iterator[Lane]:
-        return iter(list(self._lanes.values()))
-
-    def get(self, number: int) -> Lane | None:
-        """The lane, where there is one."""
-        return self._lanes.get(number)
-
     @property
     def under_way(self) -> int:
         """How many attempts have been started and have not ended."""
@@ -65,14 +48,14 @@ class Lanes:
     @property
     def has_unwritten(self) -> bool:
         """Whether one checkpoint was too small for all that is to be written."""
-        return self._rest.has_unwritten
+        return self.rest.has_unwritten
 
     # Coming and going.
 
     def remember(self, notes: Iterable[StreamNote], heads: Iterable[PendingDelivery]) -> None:
         """What the process before this one left behind: failing streams, and keys that are blocked."""
         heads = list(heads)
-        self._rest.remember(notes, heads)
+        self.rest.remember(notes, heads)
         for head in heads:
             if head.replay is not None:
                 self._replay_heads.setdefault(head.replay, []).append(head)
@@ -81,20 +64,20 @@ class Lanes:
         """Take in a subscription at the start. One that stands, or is live and has nothing open, needs no lane yet."""
         record = current.record
         if not current.active:
-            self._rest.stand(record.number, record.cursor, waiting=record.pending, stored=True)
-        elif record.live and not (record.pending or self._rest.is_unwell(record.number)):
+            self.rest.stand(record.number, record.cursor, waiting=record.pending, stored=True)
+        elif record.live and not (record.pending or self.rest.is_unwell(record.number)):
             # Also one whose cursor is ahead, where the router had to go back: its lane will begin there (S2c).
-            self._rest.following.add(record.number)
+            self.rest.following.add(record.number)
         else:
             self.open(current, waiting=record.pending)
 
     def has_work(self, current: Current) -> bool:
         """Whether a stream without a lane has something to catch up with, or its row is to be brought in line."""
-        return current.active and (self._rest.stands(current.record.number) or not current.record.live)
+        return current.active and (self.rest.stands(current.record.number) or not current.record.live)
 
     def open(self, current: Current, *, waiting: int = 0) -> Lane:
         """Make the lane of a subscription that has none: live where it was live, else at its own cursor."""
-        record, rest, number = current.record, self._rest, current.record.number
+        record, rest, number = current.record, self.rest, current.record.number
         stood = rest.take_cursor(number)
         # What stood missed what came meanwhile, whatever its row says: an older journal may still write that.
         follows = stood is None and (number in rest.following or (current.active and record.live))
@@ -116,9 +99,7 @@ class Lanes:
         elif lane.breaker.open:
             lane.demote(self.routed)
         lane.halted = not current.active
-        self._lanes[number] = lane
-        self._mark(lane)
-        self.moved(lane)
+        self.add(lane)
         return lane
 
     def drop(self, number: int) -> None:
@@ -126,8 +107,8 @@ class Lanes:
         lane = self._lanes.get(number)
         if lane is not None:
             lane.halt(self.routed)
-            self._remove(lane)
-        self._rest.forget(number)
+            self.remove(lane)
+        self.rest.forget(number)
 
     def obtain(self, number: int) -> Lane | None:
         """The lane of a subscription, made where it had nothing to do until now; None: it is deleted, or stands."""
@@ -144,31 +125,23 @@ class Lanes:
 
     # Which way a lane goes on.
 
-    def scanning(self) -> list[Lane]:
-        """The lanes that read the log on their own and may go on; of those with an open breaker, who need a probe."""
-        return list(self._scanning.values())
-
-    def scans(self, lane: Lane) -> bool:
-        """Whether this lane is one of those."""
-        return self._scanning.get(lane.number) is lane
-
     def demote(self, lane: Lane) -> None:
         """Let a lane that cannot keep up go on by scanning, so that it holds nobody back (S2b)."""
         lane.demote(self.routed)
-        self._mark(lane)
+        self.mark(lane)
         self.moved(lane)
 
     def halt(self, lane: Lane) -> None:
         """Let a lane stand still where it is (S3f, S3h)."""
         lane.halt(self.routed)
-        self._mark(lane)
+        self.mark(lane)
         self.moved(lane)
 
     def resume(self, lane: Lane) -> None:
         """Let a lane that stood still go on, as one that is trusted."""
         lane.halted = False
         lane.breaker.reset()
-        self._mark(lane)
+        self.mark(lane)
         self.moved(lane)
 
     def stop(self, before: Current) -> None:
@@ -180,39 +153,24 @@ class Lanes:
         lane = self._lanes.get(number)
         if lane is not None:
             self.halt(lane)
-        elif not self._rest.stands(number) and (number in self._rest.following or before.record.live):
-            self._rest.stand(number, max(before.record.cursor, self.routed))
+        elif not self.rest.stands(number) and (number in self.rest.following or before.record.live):
+            self.rest.stand(number, max(before.record.cursor, self.routed))
 
     def join(self) -> None:
         """Between two batches of the router: make live what has caught up (S2f)."""
         for lane in self.scanning():
             # Before the router has passed the fact that made it, it would feed this lane nothing.
             if lane.number in self._directory.index and lane.join(self.routed):
-                self._mark(lane)
+                self.mark(lane)
                 self.moved(lane)
-
-    def fed(self, lane: Lane) -> None:
-        """The router has queued something in a live lane: until it starts, it may hold the router's restart back."""
-        self._fed[lane.number] = lane
-
-    def holding_back(self) -> list[Lane]:
-        """The live lanes that have something queued."""
-        for lane in list(self._fed.values()):
-            if not lane.live or lane.first_queued is None:
-                del self._fed[lane.number]
-        return list(self._fed.values())
 
     def reached(self, lane: Lane) -> int:
         """Everything that matches up to here has been dispatched: a live lane with nothing queued is at the router."""
         return max(lane.cursor, self.routed) if lane.live and not lane.queued else lane.cursor
 
-    def moved(self, lane: Lane) -> None:
-        """Note that a cursor is to be written."""
-        self._moved.add(lane.number)
-
     def hungry(self, lane: Lane) -> None:
         """A lane that scans, or is replayed, has room, or may move again."""
-        self._mark(lane)
+        self.mark(lane)
         self.wanting(lane)
 
     # Replays.
@@ -228,19 +186,7 @@ class Lanes:
         )
         _block(feed, self._replay_heads.pop(record.replay, ()))
         replay = ReplayFeed(record.replay, record.range.until_position, feed, open=record.open)
-        lane.add_replay(replay)
-        self._replaying[lane.number] = lane
-
-    def end_replay(self, lane: Lane, replay: int) -> None:
-        """Feed it no more; what it has started goes on."""
-        lane.end_replay(replay)
-        if not lane.replays:
-            self._replaying.pop(lane.number, None)
-        self.moved(lane)
-
-    def replaying(self) -> list[tuple[Lane, ReplayFeed]]:
-        """The replays of this process."""
-        return [(lane, replay) for lane in self._replaying.values() for replay in lane.replays]
+        self.add_replay(lane, replay)
 
     # Starting.
 
@@ -254,11 +200,11 @@ class Lanes:
         self._in_flight -= 1
         if self._stalled:
             # Others wait for this room: it is their turn before it is this lane's again.
-            if self._lanes.get(lane.number) is lane:
+            if self.is_here(lane):
                 self._stalled.setdefault(lane.number)
             self.go_on()
             return None
-        if self._lanes.get(lane.number) is not lane:
+        if not self.is_here(lane):
             return None
         following = self._next(lane)
         if following is not None and lane.has_room:
@@ -277,7 +223,7 @@ class Lanes:
         self._moved.add(lane.number)
         if started is not None:
             self._in_flight += 1
-            self._busy[lane.number] = lane
+            self.busy(lane)
             if not lane.live or lane.replays:
                 self.hungry(lane)  # it is fed by scans, and has room now
             return started
@@ -286,9 +232,7 @@ class Lanes:
             self.wakes(lane.number, wakes_at_us)
         elif lane.breaker.probe_due(now_us):
             if not (lane.halted or lane.live or lane.wants_probe(now_us)):
-                self._scanning[lane.number] = (
-                    lane  # nothing of it is pending: it is tried with what comes next
-                )
+                self.wants_probe_from_log(lane)
             self.probes(lane)
         if lane.backlogged and lane.queued:
             self.backlogged(lane)
@@ -307,28 +251,19 @@ class Lanes:
 
     def checkpoint(self) -> Checkpoint:
         """What the journal writes beside the outcomes. Lanes that have nothing left to do end here (S2g)."""
-        moved, self._moved = self._moved, set()
-        lanes = [lane for number in moved if (lane := self._lanes.get(number)) is not None]
-        cursors = [CursorUpdate(lane.number, lane.cursor, lane.live) for lane in lanes]
-        notes = []
+        lanes, notes = self.take_moved(), []
         for lane in lanes:
             if lane.breaker.changed:
                 lane.breaker.changed = False
                 notes.append(lane.breaker.note(lane.number))
-        cursors += self._rest.to_write()
+        cursors = [CursorUpdate(lane.number, lane.cursor, lane.live) for lane in lanes]
+        cursors += self.rest.to_write()
         replays = [ReplayUpdate(replay.replay, replay.feed.cursor) for _, replay in self.replaying()]
-        in_flight: list[PendingDelivery] = []
-        for lane in list(self._busy.values()):
-            if lane.in_flight:
-                in_flight += lane.in_flight
-            else:
-                del self._busy[lane.number]
-        firsts = [lane.first_queued or 0 for lane in self.holding_back()]
+        routed = min([self.routed, *(first - 1 for _, first in self.holding_back())])
+        checkpoint = Checkpoint(cursors, self.in_flight(), routed, replays, notes)
         for lane in lanes:
             self._let_go(lane)
-        return Checkpoint(
-            cursors, in_flight, min([self.routed, *(first - 1 for first in firsts)]), replays, notes
-        )
+        return checkpoint
 
     def _let_go(self, lane: Lane) -> None:
         """Drop a lane that has no work; whatever may end its work notes that it has moved."""
@@ -336,7 +271,7 @@ class Lanes:
             if not lane.idle or lane.pending:
                 return
             if lane.seen <= self.routed:
-                self._remove(lane)
+                self.remove(lane)
             else:
                 self.moved(lane)  # the router goes over a part that this one knows: look again behind it
             return
@@ -344,27 +279,8 @@ class Lanes:
         stopped = lane.halted and current is not None and not current.active
         # A sink that asked for a pause gets it, whatever is commanded meanwhile (S3e).
         if stopped and not (lane.in_flight or lane.replays or lane.waits_until_us > self._now()):
-            self._rest.lay_down(lane)
-            self._remove(lane)
-
-    def _remove(self, lane: Lane) -> None:
-        for lanes in (self._lanes, self._scanning, self._replaying, self._fed, self._busy):
-            lanes.pop(lane.number, None)
-        self._moved.discard(lane.number)
-
-    def _mark(self, lane: Lane) -> None:
-        """Keep the lanes that go alike together."""
-        number = lane.number
-        if self._lanes.get(number) is not lane:
-            return  # it was deleted, and what was in flight has ended
-        if lane.live:
-            self._rest.following.add(number)
-        else:
-            self._rest.following.discard(number)
-        if lane.live or lane.halted or lane.breaker.open:
-            self._scanning.pop(number, None)
-        else:
-            self._scanning[number] = lane
+            self.rest.lay_down(lane)
+            self.remove(lane)
 
 
 def _block(feed: Feed, heads: Iterable[PendingDelivery]) -> None:

@@ -119,12 +119,12 @@ class Router:
         """Demote a live lane whose first queued position has stood still for a second (S2b)."""
         while True:
             await anyio.sleep(_POLL_S)
-            heads = {lane.number: lane.first_queued for lane in self._lanes.holding_back()}
+            heads = {lane.number: first for lane, first in self._lanes.holding_back()}
             for number, first in heads.items():
                 lane = self._lanes.get(number)
-                if lane is not None and first is not None and self._heads.get(number) == first:
+                if lane is not None and self._heads.get(number) == first:
                     self._demote(lane)
-            self._heads = {number: first for number, first in heads.items() if first is not None}
+            self._heads = heads
 
     async def _prepare(self, events: Sequence[Event]) -> None:
         """Have the subscriptions at hand whose selection changes in this batch, which may be all there are."""
@@ -182,9 +182,8 @@ class Router:
         return self._directory.index.matching(envelope.attributes, event.entry.organization)
 
     def _demote_behind(self) -> None:
-        for lane in self._lanes.holding_back():
-            first = lane.first_queued
-            if first is not None and self._lanes.routed - first > self._limits.lag_max:
+        for lane, first in self._lanes.holding_back():
+            if self._lanes.routed - first > self._limits.lag_max:
                 self._demote(lane)
 
     def _demote(self, lane: Lane) -> None:
