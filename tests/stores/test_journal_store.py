@@ -89,8 +89,8 @@ def test_due_deliveries_are_read_in_pages_in_the_order_of_their_time(two):
     assert due(two, 90, 2) == order[:2]
     assert due(two, 90, 2, after=DueKey(20, 1, 5)) == order[2:4]
     assert due(two, 90, after=DueKey(50, 1, 3)) == order[4:]
-    assert due(two, 90, number=1) == [(1, 4), (1, 5), (1, 3)]
-    assert due(two, 90, number=1, after=DueKey(20, 1, 4)) == [(1, 5), (1, 3)]
+    assert due(two, 90, numbers=[1]) == [(1, 4), (1, 5), (1, 3)]
+    assert due(two, 90, numbers=[1], after=DueKey(20, 1, 4)) == [(1, 5), (1, 3)]
 
 
 def test_what_is_in_flight_has_no_time(two):
