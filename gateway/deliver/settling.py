@@ -103,6 +103,7 @@ class Settling:
             crashes=0,
             asked=False,
             last_span_id=ended.trace.span_id,
+            stored=True,
         )
         self.put_off(lane, attempt, again)
 
@@ -111,7 +112,7 @@ class Settling:
         for delivery in started:
             lane.settle(delivery.position, again=True)
             due_us = max(self._now(), lane.waits_until_us)
-            waits = replace(delivery, next_at_us=due_us, asked=False)
+            waits = replace(delivery, next_at_us=due_us, asked=False, stored=True)
             self._journal.postpone(waits)
             self._timers.add(waits)
         if not current.active:
@@ -141,6 +142,7 @@ class Settling:
             crashes=0,
             asked=False,
             last_span_id=ended.trace.span_id,
+            stored=True,
         )
         self.put_off(lane, replace(attempt, next_at_us=ended.ended_at_us), again)
 
@@ -183,7 +185,7 @@ class Settling:
 
     def _end(self, lane: Lane, delivery: PendingDelivery, attempt: AttemptRecord) -> None:
         successors = lane.settle(delivery.position, again=False)
-        self._journal.settle(attempt, None)
+        self._journal.settle(attempt, None, stored=delivery.stored)
         due_us = attempt.started_at_us + attempt.duration_us
         for successor in successors:
             self._journal.postpone(replace(successor, first_at_us=due_us, next_at_us=due_us))
