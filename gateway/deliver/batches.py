@@ -116,7 +116,7 @@ class Batches:
             request = build_batch_request(
                 [member.event for member in members],
                 batch,
-                current,
+                current.terms(started_at_us),
                 context,
                 dataschema_of=self._policy.dataschema_of,
                 dataref_of=self._policy.dataref_of,

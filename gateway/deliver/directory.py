@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from gateway.deliver.envelopes import Event
 from gateway.deliver.patience import patiently
 from gateway.deliver.selecting import asks_for_facts
-from gateway.domain.rotation import signing
+from gateway.deliver.terms import OpenTerms, Terms
 from gateway.domain.routing import RoutingIndex
 from gateway.domain.signing import Signer
 from gateway.ports import Kind, SubscriptionRecord, Subscriptions, SubscriptionState
@@ -24,15 +24,15 @@ _HELD_UP = "subscriptions cannot be read"
 class Current:
     """One subscription as it is now."""
 
-    __slots__ = ("_signers", "record")
+    __slots__ = ("_opened", "record")
 
-    def __init__(self, record: SubscriptionRecord, signers: Callable[[tuple[str, ...]], Signer]) -> None:
+    def __init__(self, record: SubscriptionRecord, opened: OpenTerms) -> None:
         self.record = record
-        self._signers = signers
+        self._opened = opened
 
-    def signer(self, now_us: int) -> Signer:
-        """Signs with the secrets that are in force at this time: the end of an old one needs no command."""
-        return self._signers(signing(self.record.secrets, now_us))
+    def terms(self, now_us: int) -> Terms:
+        """How it is sent to at this time: the end of an old secret needs no command."""
+        return self._opened.of(self.record, now_us)
 
     @property
     def active(self) -> bool:
@@ -51,7 +51,7 @@ class Directory:
         self._audits: set[str] = set()
         self._last = 0
         self._last_made = 0
-        self._signers = lru_cache(maxsize=_SIGNERS_MAX)(Signer)
+        self._opened = OpenTerms(lru_cache(maxsize=_SIGNERS_MAX)(Signer))
         self.index = RoutingIndex()
         """The selections of those that are active: a stream that stands costs an event nothing."""
         self.stopped: Callable[[Current], None] = lambda _before: None
@@ -172,6 +172,7 @@ class Directory:
         known = self._by_number.pop(number, None)
         if known is not None:
             del self._numbers[known.record.id]
+            self._opened.forget(number)
         self.index.discard(number)
 
     def _keep(self, record: SubscriptionRecord) -> None:
@@ -180,7 +181,7 @@ class Directory:
         if record.number not in self._by_number and _dormant(record):
             return
         before = self._by_number.get(record.number)
-        now = self._by_number[record.number] = Current(record, self._signers)
+        now = self._by_number[record.number] = Current(record, self._opened)
         self._numbers[record.id] = record.number
         if before is not None and before.active and not now.active:
             self.index.discard(record.number)

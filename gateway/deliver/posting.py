@@ -4,10 +4,10 @@ import logging
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from gateway.deliver.directory import Current
 from gateway.deliver.envelopes import Event
 from gateway.deliver.request import AttemptContext, build_request, origin_trace
 from gateway.deliver.suspects import CRASHES_MAX
+from gateway.deliver.terms import Terms
 from gateway.deliver.world import World
 from gateway.domain.delivery import Decision
 from gateway.domain.pending import PendingDelivery
@@ -64,9 +64,7 @@ class Posting:
             return Ended(NotSent(Decision.EXPIRED), self._span(event.envelope), now_us, now_us)
         return None
 
-    async def one(
-        self, event: Event, envelope: Envelope, current: Current, delivery: PendingDelivery
-    ) -> Ended:
+    async def one(self, event: Event, envelope: Envelope, terms: Terms, delivery: PendingDelivery) -> Ended:
         """Send one event as its subscription wants it."""
         started_at_us = self._now()
         trace = self._span(envelope)
@@ -80,7 +78,7 @@ class Posting:
             request = build_request(
                 event,
                 envelope,
-                current,
+                terms,
                 context,
                 dataschema=self._policy.dataschema_of(envelope.type),
                 dataref_of=self._policy.dataref_of,

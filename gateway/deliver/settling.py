@@ -19,10 +19,10 @@ from gateway.domain import facts
 from gateway.domain.breaker import Change
 from gateway.domain.delivery import Decision
 from gateway.domain.due import Started
-from gateway.domain.ids import RANDOM_BYTES, attempt_id
+from gateway.domain.ids import ATTEMPT_BYTES, attempt_id
 from gateway.domain.lane import Lane
 from gateway.domain.pending import PendingDelivery
-from gateway.domain.retry import DEFAULT_SCHEDULE_S, Answered, NotSent, Parked, Settlement, decide, succeeded
+from gateway.domain.retry import Answered, NotSent, Parked, Settlement, decide, succeeded
 from gateway.errors import GatewayError
 from gateway.ports import AttemptRecord, SubscriptionState
 
@@ -67,11 +67,10 @@ class Settling:
 
     def judge(self, lane: Lane, delivery: PendingDelivery, current: Current, ended: Ended) -> Settlement:
         """What the outcome means, by the stream's schedule; while the breaker is open nothing counts (S3g)."""
-        config = current.record.spec.config
         return decide(
             ended.outcome,
             failures_in_round=delivery.failures,
-            schedule=DEFAULT_SCHEDULE_S if config.retry is None else config.retry,
+            schedule=current.terms(ended.ended_at_us).schedule_s,
             now_s=ended.ended_at_us / _SECOND_US,
             jitter=self._jitter(),
             round_started_s=delivery.first_at_us / _SECOND_US,
@@ -201,9 +200,9 @@ class Settling:
         hash6: bytes,
     ) -> AttemptRecord:
         answer = ended.answer
-        headers, body = ((), b"") if answer is None else mask(answer, current.record)
+        headers, body = ((), b"") if answer is None else mask(answer, current.terms(ended.ended_at_us))
         return AttemptRecord(
-            id=attempt_id(self._random(RANDOM_BYTES)),
+            id=attempt_id(self._random(ATTEMPT_BYTES)),
             number=delivery.number,
             position=delivery.position,
             hash6=hash6,

@@ -60,20 +60,21 @@ class Signer:
             timestamp_s: The moment of this attempt, whole seconds since the Unix epoch.
             body: The bytes that are sent.
         """
+        lines, _ = self.lines(id, timestamp_s, body)
+        return [(name, value) for name, _, value in (line.partition(": ") for line in lines.splitlines())]
+
+    def lines(self, id: str, timestamp_s: int, body: bytes) -> tuple[str, int]:  # noqa: A002 - as above
+        """The same as header lines, each with its end; and how many. Every delivery needs them, and no list."""
         signed = b"%b.%d.%b" % (id.encode("ascii"), timestamp_s, body)
-        if len(self._v1) == 1:
-            signature = _V1 + _base64(self._v1[0].digest(signed))
-        else:
-            signature = " ".join([_V1 + _base64(key.digest(signed)) for key in self._v1])
-        headers = [
-            ("webhook-id", id),
-            ("webhook-timestamp", str(timestamp_s)),
-            ("webhook-signature", signature),
-            ("X-Letta-Signature", _LETTA + self._letta[0].digest(body).hex()),
-        ]
-        if len(self._letta) > 1:
-            headers.append(("X-Letta-Signature-Next", _LETTA + self._letta[-1].digest(body).hex()))
-        return headers
+        signature = " ".join([_V1 + _base64(key.digest(signed)) for key in self._v1])
+        lines = (
+            f"webhook-id: {id}\r\nwebhook-timestamp: {timestamp_s}\r\nwebhook-signature: {signature}\r\n"
+            f"X-Letta-Signature: {_LETTA}{self._letta[0].digest(body).hex()}\r\n"
+        )
+        if len(self._letta) == 1:
+            return lines, 4
+        following = self._letta[-1].digest(body).hex()
+        return f"{lines}X-Letta-Signature-Next: {_LETTA}{following}\r\n", 5
 
 
 class BadSignature(Exception):
@@ -168,4 +169,4 @@ class _Key:
 
 
 def _base64(raw: bytes) -> str:
-    return base64.b64encode(raw).decode("ascii")
+    return binascii.b2a_base64(raw, newline=False).decode("ascii")
