@@ -405,6 +405,10 @@ class Subscriptions(Protocol):
         """One that is not deleted, by its number."""
         ...
 
+    async def by_numbers(self, numbers: Sequence[int]) -> Sequence[SubscriptionRecord]:
+        """Those of these numbers that are not deleted, in order of their numbers: one look for all of them."""
+        ...
+
     async def page(self, *, organization: str | None, after: int, limit: int) -> Sequence[SubscriptionRecord]:
         """Those of an organization (None: all), in order of creation, behind number ``after``."""
         ...
@@ -617,9 +621,12 @@ class Deliveries(Protocol):
         ...
 
     async def due(
-        self, until_us: int, limit: int, *, after: DueKey | None = None, number: int | None = None
+        self, until_us: int, limit: int, *, after: DueKey | None = None, numbers: Sequence[int] | None = None
     ) -> Sequence[PendingDelivery]:
-        """Waiting deliveries that are due until then, the earliest first, from behind a key; of one subscription."""
+        """Waiting deliveries that are due until then, the earliest first, from behind a key.
+
+        ``numbers``: of these subscriptions only, at most 512 of them.
+        """
         ...
 
     async def oldest(self, number: int) -> PendingDelivery | None:
@@ -646,8 +653,8 @@ class Deliveries(Protocol):
         """What is remembered of one stream; None: nothing is wrong with it."""
         ...
 
-    async def replays(self, number: int | None = None) -> Sequence[ReplayRecord]:
-        """The replays that run, of one subscription or of all."""
+    async def replays(self, numbers: Sequence[int] | None = None) -> Sequence[ReplayRecord]:
+        """The replays that run, of these subscriptions or of all."""
         ...
 
     async def standings(

@@ -202,6 +202,11 @@ class MemorySubscriptions:
         """See ``Subscriptions.by_number``."""
         return self._store.record(number)
 
+    async def by_numbers(self, numbers: Sequence[int]) -> Sequence[SubscriptionRecord]:
+        """See ``Subscriptions.by_numbers``."""
+        records = [self._store.record(number) for number in sorted(set(numbers))]
+        return [record for record in records if record is not None]
+
     async def page(self, *, organization: str | None, after: int, limit: int) -> Sequence[SubscriptionRecord]:
         """See ``Subscriptions.page``."""
         records = [self._store.record(number) for number in self._store.names if number > after]

@@ -221,6 +221,18 @@ class SqlSubscriptions:
         """See ``Subscriptions.by_number``."""
         return await self._find(_SUBSCRIPTION.c.number == number)
 
+    async def by_numbers(self, numbers: Sequence[int]) -> Sequence[SubscriptionRecord]:
+        """See ``Subscriptions.by_numbers``."""
+
+        def work(connection: Connection) -> list[SubscriptionRecord]:
+            return [
+                record
+                for part in parts(sorted(set(numbers)))
+                for record in self._read(connection, _SUBSCRIPTION.c.number.in_(part))
+            ]
+
+        return await self._database.read(work)
+
     async def page(self, *, organization: str | None, after: int, limit: int) -> Sequence[SubscriptionRecord]:
         """See ``Subscriptions.page``."""
         statement = present().where(_SUBSCRIPTION.c.number > after).limit(limit)
