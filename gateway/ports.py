@@ -243,12 +243,20 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class NewSubscription:
-    """A subscription that is to be made. ``privileged``: an administrator asks for it (S11b)."""
+    """A subscription that is to be made.
+
+    Attributes:
+        privileged: An administrator asks for it (S11b).
+        webhook: Which webhook of the organization it is (``WebhookScope.key``); there is one of each at most.
+        paused: It is not to send anything before it is resumed.
+    """
 
     spec: SubscriptionSpec
     organization: str
     privileged: bool
     secret: str = field(repr=False)
+    webhook: str | None = None
+    paused: bool = False
 
 
 Skip = tuple[int, int]
@@ -275,6 +283,7 @@ class SubscriptionRecord:
     private: Private = field(repr=False)
     revisions: tuple[Revision, ...] = ()
     skips: tuple[Skip, ...] = ()
+    webhook: str | None = None
 
     @property
     def spec(self) -> SubscriptionSpec:
@@ -355,7 +364,8 @@ class Subscriptions(Protocol):
         """Make them all or none, in order, in one transaction; ``create`` is the case of one.
 
         Bounding their number is for the caller: nothing else is written meanwhile. Raises ``InvalidRequest``, whose
-        pointers begin with the place of the subscription that is wrong (``/3/config/start``).
+        pointers begin with the place of the subscription that is wrong (``/3/config/start``), and ``Conflict`` where
+        the organization has this webhook already.
         """
         ...
 
@@ -399,6 +409,10 @@ class Subscriptions(Protocol):
 
     async def get(self, subscription_id: str) -> SubscriptionRecord | None:
         """One that is not deleted, by its id."""
+        ...
+
+    async def webhook(self, organization: str, key: str) -> SubscriptionRecord | None:
+        """The one that is this webhook of an organization (``WebhookScope.key``)."""
         ...
 
     async def by_number(self, number: int) -> SubscriptionRecord | None:

@@ -16,6 +16,7 @@ from gateway.api import (
     subscription_import,
     subscriptions,
     tokens,
+    webhooks,
 )
 from gateway.api.guarding import HostCheck
 from gateway.api.problems import GUARDED, add_handlers
@@ -59,6 +60,7 @@ def create_api(services: Services, version: str) -> FastAPI:
         deliveries.router,
         delivery_lists.router,
         payloads.router,
+        *webhooks.routers,
         quarantine.router,
         tokens.router,
         service_routes.router,

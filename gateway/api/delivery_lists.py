@@ -1,8 +1,10 @@
 """``/v1/subscriptions/{id}/deliveries``: what became of a subscription's events."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
 
 from gateway.api.auth import Caller
@@ -12,7 +14,7 @@ from gateway.api.subscriptions import own_subscription
 from gateway.domain.delivery import State
 from gateway.domain.ids import decode_cursor, encode_cursor
 from gateway.errors import InvalidCursor
-from gateway.ports import DeliveryQuery
+from gateway.ports import DeliveryQuery, SubscriptionRecord
 from gateway.views.deliveries import delivery_json
 
 router = APIRouter(prefix="/v1/subscriptions", tags=["deliveries"])
@@ -20,11 +22,19 @@ router = APIRouter(prefix="/v1/subscriptions", tags=["deliveries"])
 _CURSOR = "subscription-deliveries"
 
 
-@router.get("/{subscription_id}/deliveries", summary="What became of a subscription's events")
-async def list_deliveries(
-    request: Request,
-    caller: Caller,
-    subscription_id: str,
+@dataclass(frozen=True, slots=True)
+class DeliveryFilter:
+    """Which deliveries a list shows, as its parameters say it."""
+
+    state: State | None
+    status_code: int | None
+    since: datetime | None
+    until: datetime | None
+    limit: int
+    cursor: str | None
+
+
+def _asked(
     *,
     state: State | None = None,
     status_code: Annotated[
@@ -34,6 +44,16 @@ async def list_deliveries(
     until: Until = None,
     limit: Limit = LIMIT,
     cursor: str | None = None,
+) -> DeliveryFilter:
+    return DeliveryFilter(state, status_code, since, until, limit, cursor)
+
+
+Asked = Annotated[DeliveryFilter, Depends(_asked)]
+
+
+@router.get("/{subscription_id}/deliveries", summary="What became of a subscription's events")
+async def list_deliveries(
+    request: Request, caller: Caller, subscription_id: str, asked: Asked
 ) -> JSONResponse:
     """A page of deliveries with their attempts, those of the latest events first.
 
@@ -41,15 +61,21 @@ async def list_deliveries(
     bound.
     """
     service = services(request)
-    record = await own_subscription(service, caller, subscription_id)
+    return await deliveries_page(service, await own_subscription(service, caller, subscription_id), asked)
+
+
+async def deliveries_page(
+    service: Services, record: SubscriptionRecord, asked: DeliveryFilter
+) -> JSONResponse:
+    """A page of the deliveries of a subscription."""
     query = DeliveryQuery(
         number=record.number,
-        state=state,
-        status=status_code,
-        after=await _position_at(service, micros("since", since)) or 0,
-        until=await _position_at(service, micros("until", until)),
-        before=_before(cursor),
-        limit=limit,
+        state=asked.state,
+        status=asked.status_code,
+        after=await _position_at(service, micros("since", asked.since)) or 0,
+        until=await _position_at(service, micros("until", asked.until)),
+        before=_before(asked.cursor),
+        limit=asked.limit,
     )
     page = await service.deliveries.page(query)
     entries = await service.log.get_many([item.position for item in page.items])

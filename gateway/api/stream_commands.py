@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 
 from gateway.api.auth import Caller
 from gateway.api.body import read_json
-from gateway.api.deliveries import own_delivery
+from gateway.api.deliveries import Found, own_delivery
 from gateway.api.services import Services, services
 from gateway.api.subscriptions import own_subscription
 from gateway.domain.ids import NUMBER_MAX
@@ -28,11 +28,7 @@ ReplayId = Annotated[int, Path(ge=1, le=NUMBER_MAX)]
 async def test(request: Request, caller: Caller, subscription_id: str) -> JSONResponse:
     """Append an event that only this subscription gets; its POST carries `X-Letta-Test: 1`."""
     service = services(request)
-    record = await own_subscription(service, caller, subscription_id)
-    _check_enabled(record)
-    position = await service.commands.test(record.number)
-    service.changed(record.number)
-    return JSONResponse({"position": position}, status_code=202)
+    return await send_test(service, await own_subscription(service, caller, subscription_id))
 
 
 @router.post(_SUBSCRIPTION + "/replay", status_code=202, summary="Send events again")
@@ -81,7 +77,19 @@ async def cancel(request: Request, caller: Caller, subscription_id: str, replay_
 async def retry(request: Request, caller: Caller, delivery_id: str) -> JSONResponse:
     """Try a delivery once more, now; one that has ended begins a new round with a schedule of its own."""
     service = services(request)
-    found = await own_delivery(service, caller, delivery_id)
+    return await try_again(service, await own_delivery(service, caller, delivery_id), delivery_id)
+
+
+async def send_test(service: Services, record: SubscriptionRecord) -> JSONResponse:
+    """Ask for a test event, and say where in the log it stands. Raises ``Conflict`` where nothing is ever sent."""
+    _check_enabled(record)
+    position = await service.commands.test(record.number)
+    service.changed(record.number)
+    return JSONResponse({"position": position}, status_code=202)
+
+
+async def try_again(service: Services, found: Found, delivery_id: str) -> JSONResponse:
+    """Ask for one more attempt. Raises as ``StreamCommands.retry`` does."""
     number, position = found.number, found.entry.position
     await service.commands.retry(number, position)
     service.changed(number)

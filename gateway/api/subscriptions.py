@@ -128,7 +128,7 @@ async def delete(request: Request, caller: Caller, subscription_id: str) -> Resp
     """End the stream for good: cursor, pending deliveries and secrets are dropped; attempts stay until retention."""
     service = services(request)
     record = await own_subscription(service, caller, subscription_id)
-    await service.subscriptions.delete(record.number, unchanged_since_us=_condition(request, record))
+    await service.subscriptions.delete(record.number, unchanged_since_us=condition_of(request, record))
     service.changed(record.number)
     return Response(status_code=204)
 
@@ -179,7 +179,7 @@ async def rotate_secret(request: Request, caller: Caller, subscription_id: str) 
 async def _revise(request: Request, caller: Principal, subscription_id: str, change: _Change) -> JSONResponse:
     service = services(request)
     record = await own_subscription(service, caller, subscription_id)
-    condition = _condition(request, record)
+    condition = condition_of(request, record)
     spec, problems = change.parse(change.body, previous=record.spec, organization=record.organization)
     if spec is None:
         raise _invalid(problems)
@@ -201,7 +201,7 @@ async def own_subscription(service: Services, caller: Principal, subscription_id
     return record
 
 
-async def check_sink(service: Services, sink: str, *, privileged: bool) -> None:
+async def check_sink(service: Services, sink: str, *, privileged: bool, pointer: str = "/sink") -> None:
     """Judge a sink that is named; that nothing is ever sent needs no judgement. Raises ``SinkRefused``."""
     if sink == PULL_SINK:
         return
@@ -209,7 +209,7 @@ async def check_sink(service: Services, sink: str, *, privileged: bool) -> None:
         await service.admit_sink(sink, privileged)
     except SinkNotAllowed as refused:
         raise SinkRefused(
-            "The sink is not allowed.", fields=[FieldError("/sink", str(refused))], hint=""
+            "The sink is not allowed.", fields=[FieldError(pointer, str(refused))], hint=""
         ) from None
 
 
@@ -226,7 +226,7 @@ def _answer(record: SubscriptionRecord) -> JSONResponse:
     return JSONResponse(subscription_json(record), headers={"ETag": etag(record)})
 
 
-def _condition(request: Request, record: SubscriptionRecord) -> int | None:
+def condition_of(request: Request, record: SubscriptionRecord) -> int | None:
     """What ``If-Match`` asks for (RFC 9110, 13.1.1): the present version, or any."""
     given = request.headers.get("if-match")
     if given is None or given.strip() == "*":

@@ -66,6 +66,7 @@ class Story:
     created_position: int
     created_at_us: int
     updated_at_us: int
+    webhook: str | None = None
     state: str = ACTIVE
     revisions: list[RevisionStory] = field(default_factory=list)
     skips: list[tuple[int, int]] = field(default_factory=list)
@@ -146,6 +147,7 @@ class Stories:
             created_position=position,
             created_at_us=at_us,
             updated_at_us=at_us,
+            webhook=data.get("webhook"),
         )
         story.revisions.append(RevisionStory(1, position, _selection(data)))
         self.subscriptions[story.number] = story

@@ -8,7 +8,7 @@ from gateway.domain import facts
 from gateway.domain.ids import RANDOM_BYTES, subscription_id
 from gateway.domain.rotation import Secret, rotated
 from gateway.domain.subscription import EVERY_ORGANIZATION, StartAt, SubscriptionSpec, sink_origin
-from gateway.errors import FieldError, InvalidRequest, NotFound, PreconditionFailed
+from gateway.errors import Conflict, FieldError, InvalidRequest, NotFound, PreconditionFailed
 from gateway.ports import (
     Kind,
     NewEntry,
@@ -57,6 +57,8 @@ class MemorySubscriptions:
         ]
         if faults:
             raise InvalidRequest("This start lies ahead of the log.", fields=faults)
+        if any(self._webhook(asked.organization, asked.webhook) for asked in wanted if asked.webhook):
+            raise Conflict("This webhook is there already.", hint="Change that one.")
         return [self._put(asked, start, now_us) for asked, start in zip(wanted, starts, strict=True)]
 
     def _put(self, asked: NewSubscription, asked_start: int | None, now_us: int) -> SubscriptionRecord:
@@ -66,6 +68,8 @@ class MemorySubscriptions:
         new_id = subscription_id(store.random(RANDOM_BYTES))
         data = _selection(spec, organization, number, 1)
         data |= {"start_position": start, "privileged": asked.privileged}
+        if asked.webhook is not None:
+            data["webhook"] = asked.webhook
         self._fact(facts.Fact(facts.SUBSCRIPTION_CREATED, new_id, "1", data), organization, now_us)
         store.names[number] = (new_id, organization)
         store.numbers[new_id] = number
@@ -87,7 +91,10 @@ class MemorySubscriptions:
             pending=0,
             private=Opened(spec, (Secret(asked.secret),)),
             revisions=(Revision(1, position, spec.selector(organization)),),
+            webhook=asked.webhook,
         )
+        if asked.paused:
+            self._set_state(number, SubscriptionState.PAUSED, cause="a command")
         return self._now(number)
 
     async def update(
@@ -132,6 +139,18 @@ class MemorySubscriptions:
         skip: bool = False,
     ) -> SubscriptionRecord:
         """See ``Subscriptions.set_state``."""
+        self._set_state(number, state, cause=cause, revision=revision, skip=skip)
+        return self._now(number)
+
+    def _set_state(
+        self,
+        number: int,
+        state: SubscriptionState,
+        *,
+        cause: str,
+        revision: int | None = None,
+        skip: bool = False,
+    ) -> None:
         record = self._present(number, None)
         if revision is not None and record.revision != revision:
             raise PreconditionFailed(f"The subscription is at revision {record.revision} now.")
@@ -158,7 +177,6 @@ class MemorySubscriptions:
             cursor.live = False
             if skip:
                 cursor.position = position
-        return self._now(number)
 
     async def rotate_secret(self, number: int, secret: str) -> SubscriptionRecord:
         """See ``Subscriptions.rotate_secret``."""
@@ -198,6 +216,10 @@ class MemorySubscriptions:
         """See ``Subscriptions.get``."""
         return self._store.record(self._store.numbers.get(subscription_id, 0))
 
+    async def webhook(self, organization: str, key: str) -> SubscriptionRecord | None:
+        """See ``Subscriptions.webhook``."""
+        return self._webhook(organization, key)
+
     async def by_number(self, number: int) -> SubscriptionRecord | None:
         """See ``Subscriptions.by_number``."""
         return self._store.record(number)
@@ -224,6 +246,11 @@ class MemorySubscriptions:
     async def ids(self, numbers: Sequence[int]) -> Mapping[int, tuple[str, str]]:
         """See ``Subscriptions.ids``."""
         return {number: self._store.names[number] for number in numbers if number in self._store.names}
+
+    def _webhook(self, organization: str, key: str) -> SubscriptionRecord | None:
+        records = (self._store.record(number) for number in self._store.subscriptions)
+        wanted = (organization, key)
+        return next((item for item in records if item and (item.organization, item.webhook) == wanted), None)
 
     def _now(self, number: int) -> SubscriptionRecord:
         return self._present(number, None)

@@ -16,6 +16,8 @@ IS_TROUBLE = text("decision NOT IN ('delivered', 'failed')")
 """Of an attempt: it ended its round, and not well. Few are, and they are what is looked for."""
 _HAS_KEY = text("partition_key IS NOT NULL")
 _IS_REPLAYED = text("replay IS NOT NULL")
+IS_WEBHOOK = text("webhook IS NOT NULL AND state <> 'deleted'")
+"""Of a subscription: Letta's view leads to it."""
 
 
 def _position(*, primary_key: bool = False, nullable: bool = False, index: bool = False) -> Column[int]:
@@ -141,6 +143,16 @@ class Subscription(SQLModel, table=True):
     """Projection of the subscription facts: what each subscription is now. Numbers are never reused (S3a)."""
 
     __tablename__ = "subscription"
+    __table_args__ = (
+        Index(
+            "ix_subscription_webhook",
+            "organization",
+            "webhook",
+            unique=True,
+            sqlite_where=IS_WEBHOOK,
+            postgresql_where=IS_WEBHOOK,
+        ),
+    )
 
     number: int = Field(sa_column=_position(primary_key=True))
     id: str = Field(sa_column=Column(Text, unique=True, nullable=False))
@@ -153,6 +165,7 @@ class Subscription(SQLModel, table=True):
     created_at: int = Field(sa_type=BigInteger)
     updated_at: int = Field(sa_type=BigInteger)
     skips: str = Field(default="[]", sa_column=Column(Text, nullable=False, server_default="[]"))
+    webhook: str | None = Field(default=None, sa_type=Text)
 
 
 class SubscriptionRevision(SQLModel, table=True):

@@ -367,4 +367,5 @@ def _subscription_row(story: Story) -> dict[str, Any]:
         "created_at": story.created_at_us,
         "updated_at": story.updated_at_us,
         "skips": json.dumps(story.skips),
+        "webhook": story.webhook,
     }

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, select
 
 from gateway.adapters.sql.deliveries import shard_of
 from gateway.adapters.sql.log import position_before
 from gateway.adapters.sql.models import (
+    IS_WEBHOOK,
     DeliveryCursor,
     LogHead,
     Subscription,
@@ -17,10 +18,11 @@ from gateway.adapters.sql.models import (
     VaultEntry,
 )
 from gateway.adapters.sql.sealed import SubscriptionVault
+from gateway.adapters.sql.texts import same
 from gateway.domain import facts
 from gateway.domain.rotation import Secret
 from gateway.domain.subscription import StartAt, SubscriptionSpec, sink_origin
-from gateway.errors import FieldError, InvalidRequest
+from gateway.errors import Conflict, FieldError, InvalidRequest
 from gateway.ports import NewSubscription, SubscriptionState
 
 _SUBSCRIPTION = Subscription.__table__  # type: ignore[attr-defined]
@@ -46,6 +48,8 @@ class Making:
         spec, organization = self.asked.spec, self.asked.organization
         data = selection_data(spec, organization, self.number, revision=1)
         data |= {"start_position": self.start, "privileged": self.asked.privileged}
+        if self.asked.webhook is not None:
+            data["webhook"] = self.asked.webhook
         return facts.Fact(facts.SUBSCRIPTION_CREATED, self.id, "1", data)
 
 
@@ -54,8 +58,10 @@ def number_them(
 ) -> list[Making]:
     """Give each its number and its positions; their facts are to be appended next, in this order.
 
-    Raises ``InvalidRequest`` with every start that lies ahead of the log, under its pointer.
+    Raises ``InvalidRequest`` with every start that lies ahead of the log, under its pointer; and ``Conflict`` for a
+    webhook that there is already.
     """
+    _check_webhooks(connection, wanted)
     first = 1 + (connection.execute(select(func.max(_SUBSCRIPTION.c.number))).scalar() or 0)
     head = connection.execute(select(_HEAD.c.position)).scalar_one()
     faults: list[FieldError] = []
@@ -118,7 +124,22 @@ def _subscription_row(item: Making, now_us: int) -> dict[str, Any]:
         "created_position": item.position,
         "created_at": now_us,
         "updated_at": now_us,
+        "webhook": item.asked.webhook,
     }
+
+
+def _check_webhooks(connection: Connection, wanted: Sequence[NewSubscription]) -> None:
+    for asked in wanted:
+        if asked.webhook is not None:
+            found = select(_SUBSCRIPTION.c.number).where(is_webhook(asked.organization, asked.webhook))
+            if connection.execute(found).first() is not None:
+                raise Conflict("This webhook is there already.", hint="Change that one.")
+
+
+def is_webhook(organization: str, key: str) -> ColumnElement[bool]:
+    """A subscription is this webhook of an organization, and not deleted."""
+    columns = _SUBSCRIPTION.c
+    return and_(same(columns.organization, organization), same(columns.webhook, key), IS_WEBHOOK)
 
 
 def _cursor_row(item: Making) -> dict[str, Any]:

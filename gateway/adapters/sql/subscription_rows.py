@@ -81,6 +81,7 @@ def read(
             private=vault.sealed(row.id, _document(row), _there(signing.get(row.id), row)),
             revisions=tuple(revisions[row.number]),
             skips=skips_of(row.skips),
+            webhook=row.webhook,
         )
         for row in rows
     ]

@@ -19,7 +19,13 @@ from gateway.adapters.sql.models import (
 )
 from gateway.adapters.sql.sealed import KINDS, SECRETS, SubscriptionVault
 from gateway.adapters.sql.streams import cancel_replays
-from gateway.adapters.sql.subscription_making import number_them, revision_row, selection_data, store
+from gateway.adapters.sql.subscription_making import (
+    is_webhook,
+    number_them,
+    revision_row,
+    selection_data,
+    store,
+)
 from gateway.adapters.sql.subscription_rows import history, present, read, skips_of
 from gateway.adapters.sql.texts import same
 from gateway.adapters.vault import Keyring
@@ -87,6 +93,9 @@ class SqlSubscriptions:
             entries = [self._entry(item.fact(), item.asked.organization, now_us) for item in made]
             append(connection, prepare(entries, self._random), now_us=now_us, kind=Kind.FACT)
             store(connection, made, self._vault, now_us)
+            for item in made:
+                if item.asked.paused:
+                    self._set_state(connection, item.number, SubscriptionState.PAUSED, cause="a command")
             return self._read(connection, _SUBSCRIPTION.c.number.in_([item.number for item in made]))
 
         return await self._database.write(work) if wanted else []
@@ -140,33 +149,45 @@ class SqlSubscriptions:
         """See ``Subscriptions.set_state``."""
 
         def work(connection: Connection) -> SubscriptionRecord:
-            row = _present(connection, number, None)
-            if revision is not None and row.revision != revision:
-                raise PreconditionFailed(f"The subscription is at revision {row.revision} now.")
-            now_us = max(self._now(), row.updated_at + 1)
-            # A resume from now skips what lies behind, of an active stream too (S3h).
-            if row.state != state.value or skip:
-                data: dict[str, object] = {
-                    "subscription_id": row.id,
-                    "number": number,
-                    "revision": row.revision,
-                    "cause": cause,
-                }
-                after = _passed(connection, row)
-                if skip:
-                    data["skipped_after"] = after
-                fact = facts.Fact(_STATE_FACTS[state], row.id, f"{row.state}:{now_us}", data)
-                position = self._fact(connection, fact, row.organization, now_us)
-                values: dict[str, object] = {"live": False}
-                changes: dict[str, object] = {"state": state.value}
-                if skip:
-                    values["cursor"] = position
-                    changes["skips"] = json.dumps([*skips_of(row.skips), (after, position)])
-                _touch(connection, number, now_us, **changes)
-                connection.execute(update(_CURSOR).where(_CURSOR.c.number == number).values(values))
+            self._set_state(connection, number, state, cause=cause, revision=revision, skip=skip)
             return self._one(connection, number)
 
         return await self._database.write(work)
+
+    def _set_state(
+        self,
+        connection: Connection,
+        number: int,
+        state: SubscriptionState,
+        *,
+        cause: str,
+        revision: int | None = None,
+        skip: bool = False,
+    ) -> None:
+        row = _present(connection, number, None)
+        if revision is not None and row.revision != revision:
+            raise PreconditionFailed(f"The subscription is at revision {row.revision} now.")
+        now_us = max(self._now(), row.updated_at + 1)
+        # A resume from now skips what lies behind, of an active stream too (S3h).
+        if row.state != state.value or skip:
+            data: dict[str, object] = {
+                "subscription_id": row.id,
+                "number": number,
+                "revision": row.revision,
+                "cause": cause,
+            }
+            after = _passed(connection, row)
+            if skip:
+                data["skipped_after"] = after
+            fact = facts.Fact(_STATE_FACTS[state], row.id, f"{row.state}:{now_us}", data)
+            position = self._fact(connection, fact, row.organization, now_us)
+            values: dict[str, object] = {"live": False}
+            changes: dict[str, object] = {"state": state.value}
+            if skip:
+                values["cursor"] = position
+                changes["skips"] = json.dumps([*skips_of(row.skips), (after, position)])
+            _touch(connection, number, now_us, **changes)
+            connection.execute(update(_CURSOR).where(_CURSOR.c.number == number).values(values))
 
     async def rotate_secret(self, number: int, secret: str) -> SubscriptionRecord:
         """See ``Subscriptions.rotate_secret``."""
@@ -216,6 +237,10 @@ class SqlSubscriptions:
     async def get(self, subscription_id: str) -> SubscriptionRecord | None:
         """See ``Subscriptions.get``."""
         return await self._find(same(_SUBSCRIPTION.c.id, subscription_id))
+
+    async def webhook(self, organization: str, key: str) -> SubscriptionRecord | None:
+        """See ``Subscriptions.webhook``."""
+        return await self._find(is_webhook(organization, key))
 
     async def by_number(self, number: int) -> SubscriptionRecord | None:
         """See ``Subscriptions.by_number``."""
