@@ -17,7 +17,8 @@ from gateway.api import streams
 from gateway.api.application import create_api
 from gateway.domain.delivery import Decision
 from gateway.domain.ids import delivery_id
-from gateway.ports import AttemptRecord, JournalBatch, NewQuarantine
+from gateway.domain.webhooks import WebhookScope
+from gateway.ports import AttemptRecord, Entry, JournalBatch, NewQuarantine
 
 OWN, FOREIGN = "org-own", "org-foreign"
 READING = {"get", "options", "head"}
@@ -48,12 +49,18 @@ class World:
     replay: str
     token: str
     signature: str
+    organization: str
+    agent: str
+    # Of each kind of webhook, by where it is: a delivery.
+    webhooks: dict[str, str]
 
     def path(self, template: str) -> str:
         return template.format(
             subscription_id=self.subscription,
             position=self.position,
-            delivery_id=self.delivery,
+            delivery_id=self.webhooks.get(template.partition("/deliveries")[0], self.delivery),
+            organization_id=self.organization,
+            agent_id=self.agent,
             quarantine_id=self.quarantine,
             replay_id=self.replay,
             token_id=self.token,
@@ -63,19 +70,28 @@ class World:
 
     def hidden(self, text: str) -> str:
         """The text without what tells this world from another."""
-        for name in (self.subscription, self.delivery, self.quarantine, self.token):
+        for name in (self.subscription, self.delivery, self.quarantine, self.token, self.agent):
             text = text.replace(name, "ID")
         return text
 
 
+WEBHOOK = "/webhook"
+OF_AGENT = "/v1/agents/{agent_id}" + WEBHOOK
+OF_ORGANIZATION = "/v1/organizations/{organization_id}" + WEBHOOK
+OF_ALL = "/v1" + WEBHOOK
+NO_DELIVERY = delivery_id(999_999, 999_999, bytes(32))
+
 NOBODYS = World(
     subscription="sub_" + "a" * 26,
     position="999999",
-    delivery=delivery_id(999_999, 999_999, bytes(32)),
+    delivery=NO_DELIVERY,
     quarantine="qrn_" + "a" * 26,
     replay="999999",
     token="tok_" + "a" * 26,
     signature="A" * 43,
+    organization="org-nobodys",
+    agent="agent-nobodys",
+    webhooks={},
 )
 
 
@@ -111,6 +127,14 @@ def sends(**body: Any) -> Callable[[World], dict[str, Any]]:
     return lambda _world: {"json": body}
 
 
+URL = "https://93.184.216.34/hook"
+
+
+def named(**request: Any) -> Callable[[World], dict[str, Any]]:
+    """Says whose agent it is, so that everybody asks for the same one."""
+    return lambda world: {"params": {"organization": world.organization}, **request}
+
+
 S, E, D, T = "/v1/subscriptions", "/v1/events", "/v1/deliveries", "/v1/tokens"
 ONE = S + "/{subscription_id}"
 
@@ -142,6 +166,24 @@ TABLE: dict[tuple[str, str], Row] = {
     ("get", ONE + "/stream"): Row(Access.THING),
     ("get", D + "/{delivery_id}"): Row(Access.THING),
     ("post", D + "/{delivery_id}/retry"): Row(Access.THING, 202),
+    ("put", OF_AGENT): Row(Access.THING, 200, named(json={"url": URL})),
+    ("get", OF_AGENT): Row(Access.THING, 200, named()),
+    ("delete", OF_AGENT): Row(Access.THING, 204, named()),
+    ("post", OF_AGENT + "/test"): Row(Access.THING, 202, named()),
+    ("get", OF_AGENT + "/deliveries"): Row(Access.THING, 200, named()),
+    ("post", OF_AGENT + "/deliveries/{delivery_id}/retry"): Row(Access.THING, 202, named()),
+    ("put", OF_ORGANIZATION): Row(Access.THING, 200, sends(url=URL)),
+    ("get", OF_ORGANIZATION): Row(Access.THING),
+    ("delete", OF_ORGANIZATION): Row(Access.THING, 204),
+    ("post", OF_ORGANIZATION + "/test"): Row(Access.THING, 202),
+    ("get", OF_ORGANIZATION + "/deliveries"): Row(Access.THING),
+    ("post", OF_ORGANIZATION + "/deliveries/{delivery_id}/retry"): Row(Access.THING, 202),
+    ("put", OF_ALL): Row(Access.ADMIN, 200, sends(url=URL)),
+    ("get", OF_ALL): Row(Access.ADMIN),
+    ("delete", OF_ALL): Row(Access.ADMIN, 204),
+    ("post", OF_ALL + "/test"): Row(Access.ADMIN, 202),
+    ("get", OF_ALL + "/deliveries"): Row(Access.ADMIN),
+    ("post", OF_ALL + "/deliveries/{delivery_id}/retry"): Row(Access.ADMIN, 202),
     ("get", "/v1/quarantine"): Row(Access.LIST),
     ("get", "/v1/quarantine/{quarantine_id}"): Row(Access.THING),
     ("get", T): Row(Access.ADMIN),
@@ -209,17 +251,11 @@ def world(anonymous, services, tokens, headers, monkeypatch) -> Callable[[], Wor
         assert answer.status_code in {201, 202}, answer.text
         return answer.json()
 
-    def make() -> World:
-        own, call = headers["own"], anonymous.portal.call
-        made = ask(S, json={**PULL, "config": {"start": "beginning"}}, headers=own)["id"]
-        unique = os.urandom(8).hex()
-        [position] = ask(E, content=json.dumps(event(unique)), headers=own | CLOUDEVENT)["positions"]
-        number = call(services.subscriptions.get, made).number
-        entry = call(services.log.get, position)
+    def tried(number: int, entry: Entry, attempt_id: str) -> None:
         attempt = AttemptRecord(
-            id=f"att_{unique}",
+            id=attempt_id,
             number=number,
-            position=position,
+            position=entry.position,
             hash6=entry.row_hash[:6],
             attempt=1,
             round=0,
@@ -233,7 +269,31 @@ def world(anonymous, services, tokens, headers, monkeypatch) -> Callable[[], Wor
             span_id="s" * 16,
             status=204,
         )
-        call(services.deliveries.commit, JournalBatch([attempt], (), (), (), 0))
+        anonymous.portal.call(services.deliveries.commit, JournalBatch([attempt], (), (), (), 0))
+
+    def make() -> World:
+        own, call = headers["own"], anonymous.portal.call
+        made = ask(S, json={**PULL, "config": {"start": "beginning"}}, headers=own)["id"]
+        unique = os.urandom(8).hex()
+        [position] = ask(E, content=json.dumps(event(unique)), headers=own | CLOUDEVENT)["positions"]
+        entry = call(services.log.get, position)
+        agent = f"agent-{unique}"
+        scopes = {
+            OF_AGENT: WebhookScope(OWN, agent),
+            OF_ORGANIZATION: WebhookScope(OWN),
+            OF_ALL: WebhookScope("*"),
+        }
+        for template in scopes:
+            put = template.format(agent_id=agent, organization_id=OWN)
+            headers_ = headers["admin" if template == OF_ALL else "own"]
+            assert anonymous.put(put, json={"url": URL}, headers=headers_).status_code in {200, 201}
+        numbers = {
+            template: call(services.subscriptions.webhook, scope.organization, scope.key).number
+            for template, scope in scopes.items()
+        }
+        number = call(services.subscriptions.get, made).number
+        for attempted in (number, *numbers.values()):
+            tried(attempted, entry, f"att_{attempted}_{unique}")
         call(services.log.append, [], [NewQuarantine("test", unique, "malformed", [], b"x", OWN)])
         quarantined = anonymous.get("/v1/quarantine", headers=own).json()["items"][0]["id"]
         replay = ask(f"{S}/{made}/replay", json={"from_position": 1}, headers=own)["id"]
@@ -246,6 +306,11 @@ def world(anonymous, services, tokens, headers, monkeypatch) -> Callable[[], Wor
             replay=str(replay),
             token=tokens.make(organization=OWN)[0],
             signature=services.payload_links.url(delivery).partition("?sig=")[2],
+            organization=OWN,
+            agent=agent,
+            webhooks={
+                template: delivery_id(of, position, entry.row_hash) for template, of in numbers.items()
+            },
         )
 
     return make
