@@ -17,6 +17,7 @@ from gateway.domain.header_lines import Message
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.rotation import Secret
 from gateway.domain.sending import Answer, OutboundRequest
+from gateway.domain.statistics import Tried
 from gateway.domain.subscription import SubscriptionSpec
 from schemas import Envelope
 
@@ -679,6 +680,13 @@ class Deliveries(Protocol):
 
     async def attempts(self, number: int, position: int) -> Sequence[AttemptRecord]:
         """The attempts of one delivery, in order."""
+        ...
+
+    async def latest(self, number: int, limit: int) -> Sequence[Tried]:
+        """The attempts of a subscription's latest events that were tried, at most so many: what figures are made of.
+
+        Read backwards from the latest event, so a replay of what lies further back is not among them.
+        """
         ...
 
     async def attempts_at(self, position: int) -> Sequence[AttemptRecord]:

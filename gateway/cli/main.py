@@ -18,6 +18,7 @@ from gateway.cli import (
     listen,
     operations,
     serving,
+    statistics,
     stream_commands,
     subscriptions,
     tokens,
@@ -57,6 +58,7 @@ app.command()(emit.emit)
 app.command()(operations.migrate)
 app.command("verify-log")(operations.verify_log)
 app.command()(operations.rebuild)
+subscriptions.app.command()(statistics.stats)
 app.add_typer(subscriptions.app, name="subscriptions")
 app.command()(events.events)
 app.command()(events.tail)

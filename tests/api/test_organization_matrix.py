@@ -163,6 +163,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("get", ONE + "/replays"): Row(Access.THING),
     ("delete", ONE + "/replays/{replay_id}"): Row(Access.THING, 204),
     ("get", ONE + "/deliveries"): Row(Access.THING),
+    ("get", ONE + "/stats"): Row(Access.THING),
     ("get", ONE + "/stream"): Row(Access.THING),
     ("get", D + "/{delivery_id}"): Row(Access.THING),
     ("post", D + "/{delivery_id}/retry"): Row(Access.THING, 202),

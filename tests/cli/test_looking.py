@@ -147,3 +147,16 @@ def test_a_secret_is_rotated_and_shown_once(ask: Callable[..., Any], subscribe: 
     refused = ask("subscriptions", "rotate-secret", mine, "--secret", "whsec_short")
     assert refused.returncode == 1
     assert "/secret" in refused.stderr
+
+
+def test_stats_of_a_stream_at_a_glance(ask, subscribe, publish):
+    made = subscribe("--type", "looking.stats", "--config", '{"retry": []}')
+    publish("looking.stats")
+    until(lambda: records(ask("subscriptions", "stats", made, "--json"))[0]["attempts"]["total"] == 1)
+    shown = ask("subscriptions", "stats", made, "--window", "600")
+    assert shown.returncode == 0, shown.stderr
+    lines = {line.split("  ")[0]: line for line in shown.stdout.splitlines() if line}
+    assert "600 s" in lines["window"]
+    assert "1 exhausted" in lines["attempts"] or "1 refused" in lines["attempts"]
+    assert "p99" in shown.stdout.lower()
+    assert ask("subscriptions", "stats", "sub_nothing").returncode == 1

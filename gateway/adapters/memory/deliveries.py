@@ -7,6 +7,7 @@ from gateway.adapters.memory.store import MemoryStore
 from gateway.domain.breaker import StreamNote
 from gateway.domain.delivery import State, fold
 from gateway.domain.pending import PendingDelivery
+from gateway.domain.statistics import Tried
 from gateway.ports import (
     AttemptRecord,
     DeliveryItem,
@@ -148,6 +149,23 @@ class MemoryDeliveries:
     async def attempts(self, number: int, position: int) -> Sequence[AttemptRecord]:
         """See ``Deliveries.attempts``."""
         return list(self._store.attempts.get((number, position), ()))
+
+    async def latest(self, number: int, limit: int) -> Sequence[Tried]:
+        """See ``Deliveries.latest``."""
+        store = self._store
+        keys = sorted((key for key in store.attempts if key[0] == number), reverse=True)
+        found = [attempt for key in keys for attempt in reversed(store.attempts[key])][:limit]
+        return [
+            Tried(
+                decision=item.decision,
+                started_at_us=item.started_at_us,
+                duration_us=item.duration_us,
+                appended_at_us=store.appended_at(item.position),
+                sent=item.status is not None,
+                replayed=item.replay is not None or item.round > 0,
+            )
+            for item in found
+        ]
 
     async def attempts_at(self, position: int) -> Sequence[AttemptRecord]:
         """See ``Deliveries.attempts_at``."""

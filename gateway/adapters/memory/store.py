@@ -123,6 +123,10 @@ class MemoryStore:
         """The last position appended before a time."""
         return sum(row.entry.appended_at_us < at_us for row in self.rows)
 
+    def appended_at(self, position: int) -> int | None:
+        """When an entry was appended; None where there is none."""
+        return self.rows[position - 1].entry.appended_at_us if 0 < position <= self.head else None
+
     def record(self, number: int) -> SubscriptionRecord | None:
         """A subscription with its cursor and the number of its pending deliveries as they are now."""
         found = self.subscriptions.get(number)

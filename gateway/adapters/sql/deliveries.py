@@ -10,11 +10,13 @@ from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.delivery_pages import matching
 from gateway.adapters.sql.delivery_rows import attempt_of, pending_of
 from gateway.adapters.sql.journal import write_journal
+from gateway.adapters.sql.latest_attempts import latest_statement, tried_of
 from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import Attempt, Pending, Shard
 from gateway.adapters.sql.streams import last_attempts, notes, running_replays
 from gateway.domain.breaker import StreamNote
 from gateway.domain.pending import PendingDelivery
+from gateway.domain.statistics import Tried
 from gateway.ports import (
     AttemptRecord,
     DeliveryItem,
@@ -131,6 +133,13 @@ class SqlDeliveries:
             select(_ATTEMPT)
             .where(_ATTEMPT.c.number == number, _ATTEMPT.c.position == position)
             .order_by(_ATTEMPT.c.attempt)
+        )
+
+    async def latest(self, number: int, limit: int) -> Sequence[Tried]:
+        """See ``Deliveries.latest``."""
+        statement = latest_statement(number, limit)
+        return await self._database.read(
+            lambda connection: [tried_of(row) for row in connection.execute(statement)]
         )
 
     async def attempts_at(self, position: int) -> Sequence[AttemptRecord]:
