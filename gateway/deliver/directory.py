@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from gateway.deliver.envelopes import Event
 from gateway.deliver.patience import patiently
 from gateway.deliver.selecting import asks_for_facts
-from gateway.domain.rotation import signing
+from gateway.domain.rotation import seeds, signing
 from gateway.domain.routing import RoutingIndex
 from gateway.domain.signing import Signer
 from gateway.ports import Kind, SubscriptionRecord, Subscriptions, SubscriptionState
@@ -26,13 +26,16 @@ class Current:
 
     __slots__ = ("_signers", "record")
 
-    def __init__(self, record: SubscriptionRecord, signers: Callable[[tuple[str, ...]], Signer]) -> None:
+    def __init__(self, record: SubscriptionRecord, signers: Callable[..., Signer]) -> None:
         self.record = record
         self._signers = signers
 
-    def signer(self, now_us: int) -> Signer:
+    def signer(self, now_us: int, *, v1a: bool = False) -> Signer:
         """Signs with the secrets that are in force at this time: the end of an old one needs no command."""
-        return self._signers(signing(self.record.secrets, now_us))
+        secrets = self.record.secrets
+        if v1a:
+            return self._signers(signing(secrets, now_us), seeds(secrets, now_us))
+        return self._signers(signing(secrets, now_us))
 
     @property
     def active(self) -> bool:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from gateway.domain.sending import Answer
-from gateway.domain.signing import SECRET_PREFIX
 from gateway.ports import SubscriptionRecord
+from schemas.signatures import SECRET_PREFIX
 
 MASK = "***"
 _SECRET_CHARS_MIN = 4

@@ -105,7 +105,9 @@ def _request(
         headers.append(("X-Letta-Replay", "1"))
     if context.test:
         headers.append(("X-Letta-Test", "1"))
-    headers += current.signer(now_s * _SECOND_US).sign(webhook_id, now_s, body)
+    # `v1` is always among them.
+    signer = current.signer(now_s * _SECOND_US, v1a=len(spec.config.signing) > 1)
+    headers += signer.sign(webhook_id, now_s, body)
     headers += spec.headers.items()
     if spec.bearer_token is not None:
         headers.append(("Authorization", f"Bearer {spec.bearer_token}"))

@@ -26,7 +26,7 @@ AVAILABLE: Final[Mapping[str, frozenset[str]]] = {
     "ordering": frozenset({"none", "partitionkey"}),
     "payload": frozenset({"full", "thin"}),
     "protocol": frozenset({"HTTP"}),
-    "signing": frozenset({"v1"}),
+    "signing": frozenset({"v1", "v1a"}),
     "sink": frozenset({"http", "https", "pull"}),
     "sinkcredential": frozenset({"ACCESSTOKEN"}),
 }

@@ -175,6 +175,11 @@ class SubscriptionSpec:
         return self.sink == PULL_SINK
 
     @property
+    def signs_v1a(self) -> bool:
+        """Whether Ed25519 signatures go along."""
+        return Signing.V1A in self.config.signing
+
+    @property
     def bearer_token(self) -> str | None:
         """The token for the `Authorization` header; None: there is none."""
         return None if self.credential is None else self.credential.token

@@ -360,3 +360,20 @@ def test_an_if_match_of_any_kind(client):
 def test_no_such_version_of_a_contract(anonymous, version):
     path = f"/registry/schemagroups/com.letta/schemas/agent.step.completed/versions/{version}"
     assert anonymous.get(path).status_code == 404
+
+
+def test_ed25519_public_keys_are_shown_and_follow_a_rotation(client):
+    made = make(client, config={"signing": ["v1", "v1a"]})
+    path, first = made.headers["location"], made.json()["public_key"]
+    assert first.startswith("whpk_")
+    assert "previous_public_keys" not in made.json()
+    rotated = client.post(path + "/rotate-secret").json()
+    shown = client.get(path).json()
+    assert shown["public_key"] == rotated["public_key"] != first
+    assert shown["previous_public_keys"] == [{"public_key": first, "until": rotated["overlap_until"]}]
+    # What a view adds may be handed back, and signing by HMAC alone shows none.
+    assert client.put(path, json=shown).status_code == 200
+    assert "public_key" not in client.patch(path, json={"config": {"signing": None}}).json()
+    again = client.patch(path, json={"config": {"signing": ["v1", "v1a"]}}).json()
+    assert again["public_key"] == shown["public_key"]
+    assert client.post("/v1/subscriptions", json={"sink": SINK, "public_key": first}).status_code == 422

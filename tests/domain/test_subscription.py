@@ -273,7 +273,6 @@ def test_config_has_bounds(member: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("member", "value"),
     [
-        ("signing", ["v1", "v1a"]),
         ("handshake", "required"),
     ],
 )

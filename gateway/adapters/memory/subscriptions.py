@@ -6,7 +6,7 @@ from dataclasses import replace
 from gateway.adapters.memory.store import Cursor, MemoryStore
 from gateway.domain import facts
 from gateway.domain.ids import RANDOM_BYTES, subscription_id
-from gateway.domain.rotation import Secret, rotated
+from gateway.domain.rotation import Secret, rotated, with_key
 from gateway.domain.subscription import EVERY_ORGANIZATION, StartAt, SubscriptionSpec, sink_origin
 from gateway.errors import FieldError, InvalidRequest, NotFound, PreconditionFailed
 from gateway.ports import (
@@ -85,7 +85,7 @@ class MemorySubscriptions:
             cursor=start,
             live=live,
             pending=0,
-            private=Opened(spec, (Secret(asked.secret),)),
+            private=Opened(spec, self._keyed(spec, (Secret(asked.secret),))),
             revisions=(Revision(1, position, spec.selector(organization)),),
         )
         return self._now(number)
@@ -108,7 +108,7 @@ class MemorySubscriptions:
             record,
             revision=revision,
             updated_at_us=now_us,
-            private=Opened(spec, record.secrets),
+            private=Opened(spec, self._keyed(spec, record.secrets)),
             revisions=(*record.revisions, added),
         )
         return self._now(number)
@@ -161,7 +161,9 @@ class MemorySubscriptions:
             fact = facts.secret_rotated(record.id, number, record.revision, rotation)
             self._fact(fact, record.organization, now_us)
             self._store.subscriptions[number] = replace(
-                record, updated_at_us=now_us, private=Opened(record.spec, secrets)
+                record,
+                updated_at_us=now_us,
+                private=Opened(record.spec, self._keyed(record.spec, secrets)),
             )
         return self._now(number)
 
@@ -210,6 +212,9 @@ class MemorySubscriptions:
     async def ids(self, numbers: Sequence[int]) -> Mapping[int, tuple[str, str]]:
         """See ``Subscriptions.ids``."""
         return {number: self._store.names[number] for number in numbers if number in self._store.names}
+
+    def _keyed(self, spec: SubscriptionSpec, secrets: tuple[Secret, ...]) -> tuple[Secret, ...]:
+        return with_key(secrets, self._store.random) if spec.signs_v1a else secrets
 
     def _now(self, number: int) -> SubscriptionRecord:
         return self._present(number, None)

@@ -71,10 +71,12 @@ class SubscriptionVault:
 
     def secrets_row(self, owner: str, revision: int, secrets: Sequence[Secret]) -> dict[str, Any]:
         """The row for the signing secrets, the oldest first; its revision counts the rotations."""
-        document = {
+        document: dict[str, object] = {
             "secrets": [secret.text for secret in secrets],
             "until_us": [secret.until_us for secret in secrets],
         }
+        if any(secret.seed is not None for secret in secrets):
+            document["seeds"] = [None if secret.seed is None else secret.seed.hex() for secret in secrets]
         return self._row(SECRETS, owner, revision, document)
 
     def sealed(self, owner: str, document: SealedRow, signing: SealedRow) -> Sealed:
@@ -98,7 +100,8 @@ class SubscriptionVault:
         texts = signing["secrets"]
         # Before there were rotations, there was one secret and no end of it.
         ends = signing.get("until_us", [None] * len(texts))
-        opened = Opened(spec, tuple(map(Secret, texts, ends)))
+        seeds = [None if text is None else bytes.fromhex(text) for text in signing.get("seeds", ())]
+        opened = Opened(spec, tuple(map(Secret, texts, ends, seeds or [None] * len(texts))))
         with self._lock:
             self._opened[key] = opened
             while len(self._opened) > self._opened_max:

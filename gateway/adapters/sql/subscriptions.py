@@ -25,7 +25,7 @@ from gateway.adapters.sql.texts import same
 from gateway.adapters.vault import Keyring
 from gateway.domain import facts
 from gateway.domain.ids import RANDOM_BYTES, subscription_id
-from gateway.domain.rotation import rotated
+from gateway.domain.rotation import Secret, rotated, with_key
 from gateway.domain.subscription import EVERY_ORGANIZATION, SubscriptionSpec
 from gateway.errors import NotFound, PreconditionFailed
 from gateway.ports import (
@@ -86,7 +86,8 @@ class SqlSubscriptions:
             made = number_them(connection, wanted, ids, pointers)
             entries = [self._entry(item.fact(), item.asked.organization, now_us) for item in made]
             append(connection, prepare(entries, self._random), now_us=now_us, kind=Kind.FACT)
-            store(connection, made, self._vault, now_us)
+            secrets = [self._keyed(item.spec, (Secret(item.secret),)) for item in wanted]
+            store(connection, made, self._vault, now_us, secrets)
             return self._read(connection, _SUBSCRIPTION.c.number.in_([item.number for item in made]))
 
         return await self._database.write(work) if wanted else []
@@ -112,6 +113,9 @@ class SqlSubscriptions:
             _touch(connection, number, now_us, revision=revision)
             connection.execute(insert(_REVISION), [revision_row(number, revision, position, spec)])
             connection.execute(insert(_VAULT), [self._vault.spec_row(row.id, revision, spec)])
+            secrets = self._keyed(spec, known.secrets)
+            if secrets != known.secrets:
+                self._seal(connection, row.id, secrets)
             if spec.pull_only:
                 # Nothing is sent any more: the cursor stands, as that of a paused stream does (S10b).
                 connection.execute(update(_CURSOR).where(_CURSOR.c.number == number).values(live=False))
@@ -168,14 +172,10 @@ class SqlSubscriptions:
             secrets = rotated(known.secrets, secret, now_us)
             if secrets == known.secrets:
                 return known  # nothing is said twice
-            here = (_VAULT.c.kind == SECRETS, _VAULT.c.owner == row.id)
-            rotation = 1 + connection.execute(select(func.max(_VAULT.c.revision)).where(*here)).scalar_one()
+            rotation = self._seal(connection, row.id, self._keyed(known.spec, secrets))
             fact = facts.secret_rotated(row.id, number, row.revision, rotation)
             self._fact(connection, fact, row.organization, now_us)
             _touch(connection, number, now_us)
-            # What still signs is in the new row: the old one would only keep what has ended.
-            connection.execute(delete(_VAULT).where(*here))
-            connection.execute(insert(_VAULT), [self._vault.secrets_row(row.id, rotation, secrets)])
             return self._one(connection, number)
 
         record = await self._database.write(work)
@@ -239,6 +239,18 @@ class SqlSubscriptions:
     async def _find(self, condition: Any) -> SubscriptionRecord | None:  # noqa: ANN401 - a column expression
         found = await self._database.read(lambda connection: self._read(connection, condition))
         return found[0] if found else None
+
+    def _keyed(self, spec: SubscriptionSpec, secrets: tuple[Secret, ...]) -> tuple[Secret, ...]:
+        return with_key(secrets, self._random) if spec.signs_v1a else secrets
+
+    def _seal(self, connection: Connection, owner: str, secrets: Sequence[Secret]) -> int:
+        """Put other secrets in the place of those that are there, and say how often that was done."""
+        here = (_VAULT.c.kind == SECRETS, _VAULT.c.owner == owner)
+        rotation = int(1 + connection.execute(select(func.max(_VAULT.c.revision)).where(*here)).scalar_one())
+        # What still signs is in the new row: the old one would only keep what has ended.
+        connection.execute(delete(_VAULT).where(*here))
+        connection.execute(insert(_VAULT), [self._vault.secrets_row(owner, rotation, secrets)])
+        return rotation
 
     def _one(self, connection: Connection, number: int) -> SubscriptionRecord:
         [record] = self._read(connection, _SUBSCRIPTION.c.number == number)
