@@ -226,6 +226,11 @@ class Private(Protocol):
         """Whether nothing is ever sent (S10b): known of every one, without opening it."""
         ...
 
+    @property
+    def fetches_token(self) -> bool:
+        """Whether each POST takes an access token that is fetched first: likewise."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -238,6 +243,11 @@ class Opened:
     def pull_only(self) -> bool:
         """See ``Private.pull_only``."""
         return self.spec.pull_only
+
+    @property
+    def fetches_token(self) -> bool:
+        """See ``Private.fetches_token``."""
+        return self.spec.token_url is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -731,7 +741,7 @@ class Leadership(Protocol):
 
 
 class Sender(Protocol):
-    """POSTs to a sink. Raises ``SendError`` of a closed set of kinds, never another error."""
+    """Sends requests to where strangers say. Raises ``SendError`` of a closed set of kinds, never another error."""
 
     async def send(self, request: OutboundRequest) -> Answer:
         """One attempt, whole, within the request's time."""

@@ -61,6 +61,9 @@ class Attempts:
         if started[0].position <= self.write_ahead_until:
             # It may have been what the process before this one died of: count this start first (S3c).
             await self._journal.written()
+        asked = self._directory.get(lane.number)
+        if asked is not None and asked.fetches_token and asked.active:
+            await self._posting.access.prepare(asked)
         if self._leadership.holds_for_s() < LEASE_S:
             # Another process may take the log over while this POST is under way (S6a).
             await self._leadership.until_it_holds(LEASE_S)
@@ -68,7 +71,7 @@ class Attempts:
         current = self._directory.get(lane.number)
         if current is None:
             return
-        if not current.active or self._now() < lane.waits_until_us:
+        if not current.active or self._now() < lane.waits_until_us or self._posting.lacks(current):
             self._settling.postpone(lane, started, current)
         elif lane.batching is not None:
             await self._batches.attempt(lane, started, events, current)

@@ -24,11 +24,12 @@ _HELD_UP = "subscriptions cannot be read"
 class Current:
     """One subscription as it is now."""
 
-    __slots__ = ("_signers", "record")
+    __slots__ = ("_signers", "fetches_token", "record")
 
     def __init__(self, record: SubscriptionRecord, signers: Callable[..., Signer]) -> None:
         self.record = record
         self._signers = signers
+        self.fetches_token = record.private.fetches_token
 
     def signer(self, now_us: int, *, v1a: bool = False) -> Signer:
         """Signs with the secrets that are in force at this time: the end of an old one needs no command."""

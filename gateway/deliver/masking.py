@@ -1,6 +1,7 @@
 """Before an answer is stored, every secret of its subscription in it is masked (S11g): sinks like to echo."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gateway.domain.sending import Answer
 from gateway.ports import SubscriptionRecord
@@ -25,16 +26,23 @@ def mask(answer: Answer, record: SubscriptionRecord) -> tuple[Sequence[tuple[str
     return headers, body
 
 
+def masked(answer: Answer, secrets: Sequence[str]) -> Answer:
+    """An answer without these secrets, of which the record knows nothing."""
+    headers = tuple([(name, _masked(value, secrets)) for name, value in answer.headers])
+    body = answer.body
+    for secret in secrets:
+        body = body.replace(secret.encode(), MASK.encode())
+    return replace(answer, headers=headers, body=body)
+
+
 def _known_to(record: SubscriptionRecord) -> list[str]:
     """What must not stand in an answer: a signing secret without its prefix, so that it is found either way."""
     found = [secret.text.removeprefix(SECRET_PREFIX) for secret in record.secrets]
-    found += record.spec.headers.values()
-    if record.spec.bearer_token is not None:
-        found.append(record.spec.bearer_token)
+    found += record.spec.sent_secrets
     return [secret for secret in found if len(secret) >= _SECRET_CHARS_MIN]
 
 
-def _masked(text: str, secrets: list[str]) -> str:
+def _masked(text: str, secrets: Sequence[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, MASK)
     return text

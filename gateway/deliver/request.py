@@ -1,7 +1,7 @@
 """The POST a subscriber gets: headers, body and signatures (INTERFACE, CONFORMANCE 11, 18-22, 33, 38, 39, 45, 47)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.deliver.directory import Current
 from gateway.deliver.envelopes import Event
@@ -24,12 +24,13 @@ _BATCH_LINES = HeaderLines.of(
 
 @dataclass(frozen=True, slots=True)
 class AttemptContext:
-    """What is particular to one attempt: its span, and the second in which it is signed."""
+    """What is particular to one attempt: its span, the second in which it is signed, a token that was fetched."""
 
     trace: TraceParent
     timestamp_s: int
     replay: bool = False
     test: bool = False
+    bearer: str | None = field(default=None, repr=False)
 
 
 def origin_trace(envelope: Envelope) -> TraceParent:
@@ -109,8 +110,9 @@ def _request(
     signer = current.signer(now_s * _SECOND_US, v1a=len(spec.config.signing) > 1)
     headers += signer.sign(webhook_id, now_s, body)
     headers += spec.headers.items()
-    if spec.bearer_token is not None:
-        headers.append(("Authorization", f"Bearer {spec.bearer_token}"))
+    bearer = context.bearer or spec.bearer_token
+    if bearer is not None:
+        headers.append(("Authorization", f"Bearer {bearer}"))
     return OutboundRequest(
         url=spec.sink,
         headers=lines.plus(headers),

@@ -28,7 +28,7 @@ AVAILABLE: Final[Mapping[str, frozenset[str]]] = {
     "protocol": frozenset({"HTTP"}),
     "signing": frozenset({"v1", "v1a"}),
     "sink": frozenset({"http", "https", "pull"}),
-    "sinkcredential": frozenset({"ACCESSTOKEN"}),
+    "sinkcredential": frozenset({"ACCESSTOKEN", "OAUTH2CLIENTCREDENTIALS"}),
 }
 """What the engine can do, member by member. The rest of what is specified is refused with a sentence that
 says so, until the work that builds it adds its name here."""

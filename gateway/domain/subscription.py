@@ -4,6 +4,7 @@ CloudEvents Subscriptions API, section 3.2.1, with the `config` of this gateway.
 `subscription_input.py` reads them from outside, and by then every one is checked.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +17,8 @@ from gateway.domain.filters import EVERYTHING, Filters, Selector, filters_from
 from schemas.rfc3339 import timestamp
 
 EVERY_ORGANIZATION: Final = "*"
+TOKEN_CHARS_MAX: Final = 8192
+_BEARER: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 PULL_SINK: Final = "pull:"
 """The sink of a subscription that is only read, at its stream, and never sent anything (S10b)."""
 
@@ -145,6 +148,57 @@ class AccessToken:
         return _present({"credentialtype": "ACCESSTOKEN", "accesstokenexpiresutc": self.expires_utc})
 
 
+@dataclass(frozen=True, slots=True)
+class ClientCredentials:
+    """What an access token for the sink is fetched with: OAuth 2.0 client credentials (RFC 6749, section 4.4).
+
+    The secret shows in no repr, and leaves to the token endpoint alone.
+    """
+
+    token_url: str = field(repr=False)
+    client_id: str
+    client_secret: str = field(repr=False)
+    scope: str | None = None
+    audience: str | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """As in the resource, the secret included: for the vault only."""
+        return {**self.view(), "clientsecret": self.client_secret}
+
+    def view(self) -> dict[str, object]:
+        """What may be shown: everything but the secret (CONFORMANCE 36)."""
+        return _present(
+            {
+                "credentialtype": "OAUTH2CLIENTCREDENTIALS",
+                "tokenurl": self.token_url,
+                "clientid": self.client_id,
+                "scope": self.scope,
+                "audience": self.audience,
+            }
+        )
+
+
+Credential: TypeAlias = AccessToken | ClientCredentials
+
+
+def is_bearer_token(text: str) -> bool:
+    """Whether a text can stand behind `Bearer ` (RFC 6750, section 2.1) and is not too long."""
+    return len(text) <= TOKEN_CHARS_MAX and _BEARER.fullmatch(text) is not None
+
+
+def credential_from(members: Mapping[str, Any]) -> Credential:
+    """What a credential's ``to_json`` wrote."""
+    if members["credentialtype"] == "ACCESSTOKEN":
+        return AccessToken(members["accesstoken"], members.get("accesstokenexpiresutc"))
+    return ClientCredentials(
+        token_url=members["tokenurl"],
+        client_id=members["clientid"],
+        client_secret=members["clientsecret"],
+        scope=members.get("scope"),
+        audience=members.get("audience"),
+    )
+
+
 def _none() -> Mapping[str, str]:
     return MappingProxyType({})
 
@@ -164,7 +218,7 @@ class SubscriptionSpec:
     config: Config = Config()
     protocol: str = "HTTP"
     headers: Mapping[str, str] = field(default_factory=_none, repr=False)
-    credential: AccessToken | None = None
+    credential: Credential | None = None
     name: str | None = None
     description: str | None = None
     labels: Mapping[str, str] = field(default_factory=_none)
@@ -181,8 +235,22 @@ class SubscriptionSpec:
 
     @property
     def bearer_token(self) -> str | None:
-        """The token for the `Authorization` header; None: there is none."""
-        return None if self.credential is None else self.credential.token
+        """The subscriber's own token for the `Authorization` header; None: there is none, or it is fetched."""
+        return self.credential.token if isinstance(self.credential, AccessToken) else None
+
+    @property
+    def token_url(self) -> str | None:
+        """Where a token for the sink is fetched; None: it is not."""
+        return self.credential.token_url if isinstance(self.credential, ClientCredentials) else None
+
+    @property
+    def sent_secrets(self) -> tuple[str, ...]:
+        """What is sent along and must not be shown: the values of headers, token or client's secret (S11g)."""
+        credential = self.credential
+        if credential is None:
+            return tuple(self.headers.values())
+        secret = credential.token if isinstance(credential, AccessToken) else credential.client_secret
+        return (*self.headers.values(), secret)
 
     def selector(self, organization: str) -> Selector:
         """What it selects, within its organization (S11a)."""
@@ -214,9 +282,7 @@ class SubscriptionSpec:
             config=Config.from_json(members["config"]),
             protocol=members["protocol"],
             headers=MappingProxyType(dict(members.get("protocolsettings", {}).get("headers", {}))),
-            credential=None
-            if credential is None
-            else AccessToken(credential["accesstoken"], credential.get("accesstokenexpiresutc")),
+            credential=None if credential is None else credential_from(credential),
             name=members.get("name"),
             description=members.get("description"),
             labels=MappingProxyType(dict(members.get("labels", {}))),

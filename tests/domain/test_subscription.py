@@ -304,11 +304,6 @@ def test_order_batches_and_rates_are_taken() -> None:
     )
 
 
-def test_what_is_not_built_yet_outside_of_config() -> None:
-    credential = {"credentialtype": "OAUTH2CLIENTCREDENTIALS", "tokenurl": "https://x", "clientid": "a"}
-    assert "`OAUTH2CLIENTCREDENTIALS` is not available" in sentence(sinkcredential=credential)
-
-
 @pytest.mark.parametrize("sink", ["pull:", "PULL:"])
 def test_s10b_a_pull_only_subscription(sink: str) -> None:
     spec = made({"sink": sink, "config": {"start": "beginning"}}).spec

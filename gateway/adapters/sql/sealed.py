@@ -40,6 +40,7 @@ class Sealed:
     document: SealedRow
     signing: SealedRow
     pull_only: bool
+    fetches_token: bool
 
     @property
     def spec(self) -> SubscriptionSpec:
@@ -87,7 +88,15 @@ class SubscriptionVault:
         """
         members = json.loads(self._plain(SPEC, owner, document))
         self._plain(SECRETS, owner, signing)
-        return Sealed(self, owner, document, signing, pull_only=members["sink"] == PULL_SINK)
+        credential = members.get("sinkcredential") or {}
+        return Sealed(
+            self,
+            owner,
+            document,
+            signing,
+            pull_only=members["sink"] == PULL_SINK,
+            fetches_token="tokenurl" in credential,
+        )
 
     def opened(self, sealed: Sealed) -> Opened:
         """Both documents, open."""
