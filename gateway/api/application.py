@@ -6,6 +6,7 @@ from gateway.api import (
     deliveries,
     delivery_lists,
     events,
+    handshakes,
     payloads,
     quarantine,
     service_routes,
@@ -38,6 +39,7 @@ def create_api(services: Services, version: str) -> FastAPI:
         deliveries.router,
         delivery_lists.router,
         payloads.router,
+        handshakes.router,
         quarantine.router,
         service_routes.router,
     ):

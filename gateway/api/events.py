@@ -157,7 +157,12 @@ async def explain(
     stream = await service.subscriptions.history(subscription)
     if stream is None or not (caller.admin or stream.organization == caller.organization):
         raise unknown
-    explainer = Explainer(service.log, service.subscriptions, service.deliveries)
+    explainer = Explainer(
+        service.log,
+        service.subscriptions,
+        service.deliveries,
+        handshake_required=service.handshake_required,
+    )
     entry = await service.log.get(place)
     if entry is None:
         return JSONResponse(await explainer.absent(place, stream))

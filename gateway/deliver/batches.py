@@ -68,7 +68,7 @@ class Batches:
         present = self._directory.get(lane.number)
         if present is None:
             return
-        if not present.active or self._now() < lane.waits_until_us or self._posting.lacks(present):
+        if not present.active or self._now() < lane.waits_until_us or self._posting.held_up(present):
             self._settling.postpone(lane, tuple(member.delivery for member in frozen), present)
             return
         ended = await self._post(frozen, present)

@@ -22,14 +22,34 @@ _HELD_UP = "subscriptions cannot be read"
 
 
 class Current:
-    """One subscription as it is now."""
+    """One subscription as it is now.
 
-    __slots__ = ("_signers", "fetches_token", "record")
+    Attributes:
+        active: Whether its stream may move. To the engine, one that is only pulled stands like a paused one (S10b),
+            and so does one whose sink was asked for its consent and has not given it.
+        unasked: Whether its sink has to be asked before it is sent anything.
+        origin: What the sink knows this gateway by, once it has agreed (CONFORMANCE 30).
+        fetches_token: Whether its POSTs take an access token that is fetched first.
+    """
 
-    def __init__(self, record: SubscriptionRecord, signers: Callable[..., Signer]) -> None:
+    __slots__ = ("_signers", "active", "fetches_token", "origin", "record", "unasked")
+
+    def __init__(
+        self,
+        record: SubscriptionRecord,
+        signers: Callable[..., Signer],
+        *,
+        handshake_required: bool = False,
+        webhook_origin: str = "",
+    ) -> None:
         self.record = record
         self._signers = signers
         self.fetches_token = record.private.fetches_token
+        consent, needed = record.consent, needs_consent(record, everywhere=handshake_required)
+        self.unasked = needed and consent.unasked
+        self.origin = webhook_origin if consent.granted else None
+        held = needed and not (consent.granted or consent.unasked)
+        self.active = record.state is SubscriptionState.ACTIVE and not record.pull_only and not held
 
     def signer(self, now_us: int, *, v1a: bool = False) -> Signer:
         """Signs with the secrets that are in force at this time: the end of an old one needs no command."""
@@ -38,17 +58,15 @@ class Current:
             return self._signers(signing(secrets, now_us), seeds(secrets, now_us))
         return self._signers(signing(secrets, now_us))
 
-    @property
-    def active(self) -> bool:
-        """Whether its stream may move: to the engine, one that is only pulled stands like a paused one (S10b)."""
-        return self.record.state is SubscriptionState.ACTIVE and not self.record.pull_only
-
 
 class Directory:
     """All subscriptions that are not deleted."""
 
-    def __init__(self, subscriptions: Subscriptions) -> None:
+    def __init__(
+        self, subscriptions: Subscriptions, *, handshake_required: bool = False, webhook_origin: str = ""
+    ) -> None:
         self._subscriptions = subscriptions
+        self._current = partial(Current, handshake_required=handshake_required, webhook_origin=webhook_origin)
         self._by_number: dict[int, Current] = {}
         self._numbers: dict[str, int] = {}
         self._gone: set[int] = set()
@@ -151,7 +169,7 @@ class Directory:
             self._audits.add(record.id)
         if record.number not in self._by_number and _dormant(record):
             return
-        self._by_number[record.number] = Current(record, self._signers)
+        self._by_number[record.number] = self._current(record, self._signers)
         self._numbers[record.id] = record.number
 
     def _index(self, record: SubscriptionRecord, position: int) -> None:
@@ -159,6 +177,11 @@ class Directory:
             self.index.discard(record.number)
         elif record.created_position <= position:
             self.index.put(record.number, record.selector_at(position + 1))
+
+
+def needs_consent(record: SubscriptionRecord, *, everywhere: bool) -> bool:
+    """Whether nothing may be sent before the sink has agreed (CONFORMANCE 29)."""
+    return everywhere or record.private.wants_handshake
 
 
 def _dormant(record: SubscriptionRecord) -> bool:

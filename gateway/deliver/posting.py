@@ -48,9 +48,9 @@ class Posting:
         self._random = world.random
         self.access = AccessTokens(world.sender, world.now, timeout_s=world.policy.timeout_s)
 
-    def lacks(self, current: Current) -> bool:
-        """Whether the token that its POST takes has to be fetched first: it was given up, or changed, meanwhile."""
-        return current.fetches_token and self.access.lacks(current)
+    def held_up(self, current: Current) -> bool:
+        """Whether something comes first: the sink's consent, or a token that was given up, or changed, meanwhile."""
+        return current.unasked or (current.fetches_token and self.access.lacks(current))
 
     def unsent(self, event: Event | None, delivery: PendingDelivery) -> Ended | None:
         """The end of what is not to be sent: erased (S8b), past its time (CONFORMANCE 35), or parked (S3c).

@@ -106,6 +106,8 @@ def _request(
         headers.append(("X-Letta-Replay", "1"))
     if context.test:
         headers.append(("X-Letta-Test", "1"))
+    if current.origin is not None:
+        headers.append(("WebHook-Request-Origin", current.origin))
     # `v1` is always among them.
     signer = current.signer(now_s * _SECOND_US, v1a=len(spec.config.signing) > 1)
     headers += signer.sign(webhook_id, now_s, body)

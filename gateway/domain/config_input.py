@@ -22,7 +22,7 @@ from schemas.rfc3339 import is_timestamp
 AVAILABLE: Final[Mapping[str, frozenset[str]]] = {
     "config": frozenset({"max_concurrency", "max_per_second", "timeout_s", "retry"}),
     "format": frozenset({"binary", "structured", "batch"}),
-    "handshake": frozenset({"off"}),
+    "handshake": frozenset({"off", "required"}),
     "ordering": frozenset({"none", "partitionkey"}),
     "payload": frozenset({"full", "thin"}),
     "protocol": frozenset({"HTTP"}),

@@ -52,7 +52,7 @@ WRITABLE: Final = (
     "secret",
 )
 READ_ONLY: Final = frozenset(
-    {"state", "revision", "created_at", "updated_at", "public_key", "previous_public_keys"}
+    {"state", "revision", "created_at", "updated_at", "public_key", "previous_public_keys", "handshake"}
 )
 """Members that a view adds. A replacement may hand them back as it got them; elsewhere they are refused."""
 

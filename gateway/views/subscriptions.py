@@ -15,6 +15,7 @@ def subscription_json(record: SubscriptionRecord) -> dict[str, Any]:
         "id": record.id,
         **record.spec.view(),
         **_public_keys(record),
+        **_handshake(record),
         "organization": record.organization,
         "state": record.state.value,
         "revision": record.revision,
@@ -35,6 +36,22 @@ def _public_keys(record: SubscriptionRecord) -> dict[str, Any]:
         if secret.seed is not None and secret.until_us is not None
     ]
     return shown | ({"previous_public_keys": previous} if previous else {})
+
+
+def _handshake(record: SubscriptionRecord) -> dict[str, Any]:
+    """Where the handshake stands, of who wants one or had one."""
+    consent = record.consent
+    if consent.unasked and not record.private.wants_handshake:
+        return {}
+    shown = {
+        "state": consent.state.value,
+        "since": rfc3339(consent.at_us) if consent.at_us else None,
+        "allowed_per_minute": consent.per_minute,
+        "detail": consent.detail,
+        "callback_until": None if consent.until_us is None else rfc3339(consent.until_us),
+        "next_at": None if consent.next_at_us is None else rfc3339(consent.next_at_us),
+    }
+    return {"handshake": {name: value for name, value in shown.items() if value is not None}}
 
 
 def etag(record: SubscriptionRecord) -> str:

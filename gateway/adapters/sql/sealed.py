@@ -13,7 +13,7 @@ from typing import Any
 
 from gateway.adapters.vault import Keyring
 from gateway.domain.rotation import Secret
-from gateway.domain.subscription import PULL_SINK, SubscriptionSpec
+from gateway.domain.subscription import PULL_SINK, Handshake, SubscriptionSpec
 from gateway.ports import Opened
 
 OPENED_MAX = 4_096
@@ -41,6 +41,7 @@ class Sealed:
     signing: SealedRow
     pull_only: bool
     fetches_token: bool
+    wants_handshake: bool
 
     @property
     def spec(self) -> SubscriptionSpec:
@@ -96,6 +97,7 @@ class SubscriptionVault:
             signing,
             pull_only=members["sink"] == PULL_SINK,
             fetches_token="tokenurl" in credential,
+            wants_handshake=members["config"]["handshake"] == Handshake.REQUIRED,
         )
 
     def opened(self, sealed: Sealed) -> Opened:
