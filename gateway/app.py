@@ -228,7 +228,7 @@ class _Gateway:
             ),
         )
         ingest = StreamIngest(door, self.batcher, stream=settings.stream)
-        self.reader = RedisStreamReader(redis_url, settings.stream, ingest.take, owner=database.identity)
+        self.reader = RedisStreamReader(redis_url, settings.stream, ingest, owner=database.identity)
         self.api = create_api(
             Services(
                 log=self.log,

@@ -314,7 +314,7 @@ class SubscriptionRecord:
 
     def skipped(self, position: int) -> bool:
         """Whether a resume from now has left this position out of the stream (S3h)."""
-        return any(after < position <= until for after, until in self.skips)
+        return bool(self.skips) and any(after < position <= until for after, until in self.skips)
 
     def selector_at(self, position: int) -> Selector:
         """The selection in force at a position; before the first revision, the first (S3d)."""

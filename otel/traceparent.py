@@ -30,11 +30,12 @@ _MEMBER: Final = re.compile(
 _TRACESTATE_CHARS_MAX: Final = TRACESTATE_MEMBERS_MAX * (256 + 1 + 256 + 1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class TraceParent:
     """One point in a trace: lowercase hex ids of 16 and 8 bytes, neither all zero, and the sampled flag.
 
-    Raises ValueError when built from anything else, so that every instance renders to a valid header.
+    Raises ValueError when built from anything else, so that every instance renders to a valid header. A value that is
+    never changed; not frozen, for each attempt makes two of them and that would be most of the cost.
     """
 
     trace_id: str
@@ -61,9 +62,7 @@ class TraceParent:
     def _of_checked(cls, trace_id: str, span_id: str, *, sampled: bool) -> Self:
         """What is known to be valid is not checked again: there are two of these for every POST."""
         point = object.__new__(cls)
-        object.__setattr__(point, "trace_id", trace_id)
-        object.__setattr__(point, "span_id", span_id)
-        object.__setattr__(point, "sampled", sampled)
+        point.trace_id, point.span_id, point.sampled = trace_id, span_id, sampled
         return point
 
 

@@ -2,19 +2,22 @@
 
 What FastStream leaves open and is closed here (docs/decisions/0003-redis-stream.md): the group begins at the
 first entry; entries that an earlier process, or a lost connection, left pending are taken before anything
-newer, so log order is stream order; a stream or group that was deleted is made again; trimming goes only up
-to what is appended; a Redis that is full is drained first, for it refuses what FastStream starts with.
+newer, so log order is stream order; the next batch is read and judged while one is stored; a stream or group
+that was deleted is made again; trimming goes only up to what is appended; a Redis that is full is drained
+first, for it refuses what FastStream starts with.
 """
 
 import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
 
 import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from faststream import AckPolicy
-from faststream.redis import RedisBroker, RedisStreamMessage, StreamSub
+from faststream.redis import RedisBroker, RedisMessage, StreamSub
 from faststream.redis.message import FAKE_CONSUMER, RedisBatchStreamMessage
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -26,7 +29,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from gateway.adapters.stream_entries import RawEntry, after, items_of, order_of, raw_entry
 from gateway.adapters.stream_lease import StreamLease
 
-__all__ = ["RawEntry", "RedisStreamReader", "Take"]
+__all__ = ["Intake", "RawEntry", "RedisStreamReader"]
 
 _LOGGER = logging.getLogger(__name__)
 # FastStream calls it critical that a group is gone; here it is made again at once.
@@ -42,23 +45,30 @@ _STOP_S = 5.0
 _SILENCE_S = 3.0
 _ANSWER_S = 10.0
 _NO_GROUP = "NOGROUP"
+_AHEAD_MAX = 1
+
+J = TypeVar("J")
 
 
-class Take(Protocol):
-    """Makes a batch durable; returns only when it is."""
+class Intake(Protocol[J]):
+    """Takes batches, in two steps: while one is stored the next one can be judged."""
 
-    def __call__(self, batch: Sequence[RawEntry], /) -> Awaitable[None]:
+    def judge(self, batch: Sequence[RawEntry], /) -> J:
+        """Say of each entry what is to become of it. Does nothing yet."""
+        ...
+
+    async def store(self, judged: J, /) -> None:
         """Return once every entry is in the log or in quarantine."""
         ...
 
 
-class RedisStreamReader:
+class RedisStreamReader(Generic[J]):
     """Reads one stream as its one active consumer and hands over batches in stream order."""
 
-    def __init__(self, url: str, stream: str, take: Take, *, owner: str) -> None:
+    def __init__(self, url: str, stream: str, intake: Intake[J], *, owner: str) -> None:
         self._url = url
         self._stream = stream
-        self._take = take
+        self._intake = intake
         self._lock = anyio.Lock()
         self._client: Redis = Redis.from_url(url, health_check_interval=10, **_connection())
         self._lease = StreamLease(self._client, stream, owner)
@@ -174,27 +184,41 @@ class RedisStreamReader:
                 last_id=">",
             ),
             parser=_as_it_is,
-            decoder=_no_decoding,
+            decoder=_as_it_came,
             ack_policy=AckPolicy.MANUAL,
             title="ingest",
         )
-        subscriber(self._on_batch)
+        # Read and judged, while the batch before it is stored.
+        ahead, behind = anyio.create_memory_object_stream[tuple[list[RawEntry], J]](_AHEAD_MAX)
+        subscriber(partial(self._on_batch, ahead))
         self._ending = False
-        try:
-            await broker.start()
-            self._healthy = True
-            while subscriber.running and await self._may_read():
-                await anyio.sleep(_CHECK_S)
-                await self._lookafter()
-        finally:
-            self._healthy = False
-            await self._end(broker)
+        failure: Exception | None = None
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._work, behind)
+            try:
+                await broker.start()
+                self._healthy = True
+                while subscriber.running and await self._may_read():
+                    await anyio.sleep(_CHECK_S)
+                    if not behind.statistics().current_buffer_used:
+                        await self._lookafter()
+            except (RedisError, OSError) as error:
+                failure = error  # raised below: the group would wrap it
+            finally:
+                self._healthy = False
+                await self._end(broker, behind)
+                group.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
 
-    async def _end(self, broker: RedisBroker) -> None:
+    async def _end(
+        self, broker: RedisBroker, behind: MemoryObjectReceiveStream[tuple[list[RawEntry], J]]
+    ) -> None:
         """End the subscriber: not in the middle of a batch if that ends soon, so that what is appended is acknowledged.
 
-        A batch that waits longer, for a log that is away, is given up; it is still pending in Redis and comes
-        again. Left running it would take batches beside the next subscriber, or keep the process from ending.
+        A batch that waits longer, for a log that is away, is given up, and so is one that was read ahead; it is still
+        pending in Redis and comes again. Left running it would take batches beside the next subscriber, or keep the
+        process from ending.
         """
         with anyio.CancelScope(shield=True):
             with anyio.move_on_after(_STOP_S):
@@ -202,25 +226,47 @@ class RedisStreamReader:
                     self._ending = True
             self._ending = True
             self._handling.cancel()
+            behind.close()
             with anyio.move_on_after(_STOP_S), contextlib.suppress(RedisError, OSError):
                 await broker.stop()
 
-    async def _on_batch(self, message: RedisStreamMessage) -> None:
+    async def _on_batch(
+        self,
+        ahead: MemoryObjectSendStream[tuple[list[RawEntry], J]],
+        message: Any,  # noqa: ANN401 - for a type of its own FastStream would go through a thread
+    ) -> None:
+        """Judge what was read, and let ``_work`` store it; the next one is read meanwhile."""
         if self._ending:
             return
-        with anyio.CancelScope() as self._handling:
-            await self._handle(message)
-
-    async def _handle(self, message: RedisStreamMessage) -> None:
-        raw: Any = message.raw_message
+        raw = message.raw_message
         entries = [
             raw_entry(entry_id, fields)
             for entry_id, fields in zip(raw["message_ids"], raw["data"], strict=True)
         ]
-        async with self._lock:
-            drained = await self._repeat(lambda: self._drain_own(until=entries[0].id))
-            await self._take(entries)
-            await self._repeat(lambda: self._done(entries, trim=drained))
+        with contextlib.suppress(anyio.BrokenResourceError):  # the other end is closed at the end
+            await ahead.send((entries, self._intake.judge(entries)))
+
+    async def _work(self, behind: MemoryObjectReceiveStream[tuple[list[RawEntry], J]]) -> None:
+        """Store what was read, batch by batch."""
+        while True:
+            try:
+                entries, judged = await behind.receive()
+            except anyio.ClosedResourceError:
+                return
+            async with self._lock:
+                if self._ending:
+                    return
+                # Whoever ends this reader waits for a batch, but not for long: see `_end`.
+                with anyio.CancelScope(shield=True) as self._handling:
+                    await self._store(entries, judged)
+
+    async def _store(self, entries: Sequence[RawEntry], judged: J) -> None:
+        drained = await self._repeat(lambda: self._drain_own(until=entries[0].id))
+        await self._intake.store(judged)
+        await self._repeat(lambda: self._done(entries, trim=drained))
+
+    async def _take(self, entries: Sequence[RawEntry]) -> None:
+        await self._intake.store(self._intake.judge(entries))
 
     async def _lookafter(self) -> None:
         """Between batches: take what a lost connection left behind; fail where stream or group is gone."""
@@ -231,6 +277,8 @@ class RedisStreamReader:
 
     async def _drain_own(self, until: str | None) -> None:
         """Take this consumer's own pending entries that are older than ``until``, oldest first (S7a)."""
+        if until is not None and not await self._has_own(until):
+            return
         while True:
             with self._asking():
                 found: Any = await self._client.xreadgroup(
@@ -249,6 +297,12 @@ class RedisStreamReader:
             if kept:
                 await self._take(kept)
             await self._done(entries, trim=True)
+
+    async def _has_own(self, older_than: str) -> bool:
+        """Whether one of them is older: nearly never, so one entry is asked for and not all that are under way."""
+        with self._asking():
+            found: Any = await self._client.xreadgroup(_GROUP, _CONSUMER, {self._stream: "0"}, count=1)
+        return any(order_of(entry_id.decode()) < order_of(older_than) for entry_id, _ in items_of(found))
 
     async def _done(self, entries: Sequence[RawEntry], *, trim: bool) -> None:
         """Acknowledge what is appended, and trim the stream behind it, never by length.
@@ -314,5 +368,5 @@ async def _as_it_is(message: Any) -> RedisBatchStreamMessage:  # noqa: ANN401 - 
     )
 
 
-async def _no_decoding(message: RedisStreamMessage) -> bytes:
-    return message.body
+async def _as_it_came(message: RedisMessage) -> RedisMessage:
+    return message

@@ -13,6 +13,7 @@ import anyio
 from gateway.deliver.directory import Current
 from gateway.deliver.masking import masked
 from gateway.deliver.request import USER_AGENT
+from gateway.deliver.terms import Terms
 from gateway.domain.client_credentials import read_answer, token_request, unreachable
 from gateway.domain.sending import Answer, SendError, SendErrorKind
 from gateway.domain.subscription import ClientCredentials
@@ -50,7 +51,7 @@ class AccessTokens:
     async def prepare(self, current: Current) -> None:
         """See that there is a token, or the reason why there is none; who comes while one is fetched waits for it."""
         record = current.record
-        held = self._of(record)
+        held = self._of(record.number, record.revision)
         if held is not None and held.token is not None and self._now() < held.until_us:
             return
         key = (record.number, record.revision)
@@ -72,25 +73,25 @@ class AccessTokens:
 
     def lacks(self, current: Current) -> bool:
         """Whether there is neither: the subscription was changed meanwhile, or its token was given up."""
-        held = self._of(current.record)
+        held = self._of(current.record.number, current.record.revision)
         return held is None or (held.token is None and held.error is None)
 
-    def token(self, current: Current) -> str:
+    def token(self, terms: Terms) -> str:
         """The token to send. Raises ``SendError`` with the reason why there is none."""
-        held = self._of(current.record)
+        held = self._of(terms.number, terms.revision)
         if held is not None and held.token is not None:
             return held.token
         if held is not None and held.error is not None:
             raise held.error
         raise SendError(SendErrorKind.TOKEN_UNAVAILABLE, "the credential was changed just now")
 
-    def answered(self, current: Current, token: str, answer: Answer) -> Answer:
+    def answered(self, terms: Terms, token: str, answer: Answer) -> Answer:
         """Learn from what the sink answered, and mask the token in it (S11g).
 
         A 401 gives the token up, once: if the next one is refused as well, it is not the token that is wrong, and
         the endpoint is not asked again for each attempt.
         """
-        held = self._of(current.record)
+        held = self._of(terms.number, terms.revision)
         if held is not None and held.token == token:
             if answer.status != _UNAUTHORIZED:
                 held.doubtful = False
@@ -98,9 +99,9 @@ class AccessTokens:
                 held.token, held.doubtful = None, True
         return masked(answer, [token])
 
-    def _of(self, record: SubscriptionRecord) -> _Held | None:
-        held = self._held.get(record.number)
-        return held if held is not None and held.revision == record.revision else None
+    def _of(self, number: int, revision: int) -> _Held | None:
+        held = self._held.get(number)
+        return held if held is not None and held.revision == revision else None
 
     async def _fetch(self, record: SubscriptionRecord) -> _Held:
         credential = record.spec.credential

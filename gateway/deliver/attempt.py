@@ -95,7 +95,7 @@ class Attempts:
     ) -> None:
         ended = self._posting.unsent(event, delivery)
         if ended is None and event is not None and event.envelope is not None:
-            ended = await self._posting.one(event, event.envelope, current, delivery)
+            ended = await self._posting.one(event, event.envelope, current.terms(self._now()), delivery)
         if ended is None:
             raise AssertionError("an event is sent, or there is a reason why not")
         # Of a subscription that was deleted meanwhile the attempt is kept, and nothing else (S3h).

@@ -113,16 +113,17 @@ class Batches:
         context = AttemptContext(
             trace, started_at_us // _SECOND_US, replay=all(member.delivery.replay for member in members)
         )
-        if current.fetches_token:
+        terms = current.terms(started_at_us)
+        if terms.fetches_token:
             try:
-                context = replace(context, bearer=self._posting.access.token(current))
+                context.bearer = self._posting.access.token(terms)
             except SendError as error:
                 return self._posting.failed(error, trace, started_at_us)
         try:
             request = build_batch_request(
                 [member.event for member in members],
                 batch,
-                current,
+                terms,
                 context,
                 dataschema_of=self._policy.dataschema_of,
                 dataref_of=self._policy.dataref_of,
@@ -130,7 +131,7 @@ class Batches:
             )
         except Exception as error:  # noqa: BLE001 - see `Posting.inside`
             return self._posting.inside(error, trace, started_at_us, first.position)
-        return await self._posting.send(request, context, current, started_at_us, first.position)
+        return await self._posting.send(request, context, terms, started_at_us, first.position)
 
     async def _settle(self, lane: Lane, members: Sequence[_Member], current: Current, ended: Ended) -> None:
         """2xx settles all, anything else none; what no retry would change is tried in halves."""

@@ -5,13 +5,13 @@ What a subscription *is* (sink, secrets, limits, paused or not) is read here bef
 """
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
 
 from gateway.deliver.envelopes import Event
 from gateway.deliver.patience import patiently
 from gateway.deliver.selecting import asks_for_facts
-from gateway.domain.rotation import seeds, signing
+from gateway.deliver.terms import OpenTerms, Terms
 from gateway.domain.routing import RoutingIndex
 from gateway.domain.signing import Signer
 from gateway.ports import Kind, SubscriptionRecord, Subscriptions, SubscriptionState
@@ -28,35 +28,29 @@ class Current:
         active: Whether its stream may move. To the engine, one that is only pulled stands like a paused one (S10b),
             and so does one whose sink was asked for its consent and has not given it.
         unasked: Whether its sink has to be asked before it is sent anything.
-        origin: What the sink knows this gateway by, once it has agreed (CONFORMANCE 30).
         fetches_token: Whether its POSTs take an access token that is fetched first.
     """
 
-    __slots__ = ("_signers", "active", "fetches_token", "origin", "record", "unasked")
+    __slots__ = ("_opened", "active", "fetches_token", "record", "unasked")
 
     def __init__(
         self,
         record: SubscriptionRecord,
-        signers: Callable[..., Signer],
+        opened: OpenTerms,
         *,
         handshake_required: bool = False,
-        webhook_origin: str = "",
     ) -> None:
         self.record = record
-        self._signers = signers
+        self._opened = opened
         self.fetches_token = record.private.fetches_token
         consent, needed = record.consent, needs_consent(record, everywhere=handshake_required)
         self.unasked = needed and consent.unasked
-        self.origin = webhook_origin if consent.granted else None
         held = needed and not (consent.granted or consent.unasked)
         self.active = record.state is SubscriptionState.ACTIVE and not record.pull_only and not held
 
-    def signer(self, now_us: int, *, v1a: bool = False) -> Signer:
-        """Signs with the secrets that are in force at this time: the end of an old one needs no command."""
-        secrets = self.record.secrets
-        if v1a:
-            return self._signers(signing(secrets, now_us), seeds(secrets, now_us))
-        return self._signers(signing(secrets, now_us))
+    def terms(self, now_us: int) -> Terms:
+        """How it is sent to at this time: the end of an old secret needs no command."""
+        return self._opened.of(self.record, now_us)
 
 
 class Directory:
@@ -66,14 +60,14 @@ class Directory:
         self, subscriptions: Subscriptions, *, handshake_required: bool = False, webhook_origin: str = ""
     ) -> None:
         self._subscriptions = subscriptions
-        self._current = partial(Current, handshake_required=handshake_required, webhook_origin=webhook_origin)
+        self._current = partial(Current, handshake_required=handshake_required)
         self._by_number: dict[int, Current] = {}
         self._numbers: dict[str, int] = {}
         self._gone: set[int] = set()
         self._audits: set[str] = set()
         self._last = 0
         self._last_made = 0
-        self._signers = lru_cache(maxsize=_SIGNERS_MAX)(Signer)
+        self._opened = OpenTerms(lru_cache(maxsize=_SIGNERS_MAX)(Signer), webhook_origin=webhook_origin)
         self.index = RoutingIndex()
 
     def __iter__(self) -> Iterator[Current]:
@@ -162,6 +156,7 @@ class Directory:
         known = self._by_number.pop(number, None)
         if known is not None:
             del self._numbers[known.record.id]
+            self._opened.forget(number)
         self.index.discard(number)
 
     def _keep(self, record: SubscriptionRecord) -> None:
@@ -169,7 +164,7 @@ class Directory:
             self._audits.add(record.id)
         if record.number not in self._by_number and _dormant(record):
             return
-        self._by_number[record.number] = self._current(record, self._signers)
+        self._by_number[record.number] = self._current(record, self._opened)
         self._numbers[record.id] = record.number
 
     def _index(self, record: SubscriptionRecord, position: int) -> None:

@@ -48,7 +48,7 @@ class Journal:
         self._unwritten_max = limits.unwritten_max
         self._attempts: list[AttemptRecord] = []
         self._waiting: dict[tuple[int, int], PendingDelivery] = {}
-        self._settled: dict[tuple[int, int], None] = {}
+        self._settled: dict[tuple[int, int], bool] = {}
         self._committing: frozenset[tuple[int, int]] = frozenset()
         self._stored: dict[tuple[int, int], PendingDelivery] = {}
         self._replayed: dict[int, int] = {}
@@ -73,12 +73,15 @@ class Journal:
         """Whether the database still shows this delivery as it was before its latest outcome."""
         return key in self._waiting or key in self._settled or key in self._committing
 
-    def settle(self, attempt: AttemptRecord, again: PendingDelivery | None) -> None:
-        """Note an outcome: with the delivery as it waits for another attempt, or None where it is terminal."""
+    def settle(self, attempt: AttemptRecord, again: PendingDelivery | None, *, stored: bool = True) -> None:
+        """Note an outcome: with the delivery as it waits for another attempt, or None where it is terminal.
+
+        ``stored``: whether it may have a row that the engine did not write as one in flight.
+        """
         key = (attempt.number, attempt.position)
         self._attempts.append(attempt)
         if again is None:
-            self._settled[key] = None
+            self._settled[key] = stored or key in self._stored or key in self._waiting
             self._waiting.pop(key, None)
         else:
             self._waiting[key] = again
@@ -140,6 +143,7 @@ class Journal:
             self._stored.pop(key, None)
         in_flight = [item for item in checkpoint.in_flight if self._stored.get(item.key) is not item]
         self._stored.update((item.key, item) for item in in_flight)
+        ended = tuple(key for key, stored in settled.items() if stored)
         # One that was settled and started again meanwhile is in flight: that is its row.
         pending = waiting | {item.key: item for item in in_flight}
         replays = [item for item in checkpoint.replays if self._replayed.get(item.replay) != item.cursor]
@@ -151,7 +155,7 @@ class Journal:
         return JournalBatch(
             attempts,
             tuple(pending.values()),
-            tuple(settled),
+            ended,
             checkpoint.cursors,
             checkpoint.routed,
             replays,

@@ -1,7 +1,6 @@
 """The POST of one delivery: built, signed, sent; and how it ended, before anything is made of it."""
 
 import logging
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ from gateway.deliver.directory import Current
 from gateway.deliver.envelopes import Event
 from gateway.deliver.request import AttemptContext, build_request, origin_trace
 from gateway.deliver.suspects import CRASHES_MAX
+from gateway.deliver.terms import Terms
 from gateway.deliver.world import World
 from gateway.domain.delivery import Decision
 from gateway.domain.pending import PendingDelivery
@@ -71,9 +71,7 @@ class Posting:
             return Ended(NotSent(Decision.EXPIRED), self._span(event.envelope), now_us, now_us)
         return None
 
-    async def one(
-        self, event: Event, envelope: Envelope, current: Current, delivery: PendingDelivery
-    ) -> Ended:
+    async def one(self, event: Event, envelope: Envelope, terms: Terms, delivery: PendingDelivery) -> Ended:
         """Send one event as its subscription wants it."""
         started_at_us = self._now()
         trace = self._span(envelope)
@@ -83,16 +81,16 @@ class Posting:
             replay=delivery.replay is not None,
             test=event.entry.addressee is not None,
         )
-        if current.fetches_token:
+        if terms.fetches_token:
             try:
-                context = replace(context, bearer=self.access.token(current))
+                context.bearer = self.access.token(terms)
             except SendError as error:
                 return self.failed(error, trace, started_at_us)
         try:
             request = build_request(
                 event,
                 envelope,
-                current,
+                terms,
                 context,
                 dataschema=self._policy.dataschema_of(envelope.type),
                 dataref_of=self._policy.dataref_of,
@@ -100,13 +98,13 @@ class Posting:
             )
         except Exception as error:  # noqa: BLE001 - see `inside`
             return self.inside(error, trace, started_at_us, delivery.position)
-        return await self.send(request, context, current, started_at_us, delivery.position)
+        return await self.send(request, context, terms, started_at_us, delivery.position)
 
     async def send(
         self,
         request: OutboundRequest,
         context: AttemptContext,
-        current: Current,
+        terms: Terms,
         started_at_us: int,
         position: int,
     ) -> Ended:
@@ -119,7 +117,7 @@ class Posting:
         except Exception as error:  # noqa: BLE001 - see `inside`
             return self.inside(error, trace, started_at_us, position)
         if context.bearer is not None:
-            answer = self.access.answered(current, context.bearer, answer)
+            answer = self.access.answered(terms, context.bearer, answer)
         ended_at_us = self._now()
         after = next((value for name, value in answer.headers if name.lower() == "retry-after"), None)
         wait_s = None if after is None else parse_retry_after(after, ended_at_us / _SECOND_US)

@@ -3,26 +3,24 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from gateway.deliver.directory import Current
 from gateway.deliver.envelopes import Event
+from gateway.deliver.terms import Terms
 from gateway.domain.header_lines import HeaderLines, Message
 from gateway.domain.ids import delivery_id
 from gateway.domain.sending import OutboundRequest
-from gateway.domain.subscription import Payload
 from otel.traceparent import TraceParent, derive, parse_traceparent, valid_tracestate
 from schemas import Envelope, short_of, to_binary_lines, to_reference, to_structured
 
 USER_AGENT = "Letta-Webhook/1.0"
 BATCH = "application/cloudevents-batch+json; charset=utf-8"
 STRUCTURED = "application/cloudevents+json; charset=utf-8"
-_SECOND_US = 1_000_000
 _STRUCTURED_LINE = f"Content-Type: {STRUCTURED}\r\n"
 _BATCH_LINES = HeaderLines.of(
     [("Content-Type", BATCH), ("User-Agent", USER_AGENT), ("X-Letta-Event", "batch")]
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AttemptContext:
     """What is particular to one attempt: its span, the second in which it is signed, a token that was fetched."""
 
@@ -42,7 +40,7 @@ def origin_trace(envelope: Envelope) -> TraceParent:
 def build_request(
     event: Event,
     envelope: Envelope,
-    current: Current,
+    terms: Terms,
     context: AttemptContext,
     *,
     dataschema: str | None,
@@ -50,22 +48,27 @@ def build_request(
     timeout_s: float,
 ) -> OutboundRequest:
     """The whole request, signed. The same event gives the same body on every attempt."""
-    record, spec = current.record, current.record.spec
-    webhook_id = delivery_id(record.number, event.entry.position, event.entry.row_hash)
-    if spec.config.payload is Payload.THIN and envelope.body is not None:
+    entry = event.entry
+    webhook_id = delivery_id(terms.number, entry.position, entry.row_hash)
+    if terms.thin and envelope.body is not None:
         body = to_reference(envelope, dataref_of(webhook_id), dataschema=dataschema)
         message = Message(
             lines=_lines([_STRUCTURED_LINE], envelope), body=body, structured=True, dataschema=dataschema
         )
     else:
-        message = _message(event, envelope, spec.config.format, dataschema)
-    return _request(webhook_id, message.lines, message.body, current, context, timeout_s=timeout_s)
+        # Without data or content type there is nothing that binary mode could carry (INTERFACE).
+        structured = terms.structured or not envelope.fits_binary
+        made = event.message
+        if made is None or made.structured is not structured or made.dataschema != dataschema:
+            made = event.message = _message(envelope, dataschema, structured=structured)
+        message = made
+    return _request(webhook_id, message.lines, message.body, terms, context, timeout_s=timeout_s)
 
 
 def build_batch_request(
     events: Sequence[Event],
     batch: str,
-    current: Current,
+    terms: Terms,
     context: AttemptContext,
     *,
     dataschema_of: Callable[[str], str | None],
@@ -73,69 +76,58 @@ def build_batch_request(
     timeout_s: float,
 ) -> OutboundRequest:
     """A batch, signed: a JSON array of structured events and no `ce-` headers (CONFORMANCE 20, 21)."""
-    record, thin = current.record, current.record.spec.config.payload is Payload.THIN
     parts = []
     for event in events:
         envelope = event.envelope
         if envelope is None:
             continue
         dataschema = dataschema_of(envelope.type)
-        if thin and envelope.body is not None:
-            member = delivery_id(record.number, event.entry.position, event.entry.row_hash)
+        if terms.thin and envelope.body is not None:
+            member = delivery_id(terms.number, event.entry.position, event.entry.row_hash)
             parts.append(to_reference(envelope, dataref_of(member), dataschema=dataschema))
         else:
             parts.append(to_structured(envelope, dataschema=dataschema))
     body = b"[" + b",".join(parts) + b"]"
-    return _request(batch, _BATCH_LINES, body, current, context, timeout_s=timeout_s)
+    return _request(batch, _BATCH_LINES, body, terms, context, timeout_s=timeout_s)
 
 
 def _request(
     webhook_id: str,
     lines: HeaderLines,
     body: bytes,
-    current: Current,
+    terms: Terms,
     context: AttemptContext,
     *,
     timeout_s: float,
 ) -> OutboundRequest:
     """Behind the lines that all such requests have in common: this attempt's own, the signatures, the subscriber's."""
-    record = current.record
-    spec, now_s = record.spec, context.timestamp_s
-    headers = [("X-Letta-Delivery", webhook_id), ("traceparent", context.trace.render())]
+    if terms.fault is not None:
+        raise terms.fault
+    own, count = terms.signer.lines(webhook_id, context.timestamp_s, body)
+    own = f"X-Letta-Delivery: {webhook_id}\r\ntraceparent: {context.trace.render()}\r\n{own}"
     if context.replay:
-        headers.append(("X-Letta-Replay", "1"))
+        own, count = own + "X-Letta-Replay: 1\r\n", count + 1
     if context.test:
-        headers.append(("X-Letta-Test", "1"))
-    if current.origin is not None:
-        headers.append(("WebHook-Request-Origin", current.origin))
-    # `v1` is always among them.
-    signer = current.signer(now_s * _SECOND_US, v1a=len(spec.config.signing) > 1)
-    headers += signer.sign(webhook_id, now_s, body)
-    headers += spec.headers.items()
-    bearer = context.bearer or spec.bearer_token
-    if bearer is not None:
-        headers.append(("Authorization", f"Bearer {bearer}"))
+        own, count = own + "X-Letta-Test: 1\r\n", count + 1
+    if context.bearer is not None:
+        own, count = f"{own}Authorization: Bearer {context.bearer}\r\n", count + 1
+    raw = b"%b%b%b" % (lines.raw, own.encode("ascii"), terms.lines.raw)
     return OutboundRequest(
-        url=spec.sink,
-        headers=lines.plus(headers),
+        url=terms.sink,
+        headers=HeaderLines(raw, lines.count + count + 2 + terms.lines.count),
         body=body,
-        timeout_s=spec.config.timeout_s or timeout_s,
-        privileged=record.privileged,
+        timeout_s=terms.timeout_s or timeout_s,
+        privileged=terms.privileged,
     )
 
 
-def _message(event: Event, envelope: Envelope, format_: str, dataschema: str | None) -> Message:
+def _message(envelope: Envelope, dataschema: str | None, *, structured: bool) -> Message:
     """What is the same for every subscriber and attempt: made for the first, and kept with the event."""
-    # Without data or content type there is nothing that binary mode could carry (INTERFACE).
-    structured = format_ == "structured" or not envelope.fits_binary
-    made = event.message
-    if made is None or made.structured is not structured or made.dataschema != dataschema:
-        if structured:
-            lines, body = [_STRUCTURED_LINE], to_structured(envelope, dataschema=dataschema)
-        else:
-            lines, body = to_binary_lines(envelope, dataschema=dataschema)
-        made = event.message = Message(structured, dataschema, _lines(lines, envelope), body)
-    return made
+    if structured:
+        lines, body = [_STRUCTURED_LINE], to_structured(envelope, dataschema=dataschema)
+    else:
+        lines, body = to_binary_lines(envelope, dataschema=dataschema)
+    return Message(structured, dataschema, _lines(lines, envelope), body)
 
 
 def _lines(lines: Sequence[str], envelope: Envelope) -> HeaderLines:

@@ -19,10 +19,10 @@ from gateway.domain import facts
 from gateway.domain.breaker import Change
 from gateway.domain.delivery import Decision
 from gateway.domain.due import Started
-from gateway.domain.ids import RANDOM_BYTES, attempt_id
+from gateway.domain.ids import ATTEMPT_BYTES, attempt_id
 from gateway.domain.lane import Lane
 from gateway.domain.pending import PendingDelivery
-from gateway.domain.retry import DEFAULT_SCHEDULE_S, Answered, NotSent, Parked, Settlement, decide, succeeded
+from gateway.domain.retry import Answered, NotSent, Parked, Settlement, decide, succeeded
 from gateway.errors import GatewayError
 from gateway.ports import AttemptRecord, SubscriptionState
 
@@ -67,11 +67,10 @@ class Settling:
 
     def judge(self, lane: Lane, delivery: PendingDelivery, current: Current, ended: Ended) -> Settlement:
         """What the outcome means, by the stream's schedule; while the breaker is open nothing counts (S3g)."""
-        config = current.record.spec.config
         return decide(
             ended.outcome,
             failures_in_round=delivery.failures,
-            schedule=DEFAULT_SCHEDULE_S if config.retry is None else config.retry,
+            schedule=current.terms(ended.ended_at_us).schedule_s,
             now_s=ended.ended_at_us / _SECOND_US,
             jitter=self._jitter(),
             round_started_s=delivery.first_at_us / _SECOND_US,
@@ -103,6 +102,7 @@ class Settling:
             crashes=0,
             asked=False,
             last_span_id=ended.trace.span_id,
+            stored=True,
         )
         self.put_off(lane, attempt, again)
 
@@ -111,7 +111,7 @@ class Settling:
         for delivery in started:
             lane.settle(delivery.position, again=True)
             due_us = max(self._now(), lane.waits_until_us)
-            waits = replace(delivery, next_at_us=due_us, asked=False)
+            waits = replace(delivery, next_at_us=due_us, asked=False, stored=True)
             self._journal.postpone(waits)
             self._timers.add(waits)
         if not current.active:
@@ -141,6 +141,7 @@ class Settling:
             crashes=0,
             asked=False,
             last_span_id=ended.trace.span_id,
+            stored=True,
         )
         self.put_off(lane, replace(attempt, next_at_us=ended.ended_at_us), again)
 
@@ -183,7 +184,7 @@ class Settling:
 
     def _end(self, lane: Lane, delivery: PendingDelivery, attempt: AttemptRecord) -> None:
         successors = lane.settle(delivery.position, again=False)
-        self._journal.settle(attempt, None)
+        self._journal.settle(attempt, None, stored=delivery.stored)
         due_us = attempt.started_at_us + attempt.duration_us
         for successor in successors:
             self._journal.postpone(replace(successor, first_at_us=due_us, next_at_us=due_us))
@@ -199,9 +200,9 @@ class Settling:
         hash6: bytes,
     ) -> AttemptRecord:
         answer = ended.answer
-        headers, body = ((), b"") if answer is None else mask(answer, current.record)
+        headers, body = ((), b"") if answer is None else mask(answer, current.terms(ended.ended_at_us))
         return AttemptRecord(
-            id=attempt_id(self._random(RANDOM_BYTES)),
+            id=attempt_id(self._random(ATTEMPT_BYTES)),
             number=delivery.number,
             position=delivery.position,
             hash6=hash6,

@@ -25,7 +25,7 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE_BYTES = bytes([ord("\t"), *range(ord(" "), ord("~") + 1)])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HeaderLines:
     """Header lines as they are sent, each with its end; they may hold secrets, so nothing shows in the repr.
 

@@ -1,6 +1,6 @@
 """A delivery that was dispatched and is not terminal (S2a): what one process hands to the next."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(slots=True)
@@ -25,6 +25,8 @@ class PendingDelivery:
         batch: The batch that it is sent in, frozen since before its first POST (S10a).
         batch_size: How many deliveries that batch has.
         asked: A command put it here, and no lane counts it yet (S3h).
+        stored: Whether there may be a row of it; what was never put off has none, but for a checkpoint of what is in
+            flight. No part of what it is.
     """
 
     number: int
@@ -42,6 +44,7 @@ class PendingDelivery:
     batch: str | None = None
     batch_size: int | None = None
     asked: bool = False
+    stored: bool = field(default=True, compare=False)
 
     def blocking(self, key: str, blocked_from: int | None) -> "PendingDelivery":
         """The same, ordered by this key; with ``blocked_from``, as its head."""

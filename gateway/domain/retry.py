@@ -66,7 +66,7 @@ CRASH: Final = "crash"
 _NOWHERE_TO_SEND: Final = frozenset({SendErrorKind.REFUSED, SendErrorKind.DNS})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answered:
     """The sink answered: a final status, and the seconds of a valid `Retry-After` (`retry_after.py`)."""
 

@@ -7,7 +7,7 @@ gets Standard Webhooks' v1a as well, behind v1: Ed25519 (RFC 8032) over the same
 whoever checks it need not be able to sign.
 """
 
-import base64
+import binascii
 import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
@@ -65,22 +65,23 @@ class Signer:
             timestamp_s: The moment of this attempt, whole seconds since the Unix epoch.
             body: The bytes that are sent.
         """
+        lines, _ = self.lines(id, timestamp_s, body)
+        return [(name, value) for name, _, value in (line.partition(": ") for line in lines.splitlines())]
+
+    def lines(self, id: str, timestamp_s: int, body: bytes) -> tuple[str, int]:  # noqa: A002 - as above
+        """The same as header lines, each with its end; and how many. Every delivery needs them, and no list."""
         signed = b"%b.%d.%b" % (id.encode("ascii"), timestamp_s, body)
-        if len(self._v1) == 1:
-            signature = _V1 + _base64(self._v1[0].digest(signed))
-        else:
-            signature = " ".join([_V1 + _base64(key.digest(signed)) for key in self._v1])
+        signature = " ".join([_V1 + _base64(key.digest(signed)) for key in self._v1])
         if self._v1a:
             signature += "".join([_V1A + _base64(key.sign(signed)) for key in self._v1a])
-        headers = [
-            ("webhook-id", id),
-            ("webhook-timestamp", str(timestamp_s)),
-            ("webhook-signature", signature),
-            ("X-Letta-Signature", _LETTA + self._letta[0].digest(body).hex()),
-        ]
-        if len(self._letta) > 1:
-            headers.append(("X-Letta-Signature-Next", _LETTA + self._letta[-1].digest(body).hex()))
-        return headers
+        lines = (
+            f"webhook-id: {id}\r\nwebhook-timestamp: {timestamp_s}\r\nwebhook-signature: {signature}\r\n"
+            f"X-Letta-Signature: {_LETTA}{self._letta[0].digest(body).hex()}\r\n"
+        )
+        if len(self._letta) == 1:
+            return lines, 4
+        following = self._letta[-1].digest(body).hex()
+        return f"{lines}X-Letta-Signature-Next: {_LETTA}{following}\r\n", 5
 
 
 def new_secret(random: bytes) -> str:
@@ -125,4 +126,4 @@ class _Key:
 
 
 def _base64(raw: bytes) -> str:
-    return base64.b64encode(raw).decode("ascii")
+    return binascii.b2a_base64(raw, newline=False).decode("ascii")

@@ -256,7 +256,8 @@ class Stock:
 
     def _first(self, now_us: int) -> Started:
         if self.batching is None or self.feed.next_up:
-            delivery = self._new(self.feed.take(), now_us)
+            stored = bool(self.feed.next_up)  # a successor was journaled when its head ended
+            delivery = self._new(self.feed.take(), now_us, stored=stored)
             self._flight.launch_one(delivery)
             return (delivery,)
         items = self.batching.take(self.feed, self.pending_max - self.pending)
@@ -264,15 +265,16 @@ class Stock:
         self._flight.launch(Kind.FIRST, started)
         return started
 
-    def _new(self, item: Queued, now_us: int) -> PendingDelivery:
+    def _new(self, item: Queued, now_us: int, *, stored: bool = False) -> PendingDelivery:
         if item.key is None:
-            return PendingDelivery(self.number, item.position, first_at_us=now_us)
+            return PendingDelivery(self.number, item.position, first_at_us=now_us, stored=stored)
         return PendingDelivery(
             self.number,
             item.position,
             first_at_us=now_us,
             partition_key=item.key,
             blocked_from=item.position,
+            stored=stored,
         )
 
     def _replay(self, replay: ReplayFeed, now_us: int) -> Started:

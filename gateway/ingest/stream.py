@@ -49,6 +49,15 @@ class ReadEntry(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Judged:
+    """A batch, and what is to become of its entries, each list in stream order."""
+
+    batch: Sequence[ReadEntry]
+    entries: Sequence[NewEntry]
+    quarantine: Sequence[NewQuarantine]
+
+
 class Appender(Protocol):
     """Appends in the log's one way."""
 
@@ -69,9 +78,18 @@ class StreamIngest:
 
     async def take(self, batch: Sequence[ReadEntry]) -> None:
         """Make a batch durable. Returns only when it is; a storage that fails is waited for."""
+        await self.store(self.judge(batch))
+
+    def judge(self, batch: Sequence[ReadEntry]) -> Judged:
+        """Say of each entry whether it is appended or put aside."""
         verdicts = [self._judge(item) for item in batch]
         entries = [verdict for verdict in verdicts if isinstance(verdict, NewEntry)]
         quarantine = [verdict for verdict in verdicts if isinstance(verdict, NewQuarantine)]
+        return Judged(batch, entries, quarantine)
+
+    async def store(self, judged: Judged) -> None:
+        """Make a judged batch durable. Returns only when it is; a storage that fails is waited for."""
+        batch, entries, quarantine = judged.batch, judged.entries, judged.quarantine
         try:
             await self._append(entries, quarantine)
         except Exception as error:

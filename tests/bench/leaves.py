@@ -52,7 +52,7 @@ from gateway.deliver.envelopes import event_of
 from gateway.deliver.masking import mask
 from gateway.deliver.request import AttemptContext, build_request, origin_trace
 from gateway.domain.delivery import Decision
-from gateway.domain.ids import RANDOM_BYTES, attempt_id
+from gateway.domain.ids import ATTEMPT_BYTES, attempt_id
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.sending import Answer, OutboundRequest
 from gateway.domain.signing import Signer, new_secret
@@ -201,7 +201,7 @@ class Bench:
         return build_request(
             event,
             event.envelope,
-            self.current,
+            self.current.terms(now_us()),
             context or self.context(event.envelope),
             dataschema=f"{ORIGIN}/registry/a",
             dataref_of=str,
@@ -217,7 +217,7 @@ class Bench:
         positions = [next(self.positions) for _ in range(self.rows)]
         attempts = [
             AttemptRecord(
-                id=attempt_id(os.urandom(RANDOM_BYTES)),
+                id=attempt_id(os.urandom(ATTEMPT_BYTES)),
                 number=number,
                 position=position,
                 hash6=b"123456",
@@ -241,7 +241,7 @@ class Bench:
         return JournalBatch(
             attempts,
             in_flight,
-            [(number, position) for position in positions],
+            [],
             [CursorUpdate(number, positions[-1], live=True)],
             positions[-1],
         )
@@ -268,7 +268,7 @@ class Bench:
         yield Case("out: build and sign", rows, each(lambda event: self.request(event, context), self.events))
         yield from self.sending(run)
         yield Case(
-            "out: mask an answer", rows, each(lambda _: mask(ANSWER, self.current.record), self.events)
+            "out: mask an answer", rows, each(lambda _: mask(ANSWER, self.current.terms(0)), self.events)
         )
         yield Case(
             f"journal: write, {rows} per transaction",

@@ -86,10 +86,13 @@ def test_a_delivery_id_wants_a_hash() -> None:
 
 def test_random_ids_have_their_prefix_and_no_dot() -> None:
     raw = bytes(range(16))
-    assert attempt_id(raw) == "att_aaaqeayeaudaocajbifqydiob4"
+    assert attempt_id(bytes(range(26))) == "att_abcdefghijklmnopqrstuvwxyz"
+    assert attempt_id(bytes(range(230, 256))) == "att_ghijklmnopqrstuvwxyz234567"
     assert subscription_id(raw) == "sub_aaaqeayeaudaocajbifqydiob4"
     with pytest.raises(ValueError, match="16 random bytes, not 15"):
-        attempt_id(bytes(15))
+        subscription_id(bytes(15))
+    with pytest.raises(ValueError, match="26 random bytes, not 16"):
+        attempt_id(bytes(16))
 
 
 def test_s1d_a_fact_id_is_its_cause() -> None:

@@ -2,13 +2,13 @@
 
 import gc
 from collections.abc import Callable, Coroutine, Sequence
-from functools import lru_cache
 from typing import Any
 
 from simulation.small import Engine
 
 from gateway.adapters.memory import MemorySubscriptions
 from gateway.deliver.directory import Current, Directory
+from gateway.deliver.terms import OpenTerms
 from gateway.domain.signing import Signer
 from gateway.domain.subscription import PULL_SINK, Config, StartAt, SubscriptionSpec
 from gateway.ports import NewSubscription, SubscriptionRecord, SubscriptionState
@@ -151,25 +151,25 @@ def test_keys_are_prepared_for_those_at_work_and_end_with_their_secret(virtually
         engine = Engine()
         prepared: list[tuple[str, ...]] = []
 
-        @lru_cache(maxsize=2)
-        def signers(texts: tuple[str, ...]) -> Signer:
+        def signers(texts: tuple[str, ...], seeds: tuple[bytes, ...]) -> Signer:
             prepared.append(texts)
-            return Signer(texts)
+            return Signer(texts, seeds)
 
-        old, new, others = ("whsec_" + letter * 32 for letter in "ABC")
-        [record] = await engine.subscriptions.create_many(wanted(1))
+        old, new = ("whsec_" + letter * 32 for letter in "AB")
+        record, *others = await engine.subscriptions.create_many(wanted(3))
         record = await engine.subscriptions.rotate_secret(record.number, new)
-        current = Current(record, signers)
+        opened = OpenTerms(signers, opened_max=2)
+        current = Current(record, opened)
         assert prepared == []
         (end_us,) = [secret.until_us for secret in record.secrets if secret.until_us is not None]
         for now_us in (end_us - 2, end_us - 1, end_us, end_us + 1):
-            current.signer(now_us)
+            current.terms(now_us)
         assert prepared == [(old, new), (new,)]
-        signers((others,))
-        current.signer(end_us)
-        current.signer(end_us - 1)
+        for other in others:
+            Current(other, opened).terms(end_us)
+        current.terms(end_us)
         # Nothing is held beside the cache: what others pushed out of it is prepared again.
-        assert prepared[2:] == [(others,), (old, new)]
+        assert prepared[2:] == [(old,), (old,), (new,)]
 
     virtually(main())
 

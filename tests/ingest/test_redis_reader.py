@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -28,7 +27,10 @@ class Taken:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def __call__(self, batch: Sequence[RawEntry]) -> None:
+    def judge(self, batch: Sequence[RawEntry]) -> Sequence[RawEntry]:
+        return batch
+
+    async def store(self, batch: Sequence[RawEntry]) -> None:
         self.started += batch
         await self.gate.wait()
         self.entries += batch
@@ -235,8 +237,8 @@ def test_the_group_is_deleted_while_older_entries_are_not_appended_yet(valkey: A
             (newest,) = await add(redis, "newest")
             await redis.xgroup_destroy(STREAM, GROUP)
             reader = RedisStreamReader(valkey.url, STREAM, taken, owner="test")
-            raw = {"message_ids": [newest.encode()], "data": [{b"event": b"newest"}]}
-            await reader._on_batch(SimpleNamespace(raw_message=raw))  # type: ignore[arg-type]  # all it reads
+            entries = [RawEntry(newest, b"newest", b"newest")]
+            await reader._store(entries, entries)
             await reader._client.aclose()
             assert taken.events == ["newest"]
             async with reading(valkey.url, taken):

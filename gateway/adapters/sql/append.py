@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from gateway.adapters.sql.bulk import Lookup, row_insert
+from gateway.adapters.sql.bulk import BulkInsert, Lookup
 from gateway.adapters.sql.models import EventKey, LogEntry, LogHead, QuarantineEntry
 from gateway.domain.chain import GENESIS, NONCE_BYTES, event_key, payload_hash, row_hash
 from gateway.errors import DatabaseUnusable
@@ -19,7 +19,7 @@ from gateway.ports import Appended, Entry, Kind, NewEntry, NewQuarantine, Random
 
 _LOG = LogEntry.__table__  # type: ignore[attr-defined]
 _KEYS = EventKey.__table__  # type: ignore[attr-defined]
-_INSERT_ENTRIES = row_insert(
+_INSERT_ENTRIES = BulkInsert(
     _LOG,
     (
         *("position", "kind", "type", "source", "event_id", "subject", "organization", "agent_id", "run_id"),
@@ -27,7 +27,7 @@ _INSERT_ENTRIES = row_insert(
         *("payload_hash", "row_hash"),
     ),
 )
-_INSERT_KEYS = row_insert(_KEYS, ("key", "position"))
+_INSERT_KEYS = BulkInsert(_KEYS, ("key", "position"))
 _KNOWN = Lookup(_KEYS.c.key, (_KEYS.c.key, _KEYS.c.position))
 _HEAD = LogHead.__table__  # type: ignore[attr-defined]
 _QUARANTINE = QuarantineEntry.__table__  # type: ignore[attr-defined]

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, case, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, case, insert, select, update
 
-from gateway.adapters.sql.bulk import RowStatement, row_insert
+from gateway.adapters.sql.bulk import BulkDelete, BulkInsert
 from gateway.adapters.sql.delivery_rows import ATTEMPT_COLUMNS, attempt_row, pending_row
 from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import Attempt, DeliveryCursor, Pending, Shard
@@ -15,13 +15,8 @@ _ATTEMPT = Attempt.__table__  # type: ignore[attr-defined]
 _PENDING = Pending.__table__  # type: ignore[attr-defined]
 _CURSOR = DeliveryCursor.__table__  # type: ignore[attr-defined]
 _SHARD = Shard.__table__  # type: ignore[attr-defined]
-_INSERT_ATTEMPTS = row_insert(_ATTEMPT, ATTEMPT_COLUMNS)
-_DELETE_PENDING = RowStatement(
-    delete(_PENDING).where(
-        _PENDING.c.number == bindparam("of_number"), _PENDING.c.position == bindparam("at_position")
-    ),
-    ("of_number", "at_position"),
-)
+_INSERT_ATTEMPTS = BulkInsert(_ATTEMPT, ATTEMPT_COLUMNS)
+_DELETE_PENDING = BulkDelete(_PENDING, _PENDING.c.number, _PENDING.c.position)
 
 
 def write_journal(connection: Connection, batch: JournalBatch) -> None:
