@@ -15,8 +15,8 @@ from gateway.deliver.masking import masked
 from gateway.deliver.request import USER_AGENT
 from gateway.deliver.terms import Terms
 from gateway.domain.client_credentials import read_answer, token_request, unreachable
+from gateway.domain.credentials import ClientCredentials
 from gateway.domain.sending import Answer, SendError, SendErrorKind
-from gateway.domain.subscription import ClientCredentials
 from gateway.ports import Now, Sender, SubscriptionRecord
 
 TOKENS_MAX = 4_096

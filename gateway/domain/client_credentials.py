@@ -12,8 +12,8 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote_plus, urlencode
 
+from gateway.domain.credentials import TOKEN_CHARS_MAX, ClientCredentials, is_bearer_token
 from gateway.domain.sending import Answer, OutboundRequest, SendError, SendErrorKind
-from gateway.domain.subscription import TOKEN_CHARS_MAX, ClientCredentials, is_bearer_token
 from schemas import EnvelopeError, strict_json
 
 ANSWER_BYTES_MAX: Final = 32 * 1024

@@ -10,16 +10,15 @@ from types import MappingProxyType
 from typing import Final
 
 from gateway.domain.config_input import AVAILABLE
-from gateway.domain.members import Members, listed
-from gateway.domain.subscription import (
-    PULL_SINK,
+from gateway.domain.credentials import (
     TOKEN_CHARS_MAX,
     AccessToken,
     ClientCredentials,
-    Config,
     Credential,
     is_bearer_token,
 )
+from gateway.domain.members import Members, listed
+from gateway.domain.subscription import PULL_SINK, Config
 from schemas import Problem
 from schemas.errors import pointer_of
 from schemas.rfc3339 import is_timestamp

@@ -4,7 +4,6 @@ CloudEvents Subscriptions API, section 3.2.1, with the `config` of this gateway.
 `subscription_input.py` reads them from outside, and by then every one is checked.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,12 +12,11 @@ from types import MappingProxyType
 from typing import Any, Final, Self, TypeAlias
 from urllib.parse import urlsplit
 
+from gateway.domain.credentials import AccessToken, ClientCredentials, Credential, credential_from, present
 from gateway.domain.filters import EVERYTHING, Filters, Selector, filters_from
 from schemas.rfc3339 import timestamp
 
 EVERY_ORGANIZATION: Final = "*"
-TOKEN_CHARS_MAX: Final = 8192
-_BEARER: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 PULL_SINK: Final = "pull:"
 """The sink of a subscription that is only read, at its stream, and never sent anything (S10b)."""
 
@@ -105,7 +103,7 @@ class Config:
             "start": start_to_json(self.start),
             "handshake": self.handshake.value,
         }
-        return _present(members)
+        return present(members)
 
     @classmethod
     def from_json(cls, members: Mapping[str, Any]) -> Self:
@@ -126,77 +124,6 @@ class Config:
             start=start_from_json(members["start"]),
             handshake=Handshake(members["handshake"]),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class AccessToken:
-    """A bearer token for the sink: it shows in no repr, and leaves in the `Authorization` header alone.
-
-    `expires_utc` is the subscriber's own note, kept as given: a token that has run out shows as 401 and is
-    retried.
-    """
-
-    token: str = field(repr=False)
-    expires_utc: str | None = None
-
-    def to_json(self) -> dict[str, object]:
-        """As in the resource, the token included: for the vault only."""
-        return _present({**self.view(), "accesstoken": self.token})
-
-    def view(self) -> dict[str, object]:
-        """What may be shown: everything but the token (CONFORMANCE 36)."""
-        return _present({"credentialtype": "ACCESSTOKEN", "accesstokenexpiresutc": self.expires_utc})
-
-
-@dataclass(frozen=True, slots=True)
-class ClientCredentials:
-    """What an access token for the sink is fetched with: OAuth 2.0 client credentials (RFC 6749, section 4.4).
-
-    The secret shows in no repr, and leaves to the token endpoint alone.
-    """
-
-    token_url: str = field(repr=False)
-    client_id: str
-    client_secret: str = field(repr=False)
-    scope: str | None = None
-    audience: str | None = None
-
-    def to_json(self) -> dict[str, object]:
-        """As in the resource, the secret included: for the vault only."""
-        return {**self.view(), "clientsecret": self.client_secret}
-
-    def view(self) -> dict[str, object]:
-        """What may be shown: everything but the secret (CONFORMANCE 36)."""
-        return _present(
-            {
-                "credentialtype": "OAUTH2CLIENTCREDENTIALS",
-                "tokenurl": self.token_url,
-                "clientid": self.client_id,
-                "scope": self.scope,
-                "audience": self.audience,
-            }
-        )
-
-
-Credential: TypeAlias = AccessToken | ClientCredentials
-
-
-def is_bearer_token(text: str) -> bool:
-    """Whether a text can stand behind `Bearer ` (RFC 6750, section 2.1) and is not too long."""
-    return len(text) <= TOKEN_CHARS_MAX and _BEARER.fullmatch(text) is not None
-
-
-def credential_from(members: Mapping[str, Any]) -> Credential:
-    """What a credential's ``to_json`` wrote."""
-    if members["credentialtype"] == "ACCESSTOKEN":
-        return AccessToken(members["accesstoken"], members.get("accesstokenexpiresutc"))
-    return ClientCredentials(
-        token_url=members["tokenurl"],
-        client_id=members["clientid"],
-        client_secret=members["clientsecret"],
-        scope=members.get("scope"),
-        audience=members.get("audience"),
-    )
 
 
 def _none() -> Mapping[str, str]:
@@ -302,7 +229,7 @@ class SubscriptionSpec:
             "protocolsettings": {"headers": dict(self.headers)} if self.headers else None,
             "config": self.config.to_json(),
         }
-        return _present(members)
+        return present(members)
 
 
 def selector_from(selection: Mapping[str, Any], organization: str) -> Selector:
@@ -342,7 +269,3 @@ def start_from_json(value: str | int) -> Start:
     if isinstance(value, int):
         return value
     return StartAt(value) if value in set(StartAt) else datetime.fromisoformat(value)
-
-
-def _present(members: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in members.items() if value is not None}

@@ -16,8 +16,8 @@ from gateway.domain.client_credentials import (
     token_request,
     unreachable,
 )
+from gateway.domain.credentials import ClientCredentials, credential_from
 from gateway.domain.sending import Answer, SendError, SendErrorKind
-from gateway.domain.subscription import ClientCredentials, credential_from
 from gateway.domain.subscription_input import parse_patch, parse_subscription
 
 SECRET = "a secret/with:odd+signs"

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.domain.credentials import AccessToken
 from gateway.domain.filters import filters_from
 from gateway.domain.signing import new_secret
 from gateway.domain.subscription import (
-    AccessToken,
     Config,
     Format,
     Handshake,
