@@ -6,6 +6,7 @@ from typing import Protocol
 
 from fastapi import Request
 
+from gateway.api.credentials import Credentials
 from gateway.api.slots import Slots
 from gateway.deliver.tail import Tail
 from gateway.domain.payload_links import PayloadLinks
@@ -72,7 +73,7 @@ class Services:
     contracts: ContractFiles
     limits: Limits
     public_url: str
-    admin_token: str
+    credentials: Credentials
     timeout_s: float
     production: bool
     allowed_hosts: frozenset[str]

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import anyio
 
-from gateway.deliver.directory import Current, Directory
+from gateway.deliver.directory import Current
 from gateway.deliver.patience import patiently
 from gateway.deliver.posting import LEASE_S
 from gateway.deliver.request import USER_AGENT
@@ -43,9 +43,8 @@ _SECOND_US = 1_000_000
 class Handshakes:
     """Asks each sink once at a time, some sinks at once."""
 
-    def __init__(self, world: World, directory: Directory, *, changed: Callable[[int], None]) -> None:
+    def __init__(self, world: World, *, changed: Callable[[int], None]) -> None:
         self._world = world
-        self._directory = directory
         self._changed = changed
         self._due: dict[int, int] = {}
         self._busy: set[int] = set()
@@ -100,13 +99,13 @@ class Handshakes:
 
     async def _one(self, number: int) -> None:
         world = self._world
-        current = await self._directory.refresh(number)
-        if current is None or not _askable(current.record):
+        record = await patiently(lambda: world.subscriptions.by_number(number), "a sink cannot be asked")
+        if record is None or not _askable(record):
             return
         # What goes out cannot be taken back: only who may write the answer asks (S6a).
         if world.leadership.holds_for_s() < LEASE_S:
             await world.leadership.until_it_holds(LEASE_S)
-        record, now_us = current.record, world.now()
+        now_us = world.now()
         token = base64.urlsafe_b64encode(world.random(TOKEN_BYTES)).rstrip(b"=").decode("ascii")
         callback = hashlib.sha256(token.encode("ascii")).hexdigest()
         asked = Consent(

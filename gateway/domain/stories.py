@@ -162,6 +162,7 @@ class Stories:
                 self._forget(story, at_us)
         elif kind == facts.SUBSCRIPTION_UPDATED:
             story.revisions.append(RevisionStory(data["revision"], position, _selection(data)))
+            story.privileged = data.get("privileged", story.privileged)
             story.updated_at_us, story.consent = at_us, data.get("consent", story.consent)
         elif kind.startswith(facts.HANDSHAKE):
             story.updated_at_us, story.consent = at_us, data["consent"]

@@ -161,6 +161,11 @@ class SubscriptionSpec:
         return Signing.V1A in self.config.signing
 
     @property
+    def destinations(self) -> tuple[str, ...]:
+        """Every URL that is connected to for it: whoever moves one does not inherit what was opened to it (S11b)."""
+        return (self.sink,) if self.token_url is None else (self.sink, self.token_url)
+
+    @property
     def bearer_token(self) -> str | None:
         """The subscriber's own token for the `Authorization` header; None: there is none, or it is fetched."""
         return self.credential.token if isinstance(self.credential, AccessToken) else None

@@ -94,7 +94,12 @@ class SqlSubscriptions:
         return await self._database.write(work) if wanted else []
 
     async def update(
-        self, number: int, spec: SubscriptionSpec, *, unchanged_since_us: int | None = None
+        self,
+        number: int,
+        spec: SubscriptionSpec,
+        *,
+        unchanged_since_us: int | None = None,
+        privileged: bool = True,
     ) -> SubscriptionRecord:
         """See ``Subscriptions.update``."""
 
@@ -106,17 +111,20 @@ class SqlSubscriptions:
             revision, now_us = row.revision + 1, max(self._now(), row.updated_at + 1)
             consent = known.consent.revised(now_us, sink_changed=spec.sink != known.spec.sink)
             data = selection_data(spec, row.organization, number, revision)
-            changes: dict[str, object] = {"revision": revision}
+            changed: dict[str, object] = {"revision": revision}
+            moved = spec.destinations != known.spec.destinations
+            if row.privileged and moved and not privileged:
+                data["privileged"] = changed["privileged"] = False
             if consent != known.consent:
                 data["consent"] = consent.to_json()
-                changes |= _consent_columns(consent)
+                changed |= _consent_columns(consent)
             position = self._fact(
                 connection,
                 facts.Fact(facts.SUBSCRIPTION_UPDATED, row.id, str(revision), data),
                 row.organization,
                 now_us,
             )
-            _touch(connection, number, now_us, **changes)
+            _touch(connection, number, now_us, **changed)
             connection.execute(insert(_REVISION), [revision_row(number, revision, position, spec)])
             connection.execute(insert(_VAULT), [self._vault.spec_row(row.id, revision, spec)])
             secrets = self._keyed(spec, known.secrets)
@@ -254,6 +262,18 @@ class SqlSubscriptions:
     async def by_number(self, number: int) -> SubscriptionRecord | None:
         """See ``Subscriptions.by_number``."""
         return await self._find(_SUBSCRIPTION.c.number == number)
+
+    async def by_numbers(self, numbers: Sequence[int]) -> Sequence[SubscriptionRecord]:
+        """See ``Subscriptions.by_numbers``."""
+
+        def work(connection: Connection) -> list[SubscriptionRecord]:
+            return [
+                record
+                for part in parts(sorted(set(numbers)))
+                for record in self._read(connection, _SUBSCRIPTION.c.number.in_(part))
+            ]
+
+        return await self._database.read(work)
 
     async def page(self, *, organization: str | None, after: int, limit: int) -> Sequence[SubscriptionRecord]:
         """See ``Subscriptions.page``."""
