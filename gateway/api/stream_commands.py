@@ -46,7 +46,7 @@ async def replay(request: Request, caller: Caller, subscription_id: str) -> JSON
         return JSONResponse(
             {"count": count, "from_position": wanted.from_position, "until_position": wanted.until_position}
         )
-    _check_enabled(record)
+    check_enabled(record)
     found = await service.commands.request_replay(record.number, wanted)
     service.changed(record.number)
     return JSONResponse(replay_json(found), status_code=202)
@@ -82,7 +82,7 @@ async def retry(request: Request, caller: Caller, delivery_id: str) -> JSONRespo
 
 async def send_test(service: Services, record: SubscriptionRecord) -> JSONResponse:
     """Ask for a test event, and say where in the log it stands. Raises ``Conflict`` where nothing is ever sent."""
-    _check_enabled(record)
+    check_enabled(record)
     position = await service.commands.test(record.number)
     service.changed(record.number)
     return JSONResponse({"position": position}, status_code=202)
@@ -96,7 +96,8 @@ async def try_again(service: Services, found: Found, delivery_id: str) -> JSONRe
     return JSONResponse({"id": delivery_id, "position": position}, status_code=202)
 
 
-def _check_enabled(record: SubscriptionRecord) -> None:
+def check_enabled(record: SubscriptionRecord) -> None:
+    """Refuse a command that a disabled stream has no use for; raises ``Conflict``."""
     if record.state is SubscriptionState.DISABLED:
         raise Conflict("The subscription is disabled.", hint="Resume it first.")
 

@@ -22,7 +22,9 @@ ID_CHARS_MAX: Final = 256
 EVENTS_MAX: Final = 256
 
 WRITABLE: Final = ("url", "events", "secret", "enabled")
-READ_ONLY: Final = frozenset({"id", "agent_id", "organization", "state", "created_at", "updated_at"})
+READ_ONLY: Final = frozenset(
+    {"id", "agent_id", "organization", "state", "handshake", "created_at", "updated_at"}
+)
 """Members that a view adds. A PUT may hand them back as it got them."""
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from gateway.domain.facts import rfc3339
 from gateway.domain.webhooks import WebhookScope, events_of
 from gateway.ports import SubscriptionRecord, SubscriptionState
+from gateway.views.subscriptions import handshake_json
 
 
 def webhook_json(record: SubscriptionRecord, scope: WebhookScope) -> dict[str, Any]:
@@ -16,6 +17,7 @@ def webhook_json(record: SubscriptionRecord, scope: WebhookScope) -> dict[str, A
         "events": events_of(spec.types),
         "enabled": record.state is SubscriptionState.ACTIVE,
         "state": record.state.value,
+        **handshake_json(record),
         "agent_id": scope.agent_id,
         "organization": record.organization,
         "created_at": rfc3339(record.created_at_us),

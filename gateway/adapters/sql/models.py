@@ -144,6 +144,7 @@ class Subscription(SQLModel, table=True):
 
     __tablename__ = "subscription"
     __table_args__ = (
+        Index("ix_subscription_callback", "callback", unique=True),
         Index(
             "ix_subscription_webhook",
             "organization",
@@ -165,6 +166,8 @@ class Subscription(SQLModel, table=True):
     created_at: int = Field(sa_type=BigInteger)
     updated_at: int = Field(sa_type=BigInteger)
     skips: str = Field(default="[]", sa_column=Column(Text, nullable=False, server_default="[]"))
+    consent: str = Field(default="{}", sa_column=Column(Text, nullable=False, server_default="{}"))
+    callback: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
     webhook: str | None = Field(default=None, sa_type=Text)
 
 
