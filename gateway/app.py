@@ -246,7 +246,7 @@ class _Gateway:
                 subscriptions=self.subscriptions,
                 commands=self.commands,
                 deliveries=self.deliveries,
-                quarantine=SqlQuarantine(database),
+                quarantine=SqlQuarantine(database, now=now_us, random=os.urandom),
                 contracts=known,
                 limits=Limits(settings.event_bytes_max, settings.batch_bytes_max, settings.batch_events_max),
                 public_url=public_url,

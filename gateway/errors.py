@@ -225,6 +225,17 @@ class ContractBroken(InvalidRequest):
     default_hint = "`letta-gateway contracts show TYPE` prints the contract."
 
 
+class StillQuarantined(InvalidRequest):
+    """What was in quarantine was judged again, and still cannot be taken (S7b); it stays, with the new reasons."""
+
+    slug = "still-quarantined"
+    title = "Still not to be taken"
+    default_hint = (
+        "It stays in quarantine. Mend what refuses it (a contract, a limit, GATEWAY_UNKNOWN_TYPES) and try again, or "
+        "publish the event anew as it should be, and discard this one."
+    )
+
+
 class SinkRefused(InvalidRequest):
     """The sink's address is one that this gateway does not connect to."""
 

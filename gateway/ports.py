@@ -66,7 +66,7 @@ class NewQuarantine:
 
 @dataclass(slots=True)
 class Entry:
-    """One row of the log, a value. ``envelope`` is None once erased (S8b)."""
+    """One row of the log, a value. ``envelope`` is None once erased (S8b); ``redriven_from``: it was in quarantine."""
 
     position: int
     kind: Kind
@@ -78,6 +78,7 @@ class Entry:
     row_hash: bytes
     envelope: bytes | None
     addressee: int | None = None
+    redriven_from: str | None = None
 
 
 @dataclass(slots=True)
@@ -147,6 +148,16 @@ class QuarantineRecord:
     size_bytes: int
     state: str
     position: int | None
+
+
+class QuarantineState(StrEnum):
+    """What became of an entry of the quarantine."""
+
+    OPEN = "open"
+    REDRIVEN = "redriven"
+    """It is in the log, at its ``position``."""
+    DISCARDED = "discarded"
+    """Only that it was there is kept, so that the same entry of the stream is not taken for a new one."""
 
 
 class EventLog(Protocol):
@@ -770,16 +781,36 @@ class StreamCommands(Protocol):
 
 
 class Quarantine(Protocol):
-    """What could not be admitted."""
+    """What could not be admitted. What is discarded is not there any more, for any of these."""
 
     async def page(
-        self, *, organization: str | None, before: tuple[int, str] | None, limit: int
+        self,
+        *,
+        organization: str | None,
+        before: tuple[int, str] | None,
+        limit: int,
+        state: QuarantineState | None = None,
     ) -> Sequence[QuarantineRecord]:
-        """The newest first, from behind a record's time (microseconds) and id."""
+        """The newest first, from behind a record's time (microseconds) and id; None: in whatever state."""
         ...
 
     async def get(self, quarantine_id: str) -> QuarantineRecord | None:
         """One record."""
+        ...
+
+    async def redrive(self, quarantine_id: str, entry: NewEntry) -> Appended:
+        """Append what it has become, and note where: one transaction. Again, it answers with the same position.
+
+        Raises ``NotFound`` where it is not there, ``Conflict`` where it is not open.
+        """
+        ...
+
+    async def keep(self, quarantine_id: str, reason: str, problems: Sequence[Mapping[str, str]]) -> None:
+        """It was judged again and stays: why, as of now. What is not open is left as it is."""
+        ...
+
+    async def discard(self, quarantine_id: str) -> None:
+        """Forget it and what came in. Raises ``NotFound`` where it is not there."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""`deliveries`, `attempts` and `quarantine`: what became of events."""
+"""`deliveries` and `attempts`: what became of events."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,6 @@ from gateway.domain.delivery import State
 from gateway.errors import UsageError
 
 app = typer.Typer(cls=ListsByDefault, help="What became of events: list deliveries, show one.")
-quarantine = typer.Typer(no_args_is_help=True, help="What could not be taken into the log, with the reason.")
 
 DeliveryId = Annotated[str, typer.Argument(metavar="ID", help="The delivery's id, dlv_….")]
 
@@ -107,34 +106,3 @@ def print_attempts(delivery: Json) -> None:
 def _answer(attempt: Json) -> str:
     said = (attempt["status"], attempt["error_class"], attempt["detail"])
     return " ".join(str(part) for part in said if part)
-
-
-@quarantine.command("list")
-def list_(*, data_dir: DataDir = None, limit: Limit = 50, as_json: AsJson = False) -> None:
-    """List what is in quarantine."""
-    with connect(data_dir) as client:
-        items = client.items("/v1/quarantine", limit=limit)
-        if as_json:
-            for item in items:
-                print_record(item)
-        else:
-            print_table(
-                ("ID", "RECEIVED AT", "ORIGIN", "REASON"),
-                [
-                    tuple(item.get(name) for name in ("id", "received_at", "origin", "reason"))
-                    for item in items
-                ],
-            )
-
-
-@quarantine.command()
-def show(
-    *,
-    entry_id: Annotated[str, typer.Argument(metavar="ID", help="The entry's id.")],
-    data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show one entry with its reason and payload."""
-    with connect(data_dir) as client:
-        found = client.request("GET", f"/v1/quarantine/{quote(entry_id, safe='')}")
-    print_record(found) if as_json else print_details(list(found.items()))

@@ -17,6 +17,7 @@ from gateway.cli import (
     explaining,
     listen,
     operations,
+    quarantine,
     serving,
     statistics,
     stream_commands,
@@ -66,7 +67,7 @@ app.add_typer(deliveries.app, name="deliveries")
 app.command()(deliveries.attempts)
 deliveries.app.command("retry")(stream_commands.retry)
 app.command()(explaining.explain)
-app.add_typer(deliveries.quarantine, name="quarantine")
+app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(contracts.app, name="contracts")
 

@@ -108,7 +108,7 @@ def services(database) -> Services:
             random=os.urandom,
         ),
         deliveries=SqlDeliveries(database),
-        quarantine=SqlQuarantine(database),
+        quarantine=SqlQuarantine(database, now=now, random=os.urandom),
         contracts=known.files,
         limits=Limits(event_bytes_max=65_536, batch_bytes_max=262_144, batch_events_max=10),
         payload_links=PayloadLinks(PUBLIC_URL, [bytes(32)]),

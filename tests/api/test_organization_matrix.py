@@ -189,6 +189,8 @@ TABLE: dict[tuple[str, str], Row] = {
     ("post", OF_ALL + "/deliveries/{delivery_id}/retry"): Row(Access.ADMIN, 202),
     ("get", "/v1/quarantine"): Row(Access.LIST),
     ("get", "/v1/quarantine/{quarantine_id}"): Row(Access.THING),
+    ("delete", "/v1/quarantine/{quarantine_id}"): Row(Access.THING, 204),
+    ("post", "/v1/quarantine/{quarantine_id}/redrive"): Row(Access.THING),
     ("get", T): Row(Access.ADMIN),
     ("post", T): Row(Access.ADMIN, 201, sends(organization=OWN)),
     ("get", T + "/{token_id}"): Row(Access.ADMIN),
@@ -300,7 +302,8 @@ def world(anonymous, services, tokens, headers, monkeypatch) -> Callable[[], Wor
         number = call(services.subscriptions.get, made).number
         for attempted in (number, *numbers.values()):
             tried(attempted, entry, f"att_{attempted}_{unique}")
-        call(services.log.append, [], [NewQuarantine("test", unique, "malformed", [], b"x", OWN)])
+        payload = json.dumps(event(f"q{unique}")).encode()
+        call(services.log.append, [], [NewQuarantine("test", unique, "malformed", [], payload, OWN)])
         quarantined = anonymous.get("/v1/quarantine", headers=own).json()["items"][0]["id"]
         replay = ask(f"{S}/{made}/replay", json={"from_position": 1}, headers=own)["id"]
         delivery = delivery_id(number, position, entry.row_hash)

@@ -218,6 +218,18 @@ def test_what_is_no_event_is_found_in_quarantine_with_its_reason(ask: Callable[.
     assert '{"specversion": "1.0"}' in shown["payload"]
     assert "/source" in ask("quarantine", "show", found["id"]).stdout
     assert ask("quarantine", "show", "nonsense").returncode == 1
+    redriven = ask("quarantine", "redrive", found["id"], "--json")
+    assert redriven.returncode == 1
+    [kept] = [json.loads(line) for line in redriven.stdout.splitlines()]
+    assert (kept["id"], kept["position"]) == (found["id"], None)
+    assert "/source" in kept["why"]
+    assert "1 of 1 stay in quarantine" in redriven.stderr
+    assert f"{found['id']} stays" in ask("quarantine", "redrive", "--all").stdout
+    assert ask("quarantine", "redrive").returncode == 2
+    assert ask("quarantine", "redrive", found["id"], "--all").returncode == 2
+    assert ask("quarantine", "discard", found["id"]).returncode == 0
+    assert entry not in ask("quarantine", "list", "--state", "all", "--json").stdout
+    assert ask("quarantine", "discard", found["id"]).returncode == 1
 
 
 def test_the_same_event_id_is_taken_once(

@@ -99,7 +99,7 @@ def sql(settings: dict[str, str], folder: Path) -> Iterator[Stores]:
             SqlLog(database, now=clock, random=dice),
             SqlDeliveries(database),
             SqlSubscriptions(database, keyring, fact_source=FACT_SOURCE, now=clock, random=dice),
-            SqlQuarantine(database),
+            SqlQuarantine(database, now=clock, random=dice),
             SqlStreamCommands(database, fact_source=FACT_SOURCE, now=clock, random=dice),
             SqlApiTokens(database, fact_source=FACT_SOURCE, now=clock, random=dice),
             clock,

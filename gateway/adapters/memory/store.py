@@ -162,5 +162,6 @@ class MemoryStore:
             row_hash=hash_,
             envelope=columns.envelope,
             addressee=addressee,
+            redriven_from=columns.redriven_from,
         )
         return Row(entry, columns, nonce, hashed)

@@ -90,6 +90,7 @@ class _Chain:
             row_hash=self.last_hash,
             envelope=new.envelope,
             addressee=self.addressee,
+            redriven_from=new.redriven_from,
         )
 
 

@@ -21,6 +21,7 @@ COLUMNS = (
     _LOG.c.row_hash,
     _LOG.c.envelope,
     _LOG.c.addressee,
+    _LOG.c.redriven_from,
 )
 """In the order of the fields of ``Entry``."""
 
@@ -31,7 +32,8 @@ def entry_of(row: Row[Any]) -> Entry:
     """A row of ``COLUMNS`` as the port's record."""
     # By place: a name is looked up in every row anew, and the log is read by the hundred thousand.
     columns: tuple[Any, ...] = tuple(row)
-    position, kind, type_, source, id_, organization, appended_at_us, row_hash, envelope, addressee = columns
+    position, kind, type_, source, id_, organization, appended_at_us, row_hash, envelope, *others = columns
+    addressee, redriven_from = others
     return Entry(
         position,
         _KINDS[kind],
@@ -43,6 +45,7 @@ def entry_of(row: Row[Any]) -> Entry:
         bytes(row_hash),
         None if envelope is None else bytes(envelope),
         addressee,
+        redriven_from,
     )
 
 

@@ -96,6 +96,7 @@ class QuarantineEntry(SQLModel, table=True):
     __table_args__ = (
         Index("ix_quarantine_origin", "origin", "entry_id", unique=True),
         Index("ix_quarantine_received", "received_at", "id"),
+        Index("ix_quarantine_state", "state", "received_at", "id"),
     )
 
     id: str = Field(sa_column=Column(Text, primary_key=True))
