@@ -32,16 +32,15 @@ def entry_of(row: Row[Any]) -> Entry:
     """A row of ``COLUMNS`` as the port's record."""
     # By place: a name is looked up in every row anew, and the log is read by the hundred thousand.
     columns: tuple[Any, ...] = tuple(row)
-    position, kind, type_, source, id_, organization, appended_at_us, row_hash, envelope, *others = columns
-    addressee, redriven_from = others
+    position, kind, type_, source, id_, owner, at_us, row_hash, envelope, addressee, redriven_from = columns
     return Entry(
         position,
         _KINDS[kind],
         type_,
         source,
         id_,
-        organization,
-        appended_at_us,
+        owner,
+        at_us,
         bytes(row_hash),
         None if envelope is None else bytes(envelope),
         addressee,
