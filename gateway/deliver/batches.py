@@ -114,7 +114,10 @@ class Batches:
         batch = first.batch or ""
         trace = derive("batch", batch).with_span(span_id_from(self._random(_SPAN_BYTES)))
         context = AttemptContext(
-            trace, started_at_us // _SECOND_US, replay=all(member.delivery.replay for member in members)
+            trace,
+            started_at_us // _SECOND_US,
+            replay=all(member.delivery.replay for member in members),
+            test=all(member.event.entry.addressee is not None for member in members),
         )
         if terms.fetches_token:
             try:

@@ -8,7 +8,7 @@ from gateway.deliver.directory import Current, Directory
 from gateway.deliver.journal import Checkpoint
 from gateway.deliver.roll import Roll
 from gateway.deliver.world import DEFAULT_LIMITS, Limits
-from gateway.domain.breaker import StreamNote
+from gateway.domain.breaker import Breaker, StreamNote
 from gateway.domain.due import Started
 from gateway.domain.feed import Feed
 from gateway.domain.lane import Lane
@@ -78,7 +78,7 @@ class Lanes(Roll):
     def open(self, current: Current, *, waiting: int = 0) -> Lane:
         """Make the lane of a subscription that has none: live where it was live, else at its own cursor."""
         record, rest, number = current.record, self.rest, current.record.number
-        stood = rest.take_cursor(number)
+        stood, note = rest.take_cursor(number), rest.take_note(number)
         # What stood missed what came meanwhile, whatever its row says: an older journal may still write that.
         follows = stood is None and (number in rest.following or (current.active and record.live))
         lane = Lane(
@@ -90,8 +90,9 @@ class Lanes(Roll):
             waiting=waiting + rest.take_waiting(number),
             queue_max=self._limits.queue_max,
             pending_max=self._limits.pending_max,
-            breaker=rest.take_breaker(number),
+            breaker=Breaker(note),
         )
+        lane.waits_until_us = 0 if note is None else note.waits_until_us or 0
         configure(lane, current)
         _block(lane.feed, rest.take_heads(number))
         if stood is not None and current.active:
@@ -256,7 +257,7 @@ class Lanes(Roll):
         for lane in lanes:
             if lane.breaker.changed:
                 lane.breaker.changed = False
-                notes.append(lane.breaker.note(lane.number))
+                notes.append(lane.note(self._now()))
         cursors = [CursorUpdate(lane.number, lane.cursor, lane.live) for lane in lanes]
         cursors += self.rest.to_write()
         replays = [ReplayUpdate(replay.replay, replay.feed.cursor) for _, replay in self.replaying()]

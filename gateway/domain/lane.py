@@ -9,10 +9,11 @@ shares of retries and replays.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from gateway.domain.batching import Batching
-from gateway.domain.breaker import Breaker, Change
+from gateway.domain.breaker import Breaker, Change, StreamNote
 from gateway.domain.due import Started
 from gateway.domain.feed import Feed, Queued
 from gateway.domain.rate import Rate
@@ -176,6 +177,12 @@ class Lane(Stock):
     def wait(self, until_us: int) -> None:
         """The sink asked for a pause (429, Retry-After): nothing starts before then (S3e)."""
         self.waits_until_us = max(self.waits_until_us, until_us)
+        self.breaker.changed = True  # the next process is to wait as well
+
+    def note(self, now_us: int) -> StreamNote:
+        """What another process, or another lane of this stream, is to know."""
+        waits = self.waits_until_us if self.waits_until_us > now_us else None
+        return replace(self.breaker.note(self.number), waits_until_us=waits)
 
     # Starting.
 

@@ -249,7 +249,7 @@ class Replay(SQLModel, table=True):
 
 
 class StreamNote(SQLModel, table=True):
-    """A working note on a stream that fails: its breaker, and since when nothing succeeded (S3g)."""
+    """A working note on a stream whose sink is not well: its breaker, since when nothing succeeded (S3g), its wait."""
 
     __tablename__ = "stream_note"
 
@@ -258,6 +258,7 @@ class StreamNote(SQLModel, table=True):
     opened_at: int | None = Field(default=None, sa_type=BigInteger)
     probe_at: int | None = Field(default=None, sa_type=BigInteger)
     probes: int = 0
+    waits_until: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class Attempt(SQLModel, table=True):
