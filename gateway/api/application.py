@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from gateway.api import (
     deliveries,
     delivery_lists,
+    erasures,
     events,
     payloads,
     quarantine,
@@ -39,6 +40,7 @@ def create_api(services: Services, version: str) -> FastAPI:
         delivery_lists.router,
         payloads.router,
         quarantine.router,
+        erasures.router,
         service_routes.router,
     ):
         app.include_router(router)

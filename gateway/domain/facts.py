@@ -26,6 +26,10 @@ REPLAY_REQUESTED: Final = "subscription.replay_requested"
 REPLAY_FINISHED: Final = "subscription.replay_finished"
 REPLAY_CANCELLED: Final = "subscription.replay_cancelled"
 
+ERASURE_REQUESTED: Final = "erasure.requested"
+ERASED: Final = "erased"
+ERASURE_FINISHED: Final = "erasure.finished"
+
 BREAKER_OPENED: Final = "breaker.opened"
 BREAKER_CLOSED: Final = "breaker.closed"
 DELIVERY_EXHAUSTED: Final = "delivery.exhausted"

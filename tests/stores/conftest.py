@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 
 from gateway.adapters.memory import (
     MemoryDeliveries,
+    MemoryErasures,
     MemoryLog,
     MemoryQuarantine,
     MemoryStore,
@@ -22,13 +23,14 @@ from gateway.adapters.memory import (
 from gateway.adapters.sql.commands import SqlStreamCommands
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.deliveries import SqlDeliveries
+from gateway.adapters.sql.erasing import SqlErasures
 from gateway.adapters.sql.log import SqlLog
 from gateway.adapters.sql.migrate import upgrade
 from gateway.adapters.sql.opening import open_database
 from gateway.adapters.sql.quarantine import SqlQuarantine
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
 from gateway.adapters.vault import Keyring
-from gateway.ports import Deliveries, EventLog, Quarantine, StreamCommands, Subscriptions
+from gateway.ports import Deliveries, Erasures, EventLog, Quarantine, StreamCommands, Subscriptions
 from gateway.settings import load_settings
 
 T = TypeVar("T")
@@ -55,6 +57,7 @@ class Stores:
     subscriptions: Subscriptions
     quarantine: Quarantine
     commands: StreamCommands
+    erasures: Erasures
     clock: Clock
     run: Callable[[Coroutine[Any, Any, T]], T]
     database: Database | None = None
@@ -78,6 +81,7 @@ def memory() -> Iterator[Stores]:
         MemorySubscriptions(store, fact_source=FACT_SOURCE),
         MemoryQuarantine(store),
         MemoryStreamCommands(store, fact_source=FACT_SOURCE),
+        MemoryErasures(store, fact_source=FACT_SOURCE),
         clock,
         asyncio.run,
     )
@@ -97,6 +101,7 @@ def sql(settings: dict[str, str], folder: Path) -> Iterator[Stores]:
             SqlSubscriptions(database, keyring, fact_source=FACT_SOURCE, now=clock, random=dice),
             SqlQuarantine(database),
             SqlStreamCommands(database, fact_source=FACT_SOURCE, now=clock, random=dice),
+            SqlErasures(database, fact_source=FACT_SOURCE, now=clock, random=dice),
             clock,
             runner.run,
             database,

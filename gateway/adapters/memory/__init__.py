@@ -2,6 +2,7 @@
 
 from gateway.adapters.memory.commands import MemoryStreamCommands
 from gateway.adapters.memory.deliveries import MemoryDeliveries
+from gateway.adapters.memory.erasing import MemoryErasures
 from gateway.adapters.memory.log import MemoryLog
 from gateway.adapters.memory.quarantine import MemoryQuarantine
 from gateway.adapters.memory.store import MemoryStore
@@ -9,6 +10,7 @@ from gateway.adapters.memory.subscriptions import MemorySubscriptions
 
 __all__ = [
     "MemoryDeliveries",
+    "MemoryErasures",
     "MemoryLog",
     "MemoryQuarantine",
     "MemoryStore",
