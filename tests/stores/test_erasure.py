@@ -1,5 +1,6 @@
 """Erasure, on every backend (S8b): what goes, what stays, step by step, and how it shows."""
 
+import itertools
 import json
 
 import pytest
@@ -14,6 +15,7 @@ from gateway.errors import Conflict, NotFound
 from gateway.ports import AttemptRecord, ErasureState, EventQuery, JournalBatch, NewEntry, NewQuarantine
 
 AGENT, OTHER = "agent-1", "agent-2"
+THE_AGENT = Target(Scope.AGENT, AGENT)
 TRACE = "ab" * 16
 START_US = 1_767_225_600_000_000
 
@@ -68,15 +70,15 @@ def put(stores, *entries: NewEntry) -> list[int]:
 
 
 def subscribe(stores) -> int:
-    spec, problems = parse_subscription({"sink": "https://x.example/hook", "config": {"start": "beginning"}})
+    asked, problems = parse_subscription({"sink": "https://x.example/hook", "config": {"start": "beginning"}})
     assert not problems
     made = stores.run(
-        stores.subscriptions.create(spec, organization="*", privileged=True, secret="whsec_" + "A" * 32)
+        stores.subscriptions.create(asked.spec, organization="*", privileged=True, secret="whsec_" + "A" * 32)
     )
     return made.number
 
 
-def erase(stores, target: Target = Target(Scope.AGENT, AGENT)):
+def erase(stores, target: Target = THE_AGENT):
     """Command it and see it through; the record at the end, and whose deliveries were brought forward."""
     record = stores.run(stores.erasures.request(target))
     return finish(stores, record.id)
@@ -150,7 +152,7 @@ def test_an_organization_goes_whole_with_events_of_no_agent_and_no_other_one(sto
 
 def test_what_comes_afterwards_is_new_and_what_is_repeated_is_known(stores):
     put(stores, event(1))
-    record = stores.run(stores.erasures.request(Target(Scope.AGENT, AGENT)))
+    record = stores.run(stores.erasures.request(THE_AGENT))
     [later] = put(stores, event(2))  # behind the command, before it is done
     finish(stores, record.id)
     assert stores.run(stores.log.get(later)).envelope is not None
@@ -220,7 +222,7 @@ def test_quarantine_is_emptied_of_what_names_it(stores):
         "5-0": NewQuarantine("r", "5-0", "malformed", [], b"nothing of it", "org-1"),
     }
     stores.run(stores.log.append([], list(records.values())))
-    assert stores.run(stores.erasures.count(Target(Scope.AGENT, AGENT))).quarantined == 3
+    assert stores.run(stores.erasures.count(THE_AGENT)).quarantined == 3
     record, _ = erase(stores)
     assert record.quarantined == 3
     assert emptied(stores) == {"1-0", "3-0", "4-0"}
@@ -241,7 +243,7 @@ def emptied(stores) -> set[str]:
 def test_it_goes_in_bounded_steps_and_each_can_be_the_last_of_a_process(stores):
     put(stores, *(event(n, AGENT if n % 3 else OTHER) for n in range(ROWS_MAX * 5)))
     mine = [n + 1 for n in range(ROWS_MAX * 5) if n % 3]
-    record = stores.run(stores.erasures.request(Target(Scope.AGENT, AGENT)))
+    record = stores.run(stores.erasures.request(THE_AGENT))
     done = 0
     while not stores.run(stores.erasures.step(record.id)).finished:
         # Whoever comes after finds the erasure by itself, and it says no more than it has done.
@@ -269,7 +271,7 @@ def test_done_again_it_finds_nothing(stores):
 
 def test_what_is_counted_is_what_is_erased(stores):
     put(stores, *(event(n, AGENT if n % 2 else OTHER) for n in range(450)))
-    target = Target(Scope.AGENT, AGENT)
+    target = THE_AGENT
     count = stores.run(stores.erasures.count(target))
     record, _ = erase(stores, target)
     assert count.events == record.events == 225
@@ -296,12 +298,12 @@ def test_an_event_that_went_to_very_many_takes_more_than_one_step(sql_stores, mo
             for number in range(1, tried + 1)
         ),
     )
-    record = stores.run(stores.erasures.request(Target(Scope.AGENT, AGENT)))
+    record = stores.run(stores.erasures.request(THE_AGENT))
     seen = []
     while not stores.run(stores.erasures.step(record.id)).finished:
         there = stores.run(stores.erasures.get(record.id))
         seen.append((there.events, there.attempts))
-    assert all(after - before <= 10 for (_, before), (_, after) in zip(seen, seen[1:], strict=False))
+    assert all(after - before <= 10 for (_, before), (_, after) in itertools.pairwise(seen))
     assert seen[-1] == (3, 32)
     assert stores.sql("SELECT count(*) FROM attempt WHERE response_body IS NOT NULL")[0][0] == 0
 
@@ -331,9 +333,9 @@ def test_no_column_has_it_any_more(sql_stores):
 def test_too_many_at_once_are_refused(sql_stores, monkeypatch):
     monkeypatch.setattr(erasing, "OPEN_MAX", 2)
     for _ in range(2):
-        sql_stores.run(sql_stores.erasures.request(Target(Scope.AGENT, AGENT)))
+        sql_stores.run(sql_stores.erasures.request(THE_AGENT))
     with pytest.raises(Conflict):
-        sql_stores.run(sql_stores.erasures.request(Target(Scope.AGENT, AGENT)))
+        sql_stores.run(sql_stores.erasures.request(THE_AGENT))
 
 
 # The chain.
@@ -368,8 +370,8 @@ def test_s8b_the_chain_stays_whole_and_says_how_many_are_erased(sql_stores):
         ("UPDATE log_entry SET erased_by = 9 WHERE position = 3", 3),
         # Nobody says that this one was.
         (
-            "UPDATE log_entry SET erased_by = 10, envelope = NULL, nonce = NULL, source = '', event_id = '', "
-            "subject = NULL, agent_id = NULL, run_id = NULL, trace_id = NULL WHERE position = 5",
+            """UPDATE log_entry SET erased_by = 10, envelope = NULL, nonce = NULL, source = '', event_id = '',
+            subject = NULL, agent_id = NULL, run_id = NULL, trace_id = NULL WHERE position = 5""",
             5,
         ),
         ("UPDATE log_entry SET envelope = NULL, nonce = NULL WHERE position = 5", 5),

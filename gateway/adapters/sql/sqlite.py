@@ -183,8 +183,10 @@ def _storage_errors() -> Iterator[None]:
 
 
 def _vacuum(cursor: DBAPICursor) -> bool:
-    """Write the file anew. Deleted text is overwritten where it stood, and may yet have copies in the unused part of a
-    page of an index: SQLite leaves one behind where it has moved an entry to another page.
+    """Write the file anew; whether that was possible.
+
+    What is deleted is overwritten where it stands, and may yet have copies in the unused part of a page of an index:
+    SQLite leaves one behind where it has moved an entry to another page.
     """
     try:
         cursor.execute("VACUUM")
