@@ -6,7 +6,7 @@ erasure by its id, which whoever commanded it has noted beside the request, and 
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -54,15 +54,29 @@ def names(payload: bytes, name: str) -> bool:
     return any(word.search(spelling) for spelling in _spellings(text))
 
 
-def _spellings(text: str) -> Iterable[str]:
+def _spellings(text: str) -> Iterator[str]:
     yield text
     yield unquote(text)
     try:
-        unescaped = json.dumps(json.loads(text), ensure_ascii=False)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         return
+    unescaped = "\n".join(_texts(value))
     yield unescaped
     yield unquote(unescaped)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every text in a JSON value, as deep as it may be."""
+    left = [value]
+    while left:
+        match left.pop():
+            case str(text):
+                yield text
+            case list(items):
+                left += items
+            case dict(members):
+                left += [*members.keys(), *members.values()]
 
 
 def ranges(positions: Sequence[int]) -> list[list[int]]:

@@ -207,6 +207,8 @@ class SqlErasures:
 
     def _erase_events(self, connection: Connection, row: Row[Any], found: Sequence[int]) -> ErasureStep:
         """Empty these events and what was answered to them, as many as one transaction may."""
+        # As the log dates it, so that a rebuild finds the same.
+        now_us = max(self._now(), connection.execute(select(_HEAD.c.appended_at)).scalar_one())
         emptied, whole = _empty_attempts(connection, found)
         all_found = len(whole) == len(found)
         done = all_found and len(found) < rules.ROWS_MAX
@@ -214,12 +216,12 @@ class SqlErasures:
         if whole:
             rows = _remains(connection, whole)
             fact = rules.erased(row.id, whole, remains_hash(rows))
-            position = self._fact(connection, fact, self._now())
+            position = self._fact(connection, fact, now_us)
             for part in parts(whole):
                 connection.execute(
                     update(_LOG).where(_LOG.c.position.in_(part)).values(**NOTHING, erased_by=position)
                 )
-        numbers = _bring_forward(connection, whole, self._now())
+        numbers = _bring_forward(connection, whole, now_us)
         _note(connection, row, cursor=cursor, events=row.events + len(whole), attempts=row.attempts + emptied)
         return ErasureStep(appended=bool(whole), numbers=numbers)
 
