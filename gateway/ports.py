@@ -9,15 +9,17 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from gateway.domain.api_tokens import ApiToken
 from gateway.domain.breaker import StreamNote
 from gateway.domain.delivery import Decision, State
 from gateway.domain.erasure import NO_TRACE, Scope, Target
 from gateway.domain.filters import Selector
+from gateway.domain.handshake import UNASKED, Consent
 from gateway.domain.header_lines import Message
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.rotation import Secret
 from gateway.domain.sending import Answer, OutboundRequest
-from gateway.domain.subscription import SubscriptionSpec
+from gateway.domain.subscription import Handshake, SubscriptionSpec
 from schemas import Envelope
 
 
@@ -227,6 +229,16 @@ class Private(Protocol):
         """Whether nothing is ever sent (S10b): known of every one, without opening it."""
         ...
 
+    @property
+    def fetches_token(self) -> bool:
+        """Whether each POST takes an access token that is fetched first: likewise."""
+        ...
+
+    @property
+    def wants_handshake(self) -> bool:
+        """Whether it asked that its sink agree first: likewise."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -239,6 +251,16 @@ class Opened:
     def pull_only(self) -> bool:
         """See ``Private.pull_only``."""
         return self.spec.pull_only
+
+    @property
+    def fetches_token(self) -> bool:
+        """See ``Private.fetches_token``."""
+        return self.spec.token_url is not None
+
+    @property
+    def wants_handshake(self) -> bool:
+        """See ``Private.wants_handshake``."""
+        return self.spec.config.handshake is Handshake.REQUIRED
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +297,7 @@ class SubscriptionRecord:
     private: Private = field(repr=False)
     revisions: tuple[Revision, ...] = ()
     skips: tuple[Skip, ...] = ()
+    consent: Consent = UNASKED
 
     @property
     def spec(self) -> SubscriptionSpec:
@@ -360,9 +383,18 @@ class Subscriptions(Protocol):
         ...
 
     async def update(
-        self, number: int, spec: SubscriptionSpec, *, unchanged_since_us: int | None = None
+        self,
+        number: int,
+        spec: SubscriptionSpec,
+        *,
+        unchanged_since_us: int | None = None,
+        privileged: bool = True,
     ) -> SubscriptionRecord:
-        """Replace it by a new revision. Raises ``PreconditionFailed`` if it was changed since the given moment."""
+        """Replace it by a new revision. Raises ``PreconditionFailed`` if it was changed since the given moment.
+
+        ``privileged`` False: who asks is no administrator. Where that moves the sink, private networks are closed to
+        it for good (S11b): they were opened to the one that the administrator has named.
+        """
         ...
 
     async def set_state(
@@ -382,6 +414,20 @@ class Subscriptions(Protocol):
 
     async def rotate_secret(self, number: int, secret: str) -> SubscriptionRecord:
         """Sign with a new secret, beside the old one for a day. The present one given again changes nothing."""
+        ...
+
+    async def set_consent(
+        self, number: int, consent: Consent, *, revision: int | None = None, callback: str | None = None
+    ) -> SubscriptionRecord:
+        """Note where the handshake with the sink stands: a fact.
+
+        Raises ``PreconditionFailed`` if a ``revision`` is given that is not the present one, or a ``callback`` that
+        is not the one that is open.
+        """
+        ...
+
+    async def called_back(self, callback: str, per_minute: int | None) -> SubscriptionRecord:
+        """The sink agrees by its callback, which is over with this. Raises ``NotFound`` where none such is open."""
         ...
 
     async def delete(self, number: int, *, unchanged_since_us: int | None = None) -> None:
@@ -809,6 +855,50 @@ class Quarantine(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class NewApiToken:
+    """A token that is to be made; of the token itself only its hash gets here. ``by``: who asks, by token id."""
+
+    hash: bytes = field(repr=False)
+    name: str | None
+    organization: str | None
+    read_only: bool
+    expires_at_us: int | None
+    by: str | None
+
+
+class ApiTokens(Protocol):
+    """The tokens of the API, by their hashes. Making and revoking one is a fact (S1d)."""
+
+    async def create(self, wanted: NewApiToken) -> ApiToken:
+        """Make one; the fact names everything but the token. Raises ``Conflict`` where there are too many."""
+        ...
+
+    async def revoke(self, token_id: str, *, by: str | None) -> None:
+        """It opens nothing from now on. Raises ``NotFound`` for one that is revoked already, or never was."""
+        ...
+
+    async def by_hash(self, token_hash: bytes) -> ApiToken | None:
+        """The one of this hash, revoked and expired ones too, for as long as they are remembered."""
+        ...
+
+    async def get(self, token_id: str) -> ApiToken | None:
+        """One that is not revoked."""
+        ...
+
+    async def get_many(self, token_ids: Sequence[str]) -> Mapping[str, ApiToken]:
+        """Those that are not revoked."""
+        ...
+
+    async def page(self, *, after: tuple[int, str] | None, limit: int) -> Sequence[ApiToken]:
+        """Those that are not revoked, in order of creation, from behind one's time (microseconds) and id."""
+        ...
+
+    async def used(self, times: Mapping[str, int]) -> None:
+        """Note when each was used last, by id; a time never goes back, and no fact says so."""
+        ...
+
+
 class Leadership(Protocol):
     """Whether this process, and no other, acts for the log (S6a).
 
@@ -832,7 +922,7 @@ class Leadership(Protocol):
 
 
 class Sender(Protocol):
-    """POSTs to a sink. Raises ``SendError`` of a closed set of kinds, never another error."""
+    """Sends requests to where strangers say. Raises ``SendError`` of a closed set of kinds, never another error."""
 
     async def send(self, request: OutboundRequest) -> Answer:
         """One attempt, whole, within the request's time."""

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from fastapi import Request
 
+from gateway.api.credentials import Credentials
 from gateway.api.slots import Slots
 from gateway.deliver.tail import Tail
 from gateway.domain.payload_links import PayloadLinks
@@ -67,6 +68,7 @@ class Services:
         erase: Tells the eraser that something was commanded.
         readiness: Each thing the gateway needs, and whether it is there.
         dataschema_of: The URL of the contract of a type; None for a type without one.
+        handshake_required: Whether every sink has to agree before it is sent anything.
     """
 
     log: EventLog
@@ -82,7 +84,7 @@ class Services:
     contracts: ContractFiles
     limits: Limits
     public_url: str
-    admin_token: str
+    credentials: Credentials
     timeout_s: float
     production: bool
     allowed_hosts: frozenset[str]
@@ -95,6 +97,7 @@ class Services:
     dataschema_of: Callable[[str], str | None]
     payload_links: PayloadLinks
     now: Now
+    handshake_required: bool = False
 
 
 def services(request: Request) -> Services:

@@ -7,9 +7,10 @@ from typing import Annotated, Literal, Protocol
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from gateway.api.auth import Caller, Principal
+from gateway.api.auth import Caller
 from gateway.api.body import read_json
 from gateway.api.services import Services, services
+from gateway.domain.api_tokens import Principal
 from gateway.domain.facts import rfc3339
 from gateway.domain.ids import decode_cursor, encode_cursor
 from gateway.domain.sending import SinkRefused as SinkNotAllowed
@@ -33,6 +34,7 @@ PREFIX = "/v1/subscriptions"
 
 router = APIRouter(prefix=PREFIX, tags=["subscriptions"])
 
+TOKEN_URL = "/sinkcredential/tokenurl"  # noqa: S105 - where the URL of a token endpoint stands
 LIMIT = 50
 LIMIT_MAX = 500
 
@@ -68,7 +70,7 @@ async def create(request: Request, caller: Caller) -> JSONResponse:
     if asked is None:
         raise _invalid(problems)
     organization = organization_of(caller, asked.organization)
-    await check_sink(service, asked.spec.sink, privileged=caller.admin)
+    await check_spec(service, asked.spec, privileged=caller.admin)
     secret = asked.secret or new_secret(service.random(NEW_SECRET_BYTES))
     record = await service.subscriptions.create(
         asked.spec, organization=organization, privileged=caller.admin, secret=secret
@@ -182,10 +184,11 @@ async def _revise(request: Request, caller: Principal, subscription_id: str, cha
     spec, problems = change.parse(change.body, previous=record.spec, organization=record.organization)
     if spec is None:
         raise _invalid(problems)
-    if spec.sink != record.spec.sink:  # the one it has was judged, and is again at every connection
-        await check_sink(service, spec.sink, privileged=record.privileged)
+    await check_spec(service, spec, privileged=record.privileged and caller.admin, previous=record.spec)
     unchanged_since_us = record.updated_at_us if change.merged else condition
-    record = await service.subscriptions.update(record.number, spec, unchanged_since_us=unchanged_since_us)
+    record = await service.subscriptions.update(
+        record.number, spec, unchanged_since_us=unchanged_since_us, privileged=caller.admin
+    )
     service.changed(record.number)
     return _answer(record)
 
@@ -193,20 +196,33 @@ async def _revise(request: Request, caller: Principal, subscription_id: str, cha
 async def own_subscription(service: Services, caller: Principal, subscription_id: str) -> SubscriptionRecord:
     """One that the caller may see; any other one is not there (404)."""
     record = await service.subscriptions.get(subscription_id)
-    if record is None or not (caller.admin or record.organization == caller.organization):
+    if record is None or not caller.sees(record.organization):
         raise NotFound("There is no subscription with this id.")
     return record
 
 
-async def check_sink(service: Services, sink: str, *, privileged: bool) -> None:
-    """Judge a sink that is named; that nothing is ever sent needs no judgement. Raises ``SinkRefused``."""
+async def check_spec(
+    service: Services, spec: SubscriptionSpec, *, privileged: bool, previous: SubscriptionSpec | None = None
+) -> None:
+    """Judge every URL that requests are to go to. Raises ``SinkRefused``.
+
+    Those that it has already were judged, and are again at every connection.
+    """
+    if previous is None or spec.sink != previous.sink:
+        await check_sink(service, spec.sink, privileged=privileged)
+    if spec.token_url is not None and (previous is None or spec.token_url != previous.token_url):
+        await check_sink(service, spec.token_url, privileged=privileged, pointer=TOKEN_URL)
+
+
+async def check_sink(service: Services, sink: str, *, privileged: bool, pointer: str = "/sink") -> None:
+    """Judge a URL that is named; that nothing is ever sent needs no judgement. Raises ``SinkRefused``."""
     if sink == PULL_SINK:
         return
     try:
         await service.admit_sink(sink, privileged)
     except SinkNotAllowed as refused:
         raise SinkRefused(
-            "The sink is not allowed.", fields=[FieldError("/sink", str(refused))], hint=""
+            "The sink is not allowed.", fields=[FieldError(pointer, str(refused))], hint=""
         ) from None
 
 

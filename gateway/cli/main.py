@@ -21,6 +21,7 @@ from gateway.cli import (
     serving,
     stream_commands,
     subscriptions,
+    tokens,
 )
 from gateway.cli.failures import FAILED, WRONG_USAGE, explain
 from gateway.cli.output import say
@@ -66,6 +67,7 @@ deliveries.app.command("retry")(stream_commands.retry)
 app.command()(explaining.explain)
 app.add_typer(deliveries.quarantine, name="quarantine")
 app.command()(erasing.erase)
+app.add_typer(tokens.app, name="tokens")
 app.add_typer(contracts.app, name="contracts")
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from gateway.domain.api_tokens import ApiToken
+from gateway.domain.handshake import Consent
 from gateway.domain.ids import fact_id
 from schemas import GATEWAY_TYPE_PREFIX, Envelope, build
 
@@ -21,10 +23,14 @@ SUBSCRIPTION_DISABLED: Final = "subscription.disabled"
 SUBSCRIPTION_DELETED: Final = "subscription.deleted"
 SUBSCRIPTION_SECRET_ROTATED: Final = "subscription.secret_rotated"  # noqa: S105 - the name of a fact
 SUBSCRIPTION_TEST: Final = "subscription.test"
+HANDSHAKE: Final = "subscription.handshake_"
+"""Behind it the state that a handshake has come to."""
 RETRY_REQUESTED: Final = "subscription.retry_requested"
 REPLAY_REQUESTED: Final = "subscription.replay_requested"
 REPLAY_FINISHED: Final = "subscription.replay_finished"
 REPLAY_CANCELLED: Final = "subscription.replay_cancelled"
+TOKEN_CREATED: Final = "token.created"  # noqa: S105 - the name of a fact
+TOKEN_REVOKED: Final = "token.revoked"  # noqa: S105 - the name of a fact
 
 ERASURE_REQUESTED: Final = "erasure.requested"
 ERASED: Final = "erased"
@@ -74,6 +80,17 @@ class Fact:
         return build(attributes, dict(self.data))
 
 
+def handshake(subscription_id: str, number: int, revision: int, consent: Consent, now_us: int) -> Fact:
+    """A handshake has come to another state, and all that is known of it: the hash of a token, never the token."""
+    data = {
+        "subscription_id": subscription_id,
+        "number": number,
+        "revision": revision,
+        "consent": consent.to_json(),
+    }
+    return Fact(HANDSHAKE + consent.state.value, subscription_id, f"{revision}:{now_us}", data)
+
+
 def secret_rotated(subscription_id: str, number: int, revision: int, rotation: int) -> Fact:
     """A subscription signs with another secret, and how many it has had; never which (S1d)."""
     data = {
@@ -83,6 +100,27 @@ def secret_rotated(subscription_id: str, number: int, revision: int, rotation: i
         "rotation": rotation,
     }
     return Fact(SUBSCRIPTION_SECRET_ROTATED, subscription_id, str(rotation), data)
+
+
+def token_created(token: ApiToken, by: str | None) -> Fact:
+    """A token was made, by whom and how far it reaches; ``by`` None: the first administrator. Never the token."""
+    expires_at = None if token.expires_at_us is None else rfc3339(token.expires_at_us)
+    data = {
+        "token_id": token.id,
+        "name": token.name,
+        "admin": token.organization is None,
+        "organization": token.organization,
+        "read_only": token.read_only,
+        "expires_at": expires_at,
+        "by": by,
+    }
+    return Fact(TOKEN_CREATED, token.id, "created", data)
+
+
+def token_revoked(token: ApiToken, by: str | None) -> Fact:
+    """A token opens nothing any more, and who said so."""
+    data = {"token_id": token.id, "name": token.name, "organization": token.organization, "by": by}
+    return Fact(TOKEN_REVOKED, token.id, "revoked", data)
 
 
 def rfc3339(at_us: int) -> str:

@@ -1,8 +1,7 @@
-"""`/v1/erasures`: what is asked, answered and refused; that it is done is in `tests/stores` and `tests/flows`."""
+"""`/v1/erasures`: what is asked, answered and refused; who may is in `test_organization_matrix.py`."""
 
 import pytest
 
-from gateway.api.auth import Principal, principal
 from gateway.domain.erasure import Scope, Target
 
 EVENT = {
@@ -77,26 +76,6 @@ def test_what_is_no_erasure_is_refused_by_its_members(client, body):
 )
 def test_what_is_not_there(client, path, status):
     assert client.get(path).status_code == status
-
-
-@pytest.mark.parametrize(
-    ("who", "status"),
-    [
-        (Principal(organization="org-1", writes=True), 403),
-        (Principal(organization=None, writes=False), 403),
-        (Principal(organization=None, writes=True), 202),
-    ],
-)
-def test_only_an_administrator_may(client, services, who, status):
-    client.app.dependency_overrides[principal] = lambda: who
-    assert client.post("/v1/erasures", json={"organization_id": "org-1"}).status_code == status
-    made = client.portal.call(services.erasures.request, Target(Scope.ORGANIZATION, "org-1"))
-    for path in ("/v1/erasures", f"/v1/erasures/{made.id}"):
-        assert client.get(path).status_code == (200 if who.admin else 404)
-
-
-def test_without_a_token(anonymous):
-    assert anonymous.post("/v1/erasures", json={"agent_id": "a"}).status_code == 401
 
 
 def test_it_is_in_the_openapi_document(client):

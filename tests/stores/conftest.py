@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from gateway.adapters.memory import (
+    MemoryApiTokens,
     MemoryDeliveries,
     MemoryErasures,
     MemoryLog,
@@ -29,8 +30,17 @@ from gateway.adapters.sql.migrate import upgrade
 from gateway.adapters.sql.opening import open_database
 from gateway.adapters.sql.quarantine import SqlQuarantine
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
+from gateway.adapters.sql.tokens import SqlApiTokens
 from gateway.adapters.vault import Keyring
-from gateway.ports import Deliveries, Erasures, EventLog, Quarantine, StreamCommands, Subscriptions
+from gateway.ports import (
+    ApiTokens,
+    Deliveries,
+    Erasures,
+    EventLog,
+    Quarantine,
+    StreamCommands,
+    Subscriptions,
+)
 from gateway.settings import load_settings
 
 T = TypeVar("T")
@@ -58,6 +68,7 @@ class Stores:
     quarantine: Quarantine
     commands: StreamCommands
     erasures: Erasures
+    tokens: ApiTokens
     clock: Clock
     run: Callable[[Coroutine[Any, Any, T]], T]
     database: Database | None = None
@@ -82,6 +93,7 @@ def memory() -> Iterator[Stores]:
         MemoryQuarantine(store),
         MemoryStreamCommands(store, fact_source=FACT_SOURCE),
         MemoryErasures(store, fact_source=FACT_SOURCE),
+        MemoryApiTokens(store, fact_source=FACT_SOURCE),
         clock,
         asyncio.run,
     )
@@ -102,6 +114,7 @@ def sql(settings: dict[str, str], folder: Path) -> Iterator[Stores]:
             SqlQuarantine(database),
             SqlStreamCommands(database, fact_source=FACT_SOURCE, now=clock, random=dice),
             SqlErasures(database, fact_source=FACT_SOURCE, now=clock, random=dice),
+            SqlApiTokens(database, fact_source=FACT_SOURCE, now=clock, random=dice),
             clock,
             runner.run,
             database,

@@ -1,8 +1,8 @@
 """The tables. Times are integers, microseconds since the Unix epoch, UTC.
 
 Truth (SEMANTICS S1a): ``log_entry`` with ``event_key`` and ``log_head``, ``attempt``, ``vault``,
-``quarantine``, and ``erasure`` while one runs. Everything else is a projection that can be derived again, or a
-working note.
+``api_token``, ``quarantine``, and ``erasure`` while one runs. Everything else is a projection that can be derived
+again, or a working note.
 """
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Text, text
@@ -148,10 +148,28 @@ class VaultEntry(SQLModel, table=True):
     sealed: bytes = Field(sa_type=LargeBinary)
 
 
+class ApiTokenEntry(SQLModel, table=True):
+    """A token of the API by its hash. ``last_used_at`` is written now and then; revoked ones are kept for a while."""
+
+    __tablename__ = "api_token"
+    __table_args__ = (Index("ix_api_token_created", "created_at", "id"),)
+
+    id: str = Field(sa_column=Column(Text, primary_key=True))
+    hash: bytes = Field(sa_column=Column(LargeBinary, unique=True, nullable=False))
+    name: str | None = Field(default=None, sa_type=Text)
+    organization: str | None = Field(default=None, sa_type=Text)
+    read_only: bool
+    created_at: int = Field(sa_type=BigInteger)
+    expires_at: int | None = Field(default=None, sa_type=BigInteger)
+    revoked_at: int | None = Field(default=None, sa_type=BigInteger)
+    last_used_at: int | None = Field(default=None, sa_type=BigInteger)
+
+
 class Subscription(SQLModel, table=True):
     """Projection of the subscription facts: what each subscription is now. Numbers are never reused (S3a)."""
 
     __tablename__ = "subscription"
+    __table_args__ = (Index("ix_subscription_callback", "callback", unique=True),)
 
     number: int = Field(sa_column=_position(primary_key=True))
     id: str = Field(sa_column=Column(Text, unique=True, nullable=False))
@@ -164,6 +182,8 @@ class Subscription(SQLModel, table=True):
     created_at: int = Field(sa_type=BigInteger)
     updated_at: int = Field(sa_type=BigInteger)
     skips: str = Field(default="[]", sa_column=Column(Text, nullable=False, server_default="[]"))
+    consent: str = Field(default="{}", sa_column=Column(Text, nullable=False, server_default="{}"))
+    callback: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
 
 
 class SubscriptionRevision(SQLModel, table=True):

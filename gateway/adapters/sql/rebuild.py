@@ -371,4 +371,6 @@ def _subscription_row(story: Story) -> dict[str, Any]:
         "created_at": story.created_at_us,
         "updated_at": story.updated_at_us,
         "skips": json.dumps(story.skips),
+        "consent": json.dumps(story.consent),
+        "callback": story.consent.get("callback"),
     }
