@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 _READERS = 3
 _BUSY_TIMEOUT_S = 5.0
+_SCRUB_WAIT_MS = 50
 REWRITTEN_BYTES_MAX = 128 * 1024 * 1024
 """The largest file that is rewritten while it serves: about half a second, in which appends wait."""
 _LOGGER = logging.getLogger(__name__)
@@ -95,16 +96,19 @@ class SqliteDatabase:
     def _scrub(self) -> bool | None:
         # Beside any transaction, which SQLAlchemy's own connections always are in.
         connection = self._writer.raw_connection()
+        cursor = connection.cursor()
         try:
-            cursor = connection.cursor()
+            # Whoever reads for long, such as a backup, is not waited for here: appends would wait as well.
+            cursor.execute(f"PRAGMA busy_timeout={_SCRUB_WAIT_MS}")
+            if not _begun_anew(cursor):
+                return None
             rewritten = self._path.stat().st_size <= REWRITTEN_BYTES_MAX and _vacuum(cursor)
-            # The log of writes has the pages as they were before, until it is begun anew.
-            [busy, _, _] = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return rewritten if _begun_anew(cursor) else None
         except (sqlite3.Error, OSError) as error:
             raise Unavailable(f"The database cannot be used now: {error}.") from error
         finally:
+            cursor.execute(f"PRAGMA busy_timeout={int(_BUSY_TIMEOUT_S * 1_000)}")
             connection.close()
-        return None if busy else rewritten
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """See ``Database.read``."""
@@ -180,6 +184,12 @@ def _storage_errors() -> Iterator[None]:
         raise ValueError(f"The database cannot hold this: {error.orig}.") from error
     except DBAPIError as error:
         raise Unavailable(f"The database cannot be used now: {error.orig}.") from error
+
+
+def _begun_anew(cursor: DBAPICursor) -> bool:
+    """Begin the log of writes anew, which has the pages as they were before; False where somebody reads from it."""
+    [busy, _, _] = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
 
 
 def _vacuum(cursor: DBAPICursor) -> bool:
