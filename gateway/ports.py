@@ -19,6 +19,7 @@ from gateway.domain.header_lines import Message
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.rotation import Secret
 from gateway.domain.sending import Answer, OutboundRequest
+from gateway.domain.skips import Skip, skipped
 from gateway.domain.subscription import Handshake, SubscriptionSpec
 from schemas import Envelope
 
@@ -273,10 +274,6 @@ class NewSubscription:
     secret: str = field(repr=False)
 
 
-Skip = tuple[int, int]
-"""What a resume from now has left out of a stream: behind the first position, up to the second (S3h)."""
-
-
 @dataclass(frozen=True, slots=True)
 class SubscriptionRecord:
     """A subscription as it is now, with the history of its selection and of what was left out."""
@@ -316,7 +313,7 @@ class SubscriptionRecord:
 
     def skipped(self, position: int) -> bool:
         """Whether a resume from now has left this position out of the stream (S3h)."""
-        return bool(self.skips) and any(after < position <= until for after, until in self.skips)
+        return bool(self.skips) and skipped(self.skips, position)
 
     def selector_at(self, position: int) -> Selector:
         """The selection in force at a position; before the first revision, the first (S3d)."""

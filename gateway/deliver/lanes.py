@@ -99,6 +99,7 @@ class Lanes(Roll):
         elif lane.breaker.open:
             lane.demote(self.routed)
         lane.halted = not current.active
+        lane.skipped_to = record.skips[-1][1] if record.skips else 0
         self.add(lane)
         return lane
 
@@ -268,7 +269,7 @@ class Lanes(Roll):
     def _let_go(self, lane: Lane) -> None:
         """Drop a lane that has no work; whatever may end its work notes that it has moved."""
         if lane.live:
-            if not lane.idle or lane.pending:
+            if not lane.idle or lane.pending or self._keeps_rate(lane):
                 return
             if lane.seen <= self.routed:
                 self.remove(lane)
@@ -279,8 +280,18 @@ class Lanes(Roll):
         stopped = lane.halted and current is not None and not current.active
         # A sink that asked for a pause gets it, whatever is commanded meanwhile (S3e).
         if stopped and not (lane.in_flight or lane.replays or lane.waits_until_us > self._now()):
+            if self._keeps_rate(lane):
+                return
             self.rest.lay_down(lane)
             self.remove(lane)
+
+    def _keeps_rate(self, lane: Lane) -> bool:
+        """Whether the next lane of this stream would allow more than is allowed: then this one is looked at later."""
+        rests_us = 0 if lane.rate is None else lane.rate.rests_from_us()
+        if rests_us <= self._now():
+            return False
+        self.wakes(lane.number, rests_us)
+        return True
 
 
 def _block(feed: Feed, heads: Iterable[PendingDelivery]) -> None:

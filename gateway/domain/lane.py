@@ -8,7 +8,7 @@ Everything that bounds a stream is asked in one place, ``start``: concurrency, r
 shares of retries and replays.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from gateway.domain.batching import Batching
@@ -16,6 +16,7 @@ from gateway.domain.breaker import Breaker, Change
 from gateway.domain.due import Started
 from gateway.domain.feed import Feed, Queued
 from gateway.domain.rate import Rate
+from gateway.domain.skips import Skip
 from gateway.domain.stock import Stock
 
 QUEUE_MAX: Final = 1_000
@@ -29,7 +30,7 @@ class Lane(Stock):
     cursor.
     """
 
-    __slots__ = ("breaker", "halted", "live", "rate", "waits_until_us")
+    __slots__ = ("breaker", "halted", "live", "rate", "skipped_to", "stopping_at", "waits_until_us")
 
     def __init__(
         self,
@@ -59,6 +60,9 @@ class Lane(Stock):
         self.rate = rate
         self.breaker = Breaker() if breaker is None else breaker
         self.halted = False
+        self.stopping_at: int | None = None
+        """The revision that its sink has ended, until that is written."""
+        self.skipped_to = 0
         self.waits_until_us = 0
 
     # What it is like now.
@@ -158,11 +162,16 @@ class Lane(Stock):
             self.live = True
         return self.live
 
-    def skip(self, ranges: Iterable[tuple[int, int]], position: int) -> None:
-        """Leave out what lies in these ranges, and go on behind ``position``: a resume from now (S3h)."""
+    def skip(self, ranges: Sequence[Skip], position: int) -> bool:
+        """Leave out what lies in these ranges, and go on behind ``position``: a resume from now (S3h).
+
+        Says whether one of them is news.
+        """
         for after, until in ranges:
             self.feed.leave_out(after, until)
         self.feed.skip_to(position)
+        before, self.skipped_to = self.skipped_to, max([self.skipped_to, *(until for _, until in ranges)])
+        return self.skipped_to > before
 
     def wait(self, until_us: int) -> None:
         """The sink asked for a pause (429, Retry-After): nothing starts before then (S3e)."""

@@ -1,4 +1,4 @@
-"""What is particular to the file: it belongs to one process; nothing in it is readable that is secret, or was erased."""
+"""What is particular to the file: it belongs to one process, and what is secret or erased cannot be read in it."""
 
 import asyncio
 import contextlib
