@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from gateway.api import (
     deliveries,
     delivery_lists,
+    erasures,
     events,
     handshakes,
     payloads,
@@ -66,6 +67,7 @@ def create_api(services: Services, version: str) -> FastAPI:
         handshakes.router,
         *webhooks.routers,
         quarantine.router,
+        erasures.router,
         tokens.router,
         service_routes.router,
     ):

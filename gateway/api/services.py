@@ -12,7 +12,16 @@ from gateway.deliver.tail import Tail
 from gateway.domain.payload_links import PayloadLinks
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door
-from gateway.ports import Deliveries, EventLog, Now, Quarantine, Random, StreamCommands, Subscriptions
+from gateway.ports import (
+    Deliveries,
+    Erasures,
+    EventLog,
+    Now,
+    Quarantine,
+    Random,
+    StreamCommands,
+    Subscriptions,
+)
 
 
 class ContractFiles(Protocol):
@@ -56,6 +65,7 @@ class Services:
         admit_sink: Judges a sink at creation; raises ``SinkRefused`` of the domain.
         changed: Tells the dispatcher that a subscription was changed by a command.
         appended: Tells the dispatcher that the log has grown.
+        erase: Tells the eraser that something was commanded.
         readiness: Each thing the gateway needs, and whether it is there.
         dataschema_of: The URL of the contract of a type; None for a type without one.
         handshake_required: Whether every sink has to agree before it is sent anything.
@@ -70,6 +80,7 @@ class Services:
     commands: StreamCommands
     deliveries: Deliveries
     quarantine: Quarantine
+    erasures: Erasures
     contracts: ContractFiles
     limits: Limits
     public_url: str
@@ -81,6 +92,7 @@ class Services:
     admit_sink: Callable[[str, bool], Awaitable[None]]
     changed: Callable[[int], None]
     appended: Callable[[], None]
+    erase: Callable[[], None]
     readiness: Callable[[], Awaitable[Readiness]]
     dataschema_of: Callable[[str], str | None]
     payload_links: PayloadLinks

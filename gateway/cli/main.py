@@ -13,6 +13,7 @@ from gateway.cli import (
     deliveries,
     demo,
     emit,
+    erasing,
     events,
     explaining,
     listen,
@@ -68,6 +69,7 @@ app.command()(deliveries.attempts)
 deliveries.app.command("retry")(stream_commands.retry)
 app.command()(explaining.explain)
 app.add_typer(quarantine.app, name="quarantine")
+app.command()(erasing.erase)
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(contracts.app, name="contracts")
 

@@ -53,6 +53,7 @@ def _details(found: Json) -> list[tuple[str, object]]:
         ("pending", found["pending"]),
         ("lag", "" if lag is None else f"{lag['events']} positions, {lag['seconds']:g} s"),
         ("oldest undelivered", "none" if oldest is None else _oldest(oldest)),
+        ("waits until", found["waits_until"]),
         ("breaker", _breaker(breaker)),
     ]
 

@@ -4,11 +4,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from gateway.errors import FieldError, GatewayError, StillQuarantined
+from gateway.errors import Conflict, FieldError, GatewayError, StillQuarantined
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, Reason
 from gateway.ingest.stream import StreamEntry, StreamIngest
-from gateway.ports import Appended, Quarantine, QuarantineRecord
+from gateway.ports import Appended, Quarantine, QuarantineRecord, QuarantineState
 
 _LOGGER = logging.getLogger(__name__)
 _DETAIL_CHARS_MAX = 500
@@ -29,6 +29,8 @@ class Redriver:
         """
         if record.position is not None:
             return Appended(record.position, duplicate=True)
+        if record.state != QuarantineState.OPEN:
+            raise Conflict(f"What came in is {record.state}.", hint="There is nothing left to take.")
         payload = record.payload or b""
         judged = self._judge([StreamEntry(record.entry_id, payload, payload)])
         for refused in judged.quarantine:

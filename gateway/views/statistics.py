@@ -68,6 +68,8 @@ class Statistics:
             "pending": record.pending,
             "lag": _lag_json(behind, now_us),
             "oldest_undelivered": await self._oldest(record, oldest, behind, now_us),
+            # The sink has asked for a pause (S3e).
+            "waits_until": _waits_until(note, now_us),
             "breaker": _breaker_json(note),
         }
 
@@ -155,6 +157,11 @@ def _lag_json(behind: Behind | None, now_us: int) -> Json | None:
     first = behind.entries[0] if behind.entries else None
     seconds = 0.0 if first is None else _seconds(now_us - first.appended_at_us)
     return {"events": behind.positions, "seconds": seconds}
+
+
+def _waits_until(note: StreamNote | None, now_us: int) -> str | None:
+    until_us = 0 if note is None else note.waits_until_us or 0
+    return rfc3339(until_us) if until_us > now_us else None
 
 
 def _breaker_json(note: StreamNote | None) -> Json:

@@ -7,6 +7,7 @@ import pytest
 
 from gateway.domain.breaker import StreamNote
 from gateway.domain.delivery import Decision
+from gateway.domain.facts import rfc3339
 from gateway.domain.pending import PendingDelivery
 from gateway.ports import AttemptRecord, CursorUpdate, JournalBatch
 
@@ -158,6 +159,14 @@ def test_the_breaker(stats, journal):
         "probe_at": "1970-01-01T00:00:00.000003Z",
         "probes": 4,
     }
+
+
+def test_a_pause_that_the_sink_has_asked_for(services, stats, journal):
+    until_us = services.now() + 60_000_000
+    journal(notes=[StreamNote(1, failing_since_us=1, waits_until_us=until_us)])
+    assert stats()["waits_until"] == rfc3339(until_us)
+    journal(notes=[StreamNote(1, failing_since_us=1, waits_until_us=5)])
+    assert stats()["waits_until"] is None
 
 
 def test_where_events_are_fetched_nothing_lags(client, publish):

@@ -3,11 +3,12 @@
 import asyncio
 import json
 import random
+from dataclasses import replace
 
 import pytest
 
 from gateway.adapters.memory import MemoryLog, MemoryQuarantine, MemoryStore
-from gateway.errors import StillQuarantined, Unavailable
+from gateway.errors import Conflict, StillQuarantined, Unavailable
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
 from gateway.ingest.redriving import Redriver
@@ -122,4 +123,10 @@ def test_what_the_log_does_not_take_stays_and_a_log_that_is_away_is_no_reason(se
     assert (after.state, after.reason) == ("open", "not-stored")
     fails(Unavailable("away"))
     with pytest.raises(Unavailable):
+        setting.redrive(record)
+
+
+def test_what_is_erased_is_not_judged(setting):
+    record = replace(setting.put(b""), state="erased")
+    with pytest.raises(Conflict):
         setting.redrive(record)

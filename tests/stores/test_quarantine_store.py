@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.domain.erasure import Scope, Target
 from gateway.errors import Conflict, NotFound
 from gateway.ports import NewEntry, NewQuarantine, QuarantineState
 
@@ -109,3 +110,19 @@ def test_what_never_was(stores, unknown):
     for asked in (stores.quarantine.discard(unknown), stores.quarantine.keep(unknown, "x", [])):
         with pytest.raises(NotFound):
             stores.run(asked)
+
+
+def test_s8b_nothing_is_taken_past_an_erasure_and_what_is_erased_is_nobodys(stores, record):
+    target = Target(Scope.ORGANIZATION, "org-1")
+    gone = put(stores, "2-0")
+    stores.run(stores.quarantine.discard(gone.id))
+    erasure = stores.run(stores.erasures.request(target))
+    with pytest.raises(Conflict):
+        stores.run(stores.quarantine.redrive(record.id, entry(record)))
+    while not stores.run(stores.erasures.step(erasure.id)).finished:
+        pass
+    after = stores.run(stores.quarantine.get(record.id))
+    assert (after.state, after.payload) == ("erased", b"")
+    with pytest.raises(Conflict):
+        stores.run(stores.quarantine.redrive(record.id, entry(record)))
+    assert stores.run(stores.quarantine.get(gone.id)) is None

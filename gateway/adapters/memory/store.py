@@ -70,9 +70,13 @@ class MemoryStore:
     replays: dict[int, ReplayRecord] = field(default_factory=dict)
     notes: dict[int, StreamNote] = field(default_factory=dict)
     tokens: dict[bytes, ApiToken] = field(default_factory=dict)
+    erasing: set[str] = field(default_factory=set)
+    """The erasures that are not done yet."""
     settled: int = 0
     """How many attempts there are: what ``seq`` numbers in a database."""
     seqs: dict[str, int] = field(default_factory=dict)
+    erased: dict[int, int] = field(default_factory=dict)
+    """By which fact each position was erased."""
 
     @property
     def head(self) -> int:

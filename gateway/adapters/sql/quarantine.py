@@ -8,12 +8,14 @@ from sqlalchemy import Connection, Row, select, update
 
 from gateway.adapters.sql.append import append, prepare
 from gateway.adapters.sql.database import Database
-from gateway.adapters.sql.models import QuarantineEntry
+from gateway.adapters.sql.models import Erasure, QuarantineEntry
 from gateway.adapters.sql.texts import same
 from gateway.errors import Conflict, NotFound
-from gateway.ports import Appended, NewEntry, Now, QuarantineRecord, QuarantineState, Random
+from gateway.ports import Appended, ErasureState, NewEntry, Now, QuarantineRecord, QuarantineState, Random
 
 _QUARANTINE = QuarantineEntry.__table__  # type: ignore[attr-defined]
+_ERASURE = Erasure.__table__  # type: ignore[attr-defined]
+_ERASING = select(_ERASURE.c.id).where(_ERASURE.c.state == ErasureState.RUNNING.value).limit(1)
 _THERE = _QUARANTINE.c.state != QuarantineState.DISCARDED.value
 
 
@@ -66,6 +68,12 @@ class SqlQuarantine:
                 return Appended(row.position, duplicate=True)
             if row.state != QuarantineState.OPEN.value:
                 raise Conflict(f"This entry of the quarantine is {row.state}.")
+            if connection.execute(_ERASING).first() is not None:
+                # What is appended now lies behind the erasure's end, and would outlive it (S8b).
+                raise Conflict(
+                    "An erasure is under way, and this may be of what it erases.",
+                    hint="Try again once it is finished.",
+                )
             [result] = append(connection, prepared, now_us=now_us)
             _change(connection, quarantine_id, state=QuarantineState.REDRIVEN.value, position=result.position)
             return result
