@@ -39,6 +39,7 @@ from gateway.adapters.sql.rebuild import Rebuilt
 from gateway.adapters.sql.rebuild import rebuild as derive_again
 from gateway.adapters.sql.sealed import SubscriptionVault
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
+from gateway.adapters.sql.vault_keys import SqlVaultKeys
 from gateway.adapters.sql.verify import VerifyResult
 from gateway.adapters.sql.verify import verify_log as verify_chain
 from gateway.adapters.vault import KeyMissing, Keyring
@@ -114,6 +115,7 @@ async def run(
             settings, place, database, redis_url=redis_url, url=url, listens=(address, bound_port)
         )
         stack.push_async_callback(gateway.sender.aclose)
+        await gateway.vault_keys.begin()
         stopping = anyio.Event()
         async with anyio.create_task_group() as group:
             group.start_soon(_serve, gateway, listening, stopping, on_ready)
@@ -177,9 +179,11 @@ class _Gateway:
         self.log = SqlLog(database, now=now_us, random=os.urandom)
         self.tail = Tail(self.log)
         self.deliveries = SqlDeliveries(database)
+        keyring = Keyring(settings.secret_keys_raw)
+        self.vault_keys = SqlVaultKeys(database, keyring, now=now_us)
         self.subscriptions = SqlSubscriptions(
             database,
-            Keyring(settings.secret_keys_raw),
+            keyring,
             fact_source=fact_source,
             now=now_us,
             random=os.urandom,
@@ -237,6 +241,7 @@ class _Gateway:
                 commands=self.commands,
                 deliveries=self.deliveries,
                 quarantine=SqlQuarantine(database),
+                vault_keys=self.vault_keys,
                 contracts=known,
                 limits=Limits(settings.event_bytes_max, settings.batch_bytes_max, settings.batch_events_max),
                 public_url=public_url,

@@ -13,6 +13,7 @@ from gateway.api import (
     streams,
     subscription_import,
     subscriptions,
+    vault_keys,
 )
 from gateway.api.guarding import HostCheck
 from gateway.api.problems import add_handlers
@@ -39,6 +40,7 @@ def create_api(services: Services, version: str) -> FastAPI:
         delivery_lists.router,
         payloads.router,
         quarantine.router,
+        vault_keys.router,
         service_routes.router,
     ):
         app.include_router(router)

@@ -11,7 +11,16 @@ from gateway.deliver.tail import Tail
 from gateway.domain.payload_links import PayloadLinks
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door
-from gateway.ports import Deliveries, EventLog, Now, Quarantine, Random, StreamCommands, Subscriptions
+from gateway.ports import (
+    Deliveries,
+    EventLog,
+    Now,
+    Quarantine,
+    Random,
+    StreamCommands,
+    Subscriptions,
+    VaultKeys,
+)
 
 
 class ContractFiles(Protocol):
@@ -68,6 +77,7 @@ class Services:
     commands: StreamCommands
     deliveries: Deliveries
     quarantine: Quarantine
+    vault_keys: VaultKeys
     contracts: ContractFiles
     limits: Limits
     public_url: str

@@ -28,6 +28,7 @@ from gateway.adapters.sql.migrate import upgrade
 from gateway.adapters.sql.quarantine import SqlQuarantine
 from gateway.adapters.sql.sqlite import SqliteDatabase
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
+from gateway.adapters.sql.vault_keys import SqlVaultKeys
 from gateway.adapters.vault import Keyring
 from gateway.adapters.web_server import WebServer, listening_socket
 from gateway.api.application import create_api
@@ -105,6 +106,7 @@ def services(database) -> Services:
         ),
         deliveries=SqlDeliveries(database),
         quarantine=SqlQuarantine(database),
+        vault_keys=SqlVaultKeys(database, Keyring((bytes(32),)), now=now),
         contracts=known.files,
         limits=Limits(event_bytes_max=65_536, batch_bytes_max=262_144, batch_events_max=10),
         payload_links=PayloadLinks(PUBLIC_URL, [bytes(32)]),

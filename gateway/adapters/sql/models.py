@@ -120,6 +120,15 @@ class VaultEntry(SQLModel, table=True):
     sealed: bytes = Field(sa_type=LargeBinary)
 
 
+class SealingKey(SQLModel, table=True):
+    """A working note: until when a key sealed, and signed links. Without it, a key is kept a month too long."""
+
+    __tablename__ = "sealing_key"
+
+    id: str = Field(sa_column=Column(Text, primary_key=True))
+    replaced_at: int | None = Field(default=None, sa_type=BigInteger)
+
+
 class Subscription(SQLModel, table=True):
     """Projection of the subscription facts: what each subscription is now. Numbers are never reused (S3a)."""
 
