@@ -12,7 +12,7 @@ import random
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -73,7 +73,7 @@ class Running:
     """Where a gateway that has started is to be found."""
 
     url: str
-    redis_url: str
+    redis_url: str = field(repr=False)
     stream: str
 
 

@@ -1,7 +1,7 @@
 """What the routes work with, put together by ``gateway.app``."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from fastapi import Request
@@ -81,7 +81,7 @@ class Services:
     contracts: ContractFiles
     limits: Limits
     public_url: str
-    admin_token: str
+    admin_token: str = field(repr=False)
     timeout_s: float
     production: bool
     allowed_hosts: frozenset[str]

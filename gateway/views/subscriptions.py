@@ -9,7 +9,7 @@ _DIGITS_MAX = 19
 
 
 def subscription_json(record: SubscriptionRecord) -> dict[str, Any]:
-    """The resource. Its secrets and credentials are never in it."""
+    """The resource. Its secrets and credentials, and the values of its headers, are never in it."""
     return {
         "id": record.id,
         **record.spec.view(),
