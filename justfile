@@ -34,7 +34,7 @@ chaos rounds="100" seed="1": _venv
 large replayed="50000" paused="50000": _venv
     FLOWS_REPLAYED={{ replayed }} FLOWS_PAUSED={{ paused }} {{ bin }}/python -m pytest tests/flows/test_replays.py tests/flows/test_paused.py
 
-# measure: the whole report, beside what others deliver (docs/benchmarks.md); or `just bench emit`, `sender`, `leaves`, `hostile`, `fanout`, `shapes`, `letta`
+# measure: the whole report, beside what others deliver (docs/benchmarks.md); or `just bench emit`, `sender`, `leaves`, `hostile`, `fanout`, `paused`, `shapes`, `letta`
 bench what="all" *arguments: _venv
     {{ bin }}/python tests/bench/{{ what }}.py {{ arguments }}
 

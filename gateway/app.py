@@ -39,12 +39,14 @@ from gateway.adapters.sql.rebuild import Rebuilt
 from gateway.adapters.sql.rebuild import rebuild as derive_again
 from gateway.adapters.sql.sealed import SubscriptionVault
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
+from gateway.adapters.sql.tokens import SqlApiTokens
 from gateway.adapters.sql.vault_keys import SqlVaultKeys
 from gateway.adapters.sql.verify import VerifyResult
 from gateway.adapters.sql.verify import verify_log as verify_chain
 from gateway.adapters.vault import KeyMissing, Keyring
 from gateway.adapters.web_server import WebServer, listening_socket
 from gateway.api.application import create_api
+from gateway.api.credentials import Credentials
 from gateway.api.services import Limits, Readiness, Services
 from gateway.api.slots import Slots
 from gateway.deliver.dispatcher import Dispatcher
@@ -230,6 +232,11 @@ class _Gateway:
         )
         ingest = StreamIngest(door, self.batcher, stream=settings.stream)
         self.reader = RedisStreamReader(redis_url, settings.stream, ingest, owner=database.identity)
+        self.credentials = Credentials(
+            SqlApiTokens(database, fact_source=fact_source, now=now_us, random=os.urandom),
+            settings.api_token.get_secret_value() if settings.api_token else "",
+            now=now_us,
+        )
         self.api = create_api(
             Services(
                 log=self.log,
@@ -245,7 +252,7 @@ class _Gateway:
                 contracts=known,
                 limits=Limits(settings.event_bytes_max, settings.batch_bytes_max, settings.batch_events_max),
                 public_url=public_url,
-                admin_token=settings.api_token.get_secret_value() if settings.api_token else "",
+                credentials=self.credentials,
                 timeout_s=settings.delivery_timeout,
                 production=settings.production,
                 allowed_hosts=_LOOPBACK_NAMES | {place.host.lower()},
@@ -306,6 +313,7 @@ async def _serve(
         async with anyio.create_task_group() as writing:
             writing.start_soon(gateway.batcher.run)
             writing.start_soon(gateway.tail.run)
+            writing.start_soon(gateway.credentials.run)
             async with anyio.create_task_group() as flows:
                 if role in _DELIVERING:
                     flows.start_soon(gateway.dispatcher.run)

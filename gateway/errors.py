@@ -112,6 +112,10 @@ class Unauthenticated(RequestError):
     default_hint = "Send `Authorization: Bearer <token>` with a token of this gateway."
 
 
+class InvalidToken(Unauthenticated):
+    """A token was given, and it opens nothing: never known, expired or revoked (RFC 6750, section 3.1)."""
+
+
 class Forbidden(RequestError):
     """The token is known and may not do this."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from gateway.domain.api_tokens import ApiToken
 from gateway.domain.breaker import StreamNote
 from gateway.domain.delivery import Decision, State
 from gateway.domain.filters import Selector
@@ -407,9 +408,18 @@ class Subscriptions(Protocol):
         ...
 
     async def update(
-        self, number: int, spec: SubscriptionSpec, *, unchanged_since_us: int | None = None
+        self,
+        number: int,
+        spec: SubscriptionSpec,
+        *,
+        unchanged_since_us: int | None = None,
+        privileged: bool = True,
     ) -> SubscriptionRecord:
-        """Replace it by a new revision. Raises ``PreconditionFailed`` if it was changed since the given moment."""
+        """Replace it by a new revision. Raises ``PreconditionFailed`` if it was changed since the given moment.
+
+        ``privileged`` False: who asks is no administrator. Where that moves the sink, private networks are closed to
+        it for good (S11b): they were opened to the one that the administrator has named.
+        """
         ...
 
     async def set_state(
@@ -441,6 +451,10 @@ class Subscriptions(Protocol):
 
     async def by_number(self, number: int) -> SubscriptionRecord | None:
         """One that is not deleted, by its number."""
+        ...
+
+    async def by_numbers(self, numbers: Sequence[int]) -> Sequence[SubscriptionRecord]:
+        """Those of these numbers that are not deleted, in order of their numbers: one look for all of them."""
         ...
 
     async def page(self, *, organization: str | None, after: int, limit: int) -> Sequence[SubscriptionRecord]:
@@ -655,9 +669,12 @@ class Deliveries(Protocol):
         ...
 
     async def due(
-        self, until_us: int, limit: int, *, after: DueKey | None = None, number: int | None = None
+        self, until_us: int, limit: int, *, after: DueKey | None = None, numbers: Sequence[int] | None = None
     ) -> Sequence[PendingDelivery]:
-        """Waiting deliveries that are due until then, the earliest first, from behind a key; of one subscription."""
+        """Waiting deliveries that are due until then, the earliest first, from behind a key.
+
+        ``numbers``: of these subscriptions only, at most 512 of them.
+        """
         ...
 
     async def oldest(self, number: int) -> PendingDelivery | None:
@@ -684,8 +701,8 @@ class Deliveries(Protocol):
         """What is remembered of one stream; None: nothing is wrong with it."""
         ...
 
-    async def replays(self, number: int | None = None) -> Sequence[ReplayRecord]:
-        """The replays that run, of one subscription or of all."""
+    async def replays(self, numbers: Sequence[int] | None = None) -> Sequence[ReplayRecord]:
+        """The replays that run, of these subscriptions or of all."""
         ...
 
     async def standings(
@@ -753,6 +770,50 @@ class Quarantine(Protocol):
 
     async def get(self, quarantine_id: str) -> QuarantineRecord | None:
         """One record."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NewApiToken:
+    """A token that is to be made; of the token itself only its hash gets here. ``by``: who asks, by token id."""
+
+    hash: bytes = field(repr=False)
+    name: str | None
+    organization: str | None
+    read_only: bool
+    expires_at_us: int | None
+    by: str | None
+
+
+class ApiTokens(Protocol):
+    """The tokens of the API, by their hashes. Making and revoking one is a fact (S1d)."""
+
+    async def create(self, wanted: NewApiToken) -> ApiToken:
+        """Make one; the fact names everything but the token. Raises ``Conflict`` where there are too many."""
+        ...
+
+    async def revoke(self, token_id: str, *, by: str | None) -> None:
+        """It opens nothing from now on. Raises ``NotFound`` for one that is revoked already, or never was."""
+        ...
+
+    async def by_hash(self, token_hash: bytes) -> ApiToken | None:
+        """The one of this hash, revoked and expired ones too, for as long as they are remembered."""
+        ...
+
+    async def get(self, token_id: str) -> ApiToken | None:
+        """One that is not revoked."""
+        ...
+
+    async def get_many(self, token_ids: Sequence[str]) -> Mapping[str, ApiToken]:
+        """Those that are not revoked."""
+        ...
+
+    async def page(self, *, after: tuple[int, str] | None, limit: int) -> Sequence[ApiToken]:
+        """Those that are not revoked, in order of creation, from behind one's time (microseconds) and id."""
+        ...
+
+    async def used(self, times: Mapping[str, int]) -> None:
+        """Note when each was used last, by id; a time never goes back, and no fact says so."""
         ...
 
 

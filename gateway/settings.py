@@ -26,6 +26,9 @@ CLIENT_NAMES = frozenset({"GATEWAY_URL"})
 SECRET_KEY_BYTES = 32
 SECRET_KEYS_MAX = 16
 PRODUCTION_TOKEN_CHARS_MIN = 16
+#: Of 32 random bytes about 30 differ, of 16 random characters about 14: what has fewer was typed, not drawn.
+DRAWN_DIFFERENT_MIN = 8
+_PLACEHOLDER = re.compile(r"change-?_?me|replace-?_?me|placeholder|example", re.IGNORECASE)
 LOOPBACK: tuple[IPv4Network | IPv6Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 _DNS_NAME = re.compile(r"(?=.{1,253}\Z)(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
 _EMPTY_IS_A_VALUE = "allow_networks"
@@ -151,13 +154,13 @@ class Settings(BaseSettings):
     api_token: Annotated[SecretStr, AfterValidator(_token)] | None = _field(
         None,
         "The first administrator token.",
-        "letters, digits and `-._~+/`, `=` only at the end; in production at least 16 characters",
+        "letters, digits and `-._~+/`, `=` only at the end; in production at least 16 characters, random",
         "development: made at first start, in `token` in the data directory; production: must be given",
     )
     secret_keys: Annotated[SecretStr, AfterValidator(_secret_keys)] | None = _field(
         None,
         "The keys that seal stored secrets: the first encrypts, all decrypt.",
-        "base64 of 32 bytes each, comma-separated, at most 16",
+        "base64 of 32 random bytes each, comma-separated, at most 16",
         "development: made at first start, in `secret_keys` in the data directory; production: must be given",
     )
     public_url: Annotated[str, AfterValidator(_public_url)] | None = _field(
@@ -261,15 +264,40 @@ def _faults_together(values: Mapping[str, Any]) -> list[Fault]:
             for name in ("redis_url", "api_token", "secret_keys", "public_url")
             if not values.get(name)
         ]
-        token, url = values.get("api_token"), values.get("public_url")
-        if token and len(token) < PRODUCTION_TOKEN_CHARS_MIN:
-            faults.append(Fault("GATEWAY_API_TOKEN", "in production at least 16 characters"))
+        url = values.get("public_url")
+        faults += _guessable(_plain(values.get("api_token")), _plain(values.get("secret_keys")))
         if url and not str(url).startswith("https://"):
             faults.append(Fault("GATEWAY_PUBLIC_URL", "in production it starts with https://"))
     event_max, batch_max = (_whole(values, name) for name in ("event_bytes_max", "batch_bytes_max"))
     if batch_max < event_max:
         faults.append(Fault("GATEWAY_BATCH_BYTES_MAX", "not less than GATEWAY_EVENT_BYTES_MAX"))
     return faults
+
+
+def _guessable(token: str, keys: str) -> list[Fault]:
+    """Token or keys that somebody could guess: short, or left as an example has them."""
+    faults = []
+    if token and len(token) < PRODUCTION_TOKEN_CHARS_MIN:
+        faults.append(Fault("GATEWAY_API_TOKEN", "in production at least 16 characters"))
+    elif token and (len(set(token)) < DRAWN_DIFFERENT_MIN or _PLACEHOLDER.search(token)):
+        faults.append(
+            Fault("GATEWAY_API_TOKEN", "in production a random one, such as `openssl rand -hex 32`")
+        )
+    try:
+        drawn = (
+            all(len(set(key)) >= DRAWN_DIFFERENT_MIN for key in decode_secret_keys(keys)) if keys else True
+        )
+    except ValueError:
+        return faults  # they are told of already
+    if not drawn:
+        faults.append(
+            Fault("GATEWAY_SECRET_KEYS", "in production random ones, such as `openssl rand -base64 32`")
+        )
+    return faults
+
+
+def _plain(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value or "")
 
 
 def _whole(values: Mapping[str, Any], name: str) -> int:

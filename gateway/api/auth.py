@@ -1,37 +1,64 @@
-"""Who asks: the bearer token of a request (RFC 6750) as a principal."""
+"""Who asks: the bearer token of a request (RFC 6750) as a principal, and what no principal of its kind may do.
 
-import hmac
-from dataclasses import dataclass
-from typing import Annotated
+What may only be read is decided here, by the method and for every route alike, so that none can forget it.
+"""
+
+import ipaddress
+from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
 from gateway.api.services import services
-from gateway.errors import Unauthenticated
+from gateway.domain.api_tokens import Principal
+from gateway.errors import Forbidden, Unauthenticated
+
+_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_PASSED_ON: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """What a token may do. ``organization`` None: an administrator, who sees every organization."""
+async def principal(request: Request) -> Principal:
+    """The principal of a request.
 
-    organization: str | None
-    writes: bool
-
-    @property
-    def admin(self) -> bool:
-        """Whether every organization is open to it."""
-        return self.organization is None
-
-
-def principal(request: Request) -> Principal:
-    """The principal of a request. Raises ``Unauthenticated``."""
+    Raises ``Unauthenticated``; and ``Forbidden`` where its token only reads, and the request is to change something.
+    """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated("This request carries no bearer token.")
-    # Compared as bytes: a str with other than ASCII characters would be an error instead of an inequality.
-    if not hmac.compare_digest(token.strip().encode(), services(request).admin_token.encode()):
-        raise Unauthenticated("This token is not known here.")
-    return Principal(organization=None, writes=True)
+    found = await services(request).credentials.principal(token.strip())
+    if not found.writes and request.method not in _READING:
+        raise Forbidden("This token only reads.", hint="Use one that may change things.")
+    return found
 
 
 Caller = Annotated[Principal, Depends(principal)]
+
+
+def administrator(caller: Caller) -> Principal:
+    """A principal to whom every organization is open. Raises ``Forbidden`` for any other."""
+    if not caller.admin:
+        raise Forbidden("This is for administrators' tokens alone.")
+    return caller
+
+
+Administrator = Annotated[Principal, Depends(administrator)]
+
+
+async def operator(request: Request) -> None:
+    """Let in who is on this machine, and administrators (S11f). Raises as ``administrator`` does.
+
+    What a proxy has passed on came from elsewhere, although the proxy may be on this machine.
+    """
+    direct = not any(name in request.headers for name in _PASSED_ON)
+    if direct and request.client is not None and _is_loopback(request.client.host):
+        return
+    administrator(await principal(request))
+
+
+Operator = Depends(operator)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

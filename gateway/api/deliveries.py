@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from gateway.api.auth import Caller, Principal
+from gateway.api.auth import Caller
 from gateway.api.services import Services, services
+from gateway.domain.api_tokens import Principal
 from gateway.domain.ids import HASH_BYTES, parse_delivery_id
 from gateway.domain.pending import PendingDelivery
 from gateway.errors import NotFound
@@ -52,6 +53,6 @@ async def own_delivery(service: Services, caller: Principal, delivery_id: str) -
     number, position = reference.number, reference.position
     standings = await service.deliveries.standings(number, position, position, attempts_until=0)
     attempts = await service.deliveries.attempts(number, position)
-    if position not in standings or not (caller.admin or organization == caller.organization):
+    if position not in standings or not caller.sees(organization):
         raise unknown
     return Found(entry, number, attempts, subscription_id, standings[position].pending)

@@ -1,9 +1,15 @@
 """In development the API answers only to the names of this machine: a web page cannot reach it by rebinding (S11c)."""
 
+import re
+from typing import Final
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api.problems import problem_response
 from gateway.errors import Forbidden
+
+_HOST: Final = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^\[\]:]+)(:[0-9]*)?")
+"""A name or an address with its port (RFC 9110, 7.2), and nothing behind it."""
 
 
 class HostCheck:
@@ -28,8 +34,5 @@ class HostCheck:
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         if len(hosts) != 1:
             return False
-        host = hosts[0].decode("latin-1").lower()
-        name = (
-            host[: host.rindex("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
-        )
-        return name in self._allowed
+        host = _HOST.fullmatch(hosts[0].decode("latin-1").lower())
+        return host is not None and host["name"] in self._allowed

@@ -8,10 +8,12 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from gateway.api.auth import principal
 from gateway.errors import (
     FieldError,
     GatewayError,
     InvalidRequest,
+    InvalidToken,
     NotFound,
     RequestError,
     Unauthenticated,
@@ -19,13 +21,17 @@ from gateway.errors import (
 
 _LOGGER = logging.getLogger(__name__)
 _BLANK = "about:blank"
+GUARDED = "/v1/"
+"""What every path begins with that wants a token."""
 
 
 def problem_response(error: GatewayError) -> Response:
     """The answer for an error."""
     headers: dict[str, str] = {}
     if isinstance(error, Unauthenticated):
-        headers["WWW-Authenticate"] = 'Bearer realm="letta-gateway"'
+        # Who has given no token is told no error (RFC 6750, section 3.1).
+        why = ', error="invalid_token"' if isinstance(error, InvalidToken) else ""
+        headers["WWW-Authenticate"] = f'Bearer realm="letta-gateway"{why}'
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
     return _response(error.problem(), error.status, headers)
@@ -57,9 +63,14 @@ def _on_invalid_parameters(_request: Request, error: Exception) -> Response:
     return problem_response(InvalidRequest("Some parameters of the request are not valid.", fields=fields))
 
 
-def _on_http_exception(_request: Request, error: Exception) -> Response:
+async def _on_http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
+    if request.url.path.startswith(GUARDED):
+        try:  # without a token nobody is told which paths and methods there are
+            await principal(request)
+        except GatewayError as refused:
+            return problem_response(refused)
     if error.status_code == NotFound.status:
         return problem_response(NotFound("There is nothing at this path."))
     body = {"type": _BLANK, "title": error.detail, "status": error.status_code, "detail": error.detail}

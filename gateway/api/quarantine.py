@@ -39,7 +39,7 @@ async def list_quarantine(
 async def read(request: Request, caller: Caller, quarantine_id: str) -> JSONResponse:
     """The whole record."""
     record = await services(request).quarantine.get(quarantine_id)
-    if record is None or not (caller.admin or record.organization == caller.organization):
+    if record is None or not caller.sees(record.organization):
         raise NotFound("There is nothing in quarantine with this id.")
     return JSONResponse(quarantine_json(record))
 

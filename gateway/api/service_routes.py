@@ -1,13 +1,16 @@
 """Liveness, readiness, the plain first page, and the contracts as documents."""
 
+import contextlib
 import html
 from collections.abc import Sequence
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
+from gateway.api.auth import Operator
 from gateway.api.services import services
-from gateway.errors import NotFound
+from gateway.errors import NotFound, Unavailable
+from gateway.views.metrics import METRICS_TYPE, metrics_text
 from schemas import TYPE_PREFIX
 
 router = APIRouter(tags=["service"])
@@ -33,6 +36,25 @@ async def readyz(request: Request) -> JSONResponse:
         "lag_events": readiness.lag_events,
     }
     return JSONResponse(body, status_code=200 if ready else 503)
+
+
+@router.get(
+    "/metrics",
+    summary="Figures for Prometheus",
+    dependencies=[Operator],
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}},
+)
+async def metrics(request: Request) -> Response:
+    """For who asks from this machine itself, and for administrators' tokens."""
+    service = services(request)
+    readiness, position = await service.readiness(), None
+    with contextlib.suppress(Unavailable):  # that the database is away is what somebody is to be told
+        position = (await service.log.head()).position
+    text = metrics_text(
+        readiness.checks, position=position, lag_events=readiness.lag_events, streams=service.slots.taken
+    )
+    return Response(text, media_type=METRICS_TYPE, headers={"Cache-Control": "no-store"})
 
 
 @router.get(_GROUP + "/{name}", summary="The latest version of a contract")

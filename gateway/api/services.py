@@ -1,11 +1,12 @@
 """What the routes work with, put together by ``gateway.app``."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from fastapi import Request
 
+from gateway.api.credentials import Credentials
 from gateway.api.slots import Slots
 from gateway.deliver.tail import Tail
 from gateway.domain.payload_links import PayloadLinks
@@ -81,7 +82,7 @@ class Services:
     contracts: ContractFiles
     limits: Limits
     public_url: str
-    admin_token: str = field(repr=False)
+    credentials: Credentials
     timeout_s: float
     production: bool
     allowed_hosts: frozenset[str]

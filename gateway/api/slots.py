@@ -10,21 +10,21 @@ _RETRY_S = 5.0
 
 
 class Slots:
-    """Places for streams: of the process, and of one subscription or one organization's events among them."""
+    """Places for streams: of the process, and of each subject, a subscription or an organization, among them.
+
+    No subject can have more than half of the places, so that one organization leaves the others theirs.
+    """
 
     def __init__(self, streams_max: int = STREAMS_MAX, per_subject_max: int = PER_SUBJECT_MAX) -> None:
         self._streams_max = streams_max
         self._per_subject_max = per_subject_max
-        self._taken: Counter[str] = Counter()
-
-    @property
-    def taken(self) -> int:
+        self._subjects: Counter[str] = Counter()
+        self.taken = 0
         """How many places are taken."""
-        return self._taken.total()
 
-    def take(self, subject: str) -> "Slot":
-        """Take a place, to be released again. Raises ``TooManyStreams``."""
-        if self._taken[subject] >= self._per_subject_max:
+    def take(self, *subjects: str) -> "Slot":
+        """Take a place for all of these, to be released again. Raises ``TooManyStreams``."""
+        if any(self._subjects[subject] >= self._per_subject_max for subject in subjects):
             raise TooManyStreams(
                 f"{self._per_subject_max} streams are open on this already.", retry_after_s=_RETRY_S
             )
@@ -32,16 +32,22 @@ class Slots:
             raise TooManyStreams(
                 f"This gateway has {self._streams_max} streams open already.", retry_after_s=_RETRY_S
             )
-        self._taken[subject] += 1
-        return Slot(self._taken, subject)
+        self._subjects.update(subjects)
+        self.taken += 1
+        return Slot(self, subjects)
+
+    def give_back(self, subjects: tuple[str, ...]) -> None:
+        """End what ``take`` began."""
+        self._subjects -= Counter(subjects)  # which drops those at nothing
+        self.taken -= 1
 
 
 class Slot:
     """One place; a context manager that gives it back."""
 
-    def __init__(self, taken: Counter[str], subject: str) -> None:
-        self._taken = taken
-        self._subject: str | None = subject
+    def __init__(self, slots: Slots, subjects: tuple[str, ...]) -> None:
+        self._slots = slots
+        self._subjects: tuple[str, ...] | None = subjects
 
     def __enter__(self) -> None:
         pass
@@ -51,8 +57,6 @@ class Slot:
 
     def release(self) -> None:
         """Give the place back; again does nothing."""
-        subject, self._subject = self._subject, None
-        if subject is not None:
-            self._taken[subject] -= 1
-            if not self._taken[subject]:
-                del self._taken[subject]
+        subjects, self._subjects = self._subjects, None
+        if subjects is not None:
+            self._slots.give_back(subjects)

@@ -61,7 +61,7 @@ async def replays(request: Request, caller: Caller, subscription_id: str) -> JSO
     """The replays of a subscription that have not ended, in the order in which they were asked for."""
     service = services(request)
     record = await own_subscription(service, caller, subscription_id)
-    found = await service.deliveries.replays(record.number)
+    found = await service.deliveries.replays([record.number])
     return JSONResponse({"items": [replay_json(item) for item in found], "next": None})
 
 
@@ -70,7 +70,7 @@ async def cancel(request: Request, caller: Caller, subscription_id: str, replay_
     """Send no more of it; what it has begun goes on by its schedule."""
     service = services(request)
     record = await own_subscription(service, caller, subscription_id)
-    if replay_id not in {item.replay for item in await service.deliveries.replays(record.number)}:
+    if replay_id not in {item.replay for item in await service.deliveries.replays([record.number])}:
         raise NotFound("This subscription has no running replay with this id.")
     await service.commands.end_replay(replay_id, ReplayState.CANCELLED)
     service.changed(record.number)

@@ -14,18 +14,27 @@ from typing import Annotated, Final
 import anyio
 from fastapi import APIRouter, Query, Request, Response
 
-from gateway.api.auth import Caller, Principal
+from gateway.api.auth import Caller
 from gateway.api.services import Services, services
-from gateway.api.sse import MEDIA_TYPE, EventStream, frame, keep_alive, opening, while_connected
+from gateway.api.sse import (
+    MEDIA_TYPE,
+    NO_MORE,
+    EventStream,
+    frame,
+    keep_alive,
+    opening,
+    while_connected,
+)
 from gateway.api.subscriptions import own_subscription
 from gateway.deliver.envelopes import Event
 from gateway.deliver.listing import OfEvents
 from gateway.deliver.pulling import OfSubscription, PageBounds, StreamPage, StreamReader
 from gateway.deliver.tail import Tail
+from gateway.domain.api_tokens import Principal
 from gateway.domain.filters import full_types
 from gateway.domain.ids import NUMBER_MAX
 from gateway.domain.subscription import EVERY_ORGANIZATION
-from gateway.errors import FieldError, GatewayError, InvalidRequest, NotFound, PositionAhead
+from gateway.errors import FieldError, GatewayError, InvalidRequest, InvalidToken, NotFound, PositionAhead
 from gateway.ports import EventQuery
 from gateway.views.events import item_json
 from schemas import to_batch, to_structured
@@ -94,9 +103,9 @@ async def pull(
     reader = StreamReader(service.tail, OfSubscription(service.subscriptions, record), begin)
     render = partial(_structured, service)
     if events:
-        return _event_stream(service, record.id, reader, render)
+        return _event_stream(service, caller, record.id, reader=reader, render=render)
     bounds = PageBounds(limit, BATCH_BYTES_MAX, ROWS_MAX)
-    page = await _first_events(request, record.id, _Poll(reader, bounds, wait))
+    page = await _first_events(request, caller, record.id, _Poll(reader, bounds, wait))
     query = f"after={page.next}&limit={limit}&wait={wait:g}"
     return Response(
         to_batch([render(event) for event in page.events]),
@@ -149,7 +158,9 @@ async def watch(
     else:
         await _check_place(service, begin)
     reader = StreamReader(service.tail, OfEvents(query), begin)
-    return _event_stream(service, _subject_of(caller), reader, lambda event: item_json(event.entry))
+    return _event_stream(
+        service, caller, _events_of(caller), reader=reader, render=lambda event: item_json(event.entry)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,14 +172,17 @@ class _Poll:
     wait_s: float
 
 
-async def _first_events(request: Request, subscription_id: str, poll: _Poll) -> StreamPage:
-    """The next batch, waited for as long as the client will; an empty one where nothing came."""
+async def _first_events(request: Request, caller: Principal, subscription_id: str, poll: _Poll) -> StreamPage:
+    """The next batch, waited for as long as the client will and may; an empty one where nothing came."""
     service = services(request)
     page = await poll.reader.page(poll.bounds)
     if not page.events and poll.wait_s and not poll.reader.gone:
-        with service.slots.take(subscription_id):
+        with service.slots.take(*_subjects(caller, subscription_id)):
             work = partial(_wait_for_events, service.tail, poll, page)
-            page = await while_connected(request, work) or page
+            with anyio.CancelScope() as allowed, service.credentials.watch(caller, allowed.cancel):
+                page = await while_connected(request, work) or page
+            if allowed.cancelled_caught:
+                raise InvalidToken(NO_MORE)
     if poll.reader.gone and not page.events:
         raise NotFound("There is no subscription with this id any more.")
     return page
@@ -190,8 +204,12 @@ async def _wait_for_events(tail: Tail, poll: _Poll, page: StreamPage) -> StreamP
     return page
 
 
-def _event_stream(service: Services, subject: str, reader: StreamReader, render: Render) -> Response:
-    return EventStream(_chunks(service.tail, reader, render), service.slots.take(subject))
+def _event_stream(
+    service: Services, caller: Principal, subject: str, *, reader: StreamReader, render: Render
+) -> Response:
+    slot = service.slots.take(*_subjects(caller, subject))
+    watch = partial(service.credentials.watch, caller)
+    return EventStream(_chunks(service.tail, reader, render), slot, watch)
 
 
 async def _chunks(tail: Tail, reader: StreamReader, render: Render) -> AsyncGenerator[bytes]:
@@ -226,8 +244,13 @@ def _structured(service: Services, event: Event) -> bytes:
     return to_structured(envelope, dataschema=service.dataschema_of(envelope.type))
 
 
-def _subject_of(caller: Principal) -> str:
+def _events_of(caller: Principal) -> str:
     return f"events of {caller.organization or EVERY_ORGANIZATION}"
+
+
+def _subjects(caller: Principal, subject: str) -> tuple[str, ...]:
+    """Whose places a stream takes: what it is of, and the organization's whose token asks."""
+    return (subject,) if caller.admin else (subject, f"organization {caller.organization}")
 
 
 async def _check_place(service: Services, position: int) -> None:

@@ -8,7 +8,7 @@ import anyio.lowlevel
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from gateway.api.auth import Caller
+from gateway.api.auth import Administrator
 from gateway.api.body import read_body
 from gateway.api.services import Services, services
 from gateway.api.subscriptions import PREFIX, check_sink, organization_of
@@ -16,7 +16,6 @@ from gateway.domain.signing import NEW_SECRET_BYTES, new_secret
 from gateway.domain.subscription_input import SubscriptionInput, parse_subscription
 from gateway.errors import (
     FieldError,
-    Forbidden,
     InvalidRequest,
     RequestError,
     SinkRefused,
@@ -60,14 +59,12 @@ class _Faults:
 
 
 @router.post("/import", status_code=201, summary="Make many subscriptions at once")
-async def import_many(request: Request, caller: Caller) -> JSONResponse:
+async def import_many(request: Request, caller: Administrator) -> JSONResponse:
     """Take a JSON array, or one JSON object a line (``application/x-ndjson``), of what ``POST`` takes one of.
 
     At most 1,000 in 4 MiB; all are made, in one transaction, or none. The answer has id and secret of each, in the
     order of the request; the pointer of a fault begins with the place of its subscription, from 0.
     """
-    if not caller.admin:
-        raise Forbidden("Only an administrator's token imports subscriptions.")
     service = services(request)
     asked = await _parsed(await _items(request))
     await _check_sinks(service, asked)

@@ -7,9 +7,10 @@ from typing import Annotated, Literal, Protocol
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from gateway.api.auth import Caller, Principal
+from gateway.api.auth import Caller
 from gateway.api.body import read_json
 from gateway.api.services import Services, services
+from gateway.domain.api_tokens import Principal
 from gateway.domain.facts import rfc3339
 from gateway.domain.ids import decode_cursor, encode_cursor
 from gateway.domain.sending import SinkRefused as SinkNotAllowed
@@ -183,9 +184,11 @@ async def _revise(request: Request, caller: Principal, subscription_id: str, cha
     if spec is None:
         raise _invalid(problems)
     if spec.sink != record.spec.sink:  # the one it has was judged, and is again at every connection
-        await check_sink(service, spec.sink, privileged=record.privileged)
+        await check_sink(service, spec.sink, privileged=record.privileged and caller.admin)
     unchanged_since_us = record.updated_at_us if change.merged else condition
-    record = await service.subscriptions.update(record.number, spec, unchanged_since_us=unchanged_since_us)
+    record = await service.subscriptions.update(
+        record.number, spec, unchanged_since_us=unchanged_since_us, privileged=caller.admin
+    )
     service.changed(record.number)
     return _answer(record)
 
@@ -193,7 +196,7 @@ async def _revise(request: Request, caller: Principal, subscription_id: str, cha
 async def own_subscription(service: Services, caller: Principal, subscription_id: str) -> SubscriptionRecord:
     """One that the caller may see; any other one is not there (404)."""
     record = await service.subscriptions.get(subscription_id)
-    if record is None or not (caller.admin or record.organization == caller.organization):
+    if record is None or not caller.sees(record.organization):
         raise NotFound("There is no subscription with this id.")
     return record
 

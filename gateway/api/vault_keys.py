@@ -3,10 +3,10 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from gateway.api.auth import Caller, Principal
+from gateway.api.auth import Administrator
 from gateway.api.services import services
 from gateway.domain.ids import decode_cursor, encode_cursor
-from gateway.errors import Forbidden, InvalidCursor
+from gateway.errors import InvalidCursor
 from gateway.ports import RowKey
 from gateway.views.vault_keys import keys_json
 
@@ -19,9 +19,10 @@ _LIST = "vault"
 
 
 @router.post("/rotate-key", summary="Seal the next stored secrets again, under the first key")
-async def rotate_key(request: Request, caller: Caller, *, cursor: str | None = None) -> JSONResponse:
+async def rotate_key(
+    request: Request, _administrator: Administrator, *, cursor: str | None = None
+) -> JSONResponse:
     """One bounded batch; go on with `cursor` until `next` is null. Any batch may be repeated."""
-    _check_administrator(caller)
     found = await services(request).vault_keys.reseal(_after(cursor), BATCH_ROWS)
     return JSONResponse(
         {
@@ -37,16 +38,10 @@ async def rotate_key(request: Request, caller: Caller, *, cursor: str | None = N
 
 
 @router.get("/keys", summary="Which keys are still needed")
-async def list_keys(request: Request, caller: Caller) -> JSONResponse:
+async def list_keys(request: Request, _administrator: Administrator) -> JSONResponse:
     """The keys by their ids, the sealing one first; never the keys themselves."""
-    _check_administrator(caller)
     service = services(request)
     return JSONResponse({"items": keys_json(await service.vault_keys.uses(), service.now()), "next": None})
-
-
-def _check_administrator(caller: Principal) -> None:
-    if not (caller.admin and caller.writes):
-        raise Forbidden("The keys of the vault are the administrator's.")
 
 
 def _after(cursor: str | None) -> RowKey | None:

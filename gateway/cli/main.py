@@ -20,6 +20,7 @@ from gateway.cli import (
     serving,
     stream_commands,
     subscriptions,
+    tokens,
     vault_keys,
 )
 from gateway.cli.failures import FAILED, WRONG_USAGE, explain
@@ -65,6 +66,7 @@ app.command()(deliveries.attempts)
 deliveries.app.command("retry")(stream_commands.retry)
 app.command()(explaining.explain)
 app.add_typer(deliveries.quarantine, name="quarantine")
+app.add_typer(tokens.app, name="tokens")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(vault_keys.app, name="secrets")
 

@@ -5,7 +5,7 @@ What a subscription *is* (sink, secrets, limits, paused or not) is read here bef
 """
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 
 from gateway.deliver.envelopes import Event
@@ -53,6 +53,9 @@ class Directory:
         self._last_made = 0
         self._opened = OpenTerms(lru_cache(maxsize=_SIGNERS_MAX)(Signer))
         self.index = RoutingIndex()
+        """The selections of those that are active: a stream that stands costs an event nothing."""
+        self.stopped: Callable[[Current], None] = lambda _before: None
+        """Told at once when one that was active is not any more, with what it was."""
 
     def __iter__(self) -> Iterator[Current]:
         return iter(list(self._by_number.values()))
@@ -82,13 +85,35 @@ class Directory:
             # They stay: a collector that went through all of them again and again would stop deliveries for it.
             gc.freeze()
 
-    async def refresh(self, number: int) -> Current | None:
-        """Read one again after a command; its place in the index is left to the router."""
-        record = await patiently(lambda: self._subscriptions.by_number(number), _HELD_UP)
-        if record is None:
+    async def refresh(self, numbers: Sequence[int], routed: Callable[[], int]) -> None:
+        """Read these again after commands. What goes on is asked by the router again, from where it is then."""
+        await self._read_again(numbers)
+        for number in numbers:
+            known = self._by_number.get(number)
+            if known is not None and number not in self.index:
+                self._index(known.record, routed())
+
+    async def prepare(self, changes: Sequence[tuple[str, int]]) -> None:
+        """Facts that change a selection are to be passed, each of a subscription at a position: one look for all."""
+        wanted = [
+            known.record.number
+            for subscription_id, position in changes
+            if (known := self._by_number.get(self._numbers.get(subscription_id, 0))) is not None
+            and not _knows(known.record, position)
+        ]
+        if wanted:
+            await self._read_again(wanted)
+
+    def number_of(self, subscription_id: str) -> int | None:
+        """The number of one that is known here and is not deleted."""
+        return self._numbers.get(subscription_id)
+
+    def ended(self, subscription_id: str) -> int | None:
+        """The router has passed the fact that deleted it. Returns its number, if it was known here."""
+        number = self._numbers.get(subscription_id)
+        if number is not None:
             self._forget(number)
-            return None
-        return self._keep_newer(record)
+        return number
 
     async def passed(self, subscription_id: str, position: int) -> int | None:
         """The router has passed a fact about this subscription: bring the index up to that position.
@@ -115,6 +140,13 @@ class Directory:
             return None
         self._index(record, position)
         return record.number
+
+    async def _read_again(self, numbers: Sequence[int]) -> None:
+        found = await patiently(lambda: self._subscriptions.by_numbers(numbers), _HELD_UP)
+        for record in found:
+            self._keep_newer(record)
+        for number in set(numbers) - {record.number for record in found}:
+            self._forget(number)
 
     async def _next_page(self) -> Sequence[SubscriptionRecord]:
         """Read those that were made after the last page, the first of them."""
@@ -148,11 +180,15 @@ class Directory:
             self._audits.add(record.id)
         if record.number not in self._by_number and _dormant(record):
             return
-        self._by_number[record.number] = Current(record, self._opened)
+        before = self._by_number.get(record.number)
+        now = self._by_number[record.number] = Current(record, self._opened)
         self._numbers[record.id] = record.number
+        if before is not None and before.active and not now.active:
+            self.index.discard(record.number)
+            self.stopped(before)
 
     def _index(self, record: SubscriptionRecord, position: int) -> None:
-        if record.pull_only:
+        if record.state is not SubscriptionState.ACTIVE or record.pull_only:
             self.index.discard(record.number)
         elif record.created_position <= position:
             self.index.put(record.number, record.selector_at(position + 1))

@@ -6,11 +6,12 @@ import anyio
 from anyio.abc import TaskGroup
 
 from gateway.deliver.attempt import Attempts
+from gateway.deliver.bounds import configure
 from gateway.deliver.catchup import CatchUp
 from gateway.deliver.directory import Directory
 from gateway.deliver.envelopes import EnvelopeCache, Event
 from gateway.deliver.journal import Journal
-from gateway.deliver.lanes import Lanes, configure
+from gateway.deliver.lanes import Lanes
 from gateway.deliver.notices import Notices
 from gateway.deliver.patience import patiently
 from gateway.deliver.probes import Probes
@@ -30,6 +31,8 @@ from gateway.errors import CursorAhead
 _STOP_S = 20.0
 _LAST_WRITE_S = 5.0
 _FINISH_POLL_S = 0.01
+_APPLIED = 500
+"""Subscriptions that were changed and are read again at a time."""
 
 
 class Dispatcher:
@@ -110,12 +113,12 @@ class Dispatcher:
         self.router.between_batches = self.catch_up.close_gaps
         self.lanes.wakes = self.timers.lane_wakes
         self.lanes.probes = self.probes.ask
-        self.lanes.hungry = self._hungry
+        self.lanes.wanting = self._wanting
         self.lanes.backlogged = lambda lane: self.notices.tell(
             lane.number, facts.SUBSCRIPTION_BACKLOGGED, lane.cursor
         )
 
-    def _hungry(self, lane: Lane) -> None:
+    def _wanting(self, lane: Lane) -> None:
         if not lane.live:
             self.catch_up.wake.set()
         if lane.replays:
@@ -178,7 +181,7 @@ class Dispatcher:
         """No new start; every attempt has a bound, so what is in flight ends within it."""
         self.lanes.stopping = True
         with anyio.move_on_after(_STOP_S):
-            while any(lane.in_flight for lane in self.lanes):
+            while self.lanes.under_way:
                 await anyio.sleep(_FINISH_POLL_S)
 
     async def _journal(self) -> None:
@@ -192,6 +195,8 @@ class Dispatcher:
             finished = self.replays.finished()
             await self.journal.commit()
             await self.replays.end(finished)
+            if self.lanes.has_unwritten:
+                self.journal.touch()
             self.lanes.go_on()
 
     async def _follow_router(self) -> None:
@@ -204,36 +209,47 @@ class Dispatcher:
         while True:
             await self._changed.wait(LOOK_S)
             numbers, self._changed_numbers = self._changed_numbers, set()
-            for number in sorted(numbers):
-                await self._apply(number)
+            changed = sorted(numbers)
+            for start in range(0, len(changed), _APPLIED):
+                await self._apply(changed[start : start + _APPLIED])
 
-    async def _apply(self, number: int) -> None:
-        """Bring one lane in line with what its subscription is now."""
-        current = await self.directory.refresh(number)
-        lane = self.lanes.get(number)
+    async def _apply(self, numbers: Sequence[int]) -> None:
+        """Bring lanes in line with what their subscriptions are now: a look for all of them, since they may be many."""
+        await self.directory.refresh(numbers, lambda: self.lanes.routed)
+        for number in numbers:
+            self._bring_in_line(number)
+        await self.replays.load(numbers)
+        for number in numbers:
+            current, lane = self.directory.get(number), self.lanes.get(number)
+            if current is not None and current.active:
+                # Whatever the command was, a retry or the end of a pause or of a replay: what is due now may be news
+                # (S3h). Not before: as long as the lane stands still, or a replay has it, it would be passed over and
+                # not read again.
+                self.timers.resumed(number)
+            if lane is not None:
+                self.lanes.moved(lane)
+                self.lanes.pump(lane)
+        self.journal.touch()
+        self.catch_up.wake.set()
+        self.router.wake.set()
+
+    def _bring_in_line(self, number: int) -> None:
+        current, lane = self.directory.get(number), self.lanes.get(number)
         if current is None:
             self.lanes.drop(number)
             return
         if lane is None:
+            if not self.lanes.has_work(current):
+                return  # it stands, or it is where the router is: what it waits for will make its lane (S2g)
             lane = self.lanes.open(current)
         elif current.active and lane.halted:
-            lane.halted = False
-            lane.breaker.reset()
+            self.lanes.resume(lane)
         elif not current.active and not lane.halted:
             self.lanes.halt(lane)
         if current.record.skips:
             # What is stored comes from here, so it can be ahead only by a resume from now (S3h).
             lane.skip(current.record.skips, current.record.cursor)
         configure(lane, current)
-        await self.replays.load(number)
-        # Whatever the command was, a retry or the end of a pause or of a replay: what is due now may be news (S3h).
-        # Not before: as long as the lane stands still, or a replay has it, it would be passed over and not read again.
-        self.timers.resumed(number)
-        self.lanes.moved(lane)
-        self.journal.touch()
-        self.catch_up.wake.set()
-        self.router.wake.set()
-        self.lanes.pump(lane)
 
     async def _recover(self) -> None:
         """Go on where the process before this one stopped (S2c, S2d)."""

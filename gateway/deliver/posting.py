@@ -1,8 +1,9 @@
 """The POST of one delivery: built, signed, sent; and how it ended, before anything is made of it."""
 
 import logging
+from collections.abc import Coroutine
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gateway.deliver.envelopes import Event
 from gateway.deliver.request import AttemptContext, build_request, origin_trace
@@ -64,8 +65,10 @@ class Posting:
             return Ended(NotSent(Decision.EXPIRED), self._span(event.envelope), now_us, now_us)
         return None
 
-    async def one(self, event: Event, envelope: Envelope, terms: Terms, delivery: PendingDelivery) -> Ended:
-        """Send one event as its subscription wants it."""
+    def one(
+        self, event: Event, envelope: Envelope, terms: Terms, delivery: PendingDelivery
+    ) -> Coroutine[Any, Any, Ended]:
+        """Send one event as its subscription wants it: to be awaited at once."""
         started_at_us = self._now()
         trace = self._span(envelope)
         context = AttemptContext(
@@ -85,8 +88,8 @@ class Posting:
                 timeout_s=self._policy.timeout_s,
             )
         except Exception as error:  # noqa: BLE001 - see `inside`
-            return self.inside(error, trace, started_at_us, delivery.position)
-        return await self.send(request, trace, started_at_us, delivery.position)
+            return _at_once(self.inside(error, trace, started_at_us, delivery.position))
+        return self.send(request, trace, started_at_us, delivery.position)
 
     async def send(
         self, request: OutboundRequest, trace: TraceParent, started_at_us: int, position: int
@@ -111,6 +114,10 @@ class Posting:
 
     def _span(self, envelope: Envelope) -> TraceParent:
         return origin_trace(envelope).with_span(span_id_from(self._random(_SPAN_BYTES)))
+
+
+async def _at_once(ended: Ended) -> Ended:
+    return ended
 
 
 def _expired(envelope: Envelope, now_us: int) -> bool:

@@ -53,9 +53,9 @@ class Replays:
         self._records: dict[int, ReplayRecord] = {}
         self._last = 0
 
-    async def load(self, number: int | None = None) -> None:
-        """Take up the replays that run: of one subscription after a command, of all at the start."""
-        records = await patiently(lambda: self._deliveries.replays(number), _HELD_UP)
+    async def load(self, numbers: Sequence[int] | None = None) -> None:
+        """Take up the replays that run: of some subscriptions after commands, of all at the start."""
+        records = await patiently(lambda: self._deliveries.replays(numbers), _HELD_UP)
         for record in records:
             current = self._directory.get(record.number)
             if current is None:
@@ -65,8 +65,8 @@ class Replays:
             self._lanes.replay(lane, record)
         running = {record.replay for record in records}
         for lane, replay in self._lanes.replaying():
-            if number in {None, lane.number} and replay.replay not in running:
-                lane.end_replay(replay.replay)  # it was cancelled
+            if replay.replay not in running and (numbers is None or lane.number in numbers):
+                self._lanes.end_replay(lane, replay.replay)  # it was cancelled
 
     @property
     def wanting(self) -> bool:
@@ -89,7 +89,7 @@ class Replays:
             )
             lane = self._lanes.get(record.number)
             if lane is not None:
-                lane.end_replay(number)
+                self._lanes.end_replay(lane, number)
 
     async def look_ahead(self) -> None:
         """Feed one of them a page. Called between two commits of the journal, never beside one."""

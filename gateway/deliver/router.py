@@ -13,14 +13,22 @@ from gateway.deliver.lanes import Lanes
 from gateway.deliver.patience import patiently
 from gateway.deliver.signal import Signal
 from gateway.deliver.world import DEFAULT_LIMITS, Limits
-from gateway.domain.facts import ABOUT_SUBSCRIPTIONS
+from gateway.domain.facts import (
+    ABOUT_SUBSCRIPTIONS,
+    SUBSCRIPTION_CREATED,
+    SUBSCRIPTION_DELETED,
+    SUBSCRIPTION_UPDATED,
+)
 from gateway.domain.lane import Lane
 from gateway.ports import EventLog, Kind
-from schemas import Envelope
+from schemas import GATEWAY_TYPE_PREFIX, Envelope
 
 _POLL_S = 1.0
 HANDED_MAX = 5_000
 """Events that wait here to be routed; the log holds them all the same."""
+_UPDATED = GATEWAY_TYPE_PREFIX + SUBSCRIPTION_UPDATED
+_DELETED = GATEWAY_TYPE_PREFIX + SUBSCRIPTION_DELETED
+_SELECTING = frozenset({GATEWAY_TYPE_PREFIX + SUBSCRIPTION_CREATED, _UPDATED})
 
 
 class Router:
@@ -73,6 +81,7 @@ class Router:
                 self._unread = False
                 events = await self._read()
                 self._unread |= len(events) == self._limits.batch
+            await self._prepare(events)
             # Before the batch as well: under a steady flow a scan never finds the router at its end.
             self.between_batches()
             self._lanes.join()
@@ -110,20 +119,37 @@ class Router:
         """Demote a live lane whose first queued position has stood still for a second (S2b)."""
         while True:
             await anyio.sleep(_POLL_S)
-            heads = {lane.number: lane.first_queued for lane in self._lanes if lane.live}
+            heads = {lane.number: first for lane, first in self._lanes.holding_back()}
             for number, first in heads.items():
                 lane = self._lanes.get(number)
-                if lane is not None and first is not None and self._heads.get(number) == first:
+                if lane is not None and self._heads.get(number) == first:
                     self._demote(lane)
-            self._heads = {number: first for number, first in heads.items() if first is not None}
+            self._heads = heads
+
+    async def _prepare(self, events: Sequence[Event]) -> None:
+        """Have the subscriptions at hand whose selection changes in this batch, which may be all there are."""
+        changes = [
+            (_subject(event), event.entry.position)
+            for event in events
+            if event.entry.kind is Kind.FACT and event.entry.type == _UPDATED
+        ]
+        if changes:
+            await self._directory.prepare(changes)
 
     async def _pass(self, event: Event) -> None:
         """A fact about a subscription changes what the index holds, from here on (S3d)."""
-        if event.entry.type.startswith(ABOUT_SUBSCRIPTIONS):
-            subject = "" if event.envelope is None else event.envelope.subject or ""
-            number = await self._directory.passed(subject, event.entry.position)
-            if number is not None:
-                self._changed(number)
+        type_ = event.entry.type
+        if not type_.startswith(ABOUT_SUBSCRIPTIONS):
+            return
+        subject = _subject(event)
+        if type_ == _DELETED:
+            number = self._directory.ended(subject)
+        else:
+            # What it selects is as before, unless the fact says so: then it need not be read for this.
+            known = None if type_ in _SELECTING else self._directory.number_of(subject)
+            number = known or await self._directory.passed(subject, event.entry.position)
+        if number is not None:
+            self._changed(number)
 
     def _route(self, event: Event) -> None:
         self._cache.put(event)
@@ -142,6 +168,7 @@ class Router:
             if lane is None or position <= lane.seen:
                 continue
             if lane.offer(position, key, size_bytes=size_bytes, now_us=now_us):
+                self._lanes.fed(lane)
                 if lane.has_room:
                     self._lanes.pump(lane)
             else:
@@ -155,11 +182,14 @@ class Router:
         return self._directory.index.matching(envelope.attributes, event.entry.organization)
 
     def _demote_behind(self) -> None:
-        for lane in self._lanes:
-            first = lane.first_queued
-            if lane.live and first is not None and self._lanes.routed - first > self._limits.lag_max:
+        for lane, first in self._lanes.holding_back():
+            if self._lanes.routed - first > self._limits.lag_max:
                 self._demote(lane)
 
     def _demote(self, lane: Lane) -> None:
         self._lanes.demote(lane)
         self.advanced.set()
+
+
+def _subject(event: Event) -> str:
+    return "" if event.envelope is None else event.envelope.subject or ""

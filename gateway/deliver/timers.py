@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+from collections.abc import Sequence
 
 from gateway.deliver.journal import Journal
 from gateway.deliver.lanes import Lanes
@@ -15,6 +16,8 @@ from gateway.ports import Deliveries, DueKey, Now
 
 NEAR_US = 30_000_000
 LOOK_S = 10.0
+_TOGETHER = 512
+_LOOKS = 4
 _SECOND_US = 1_000_000
 
 
@@ -43,7 +46,9 @@ class Timers:
         self._held: dict[tuple[int, int], PendingDelivery] = {}
         self._order = itertools.count()
         self._wakes: dict[int, int] = {}
-        self._resumed: dict[int, DueKey | None] = {}
+        self._moments: list[tuple[int, int]] = []
+        self._resumed: dict[int, None] = {}
+        self._reading: tuple[list[int], DueKey | None] = ([], None)
         self.suspects = Suspects(lanes, self._hand_over)
         self._wake = Signal()
         self._read_to = DueKey(0, 0, 0)
@@ -66,6 +71,7 @@ class Timers:
         earlier = self._wakes.get(number)
         if earlier is None or at_us < earlier:
             self._wakes[number] = at_us
+            heapq.heappush(self._moments, (at_us, number))
             self._wake.set()
 
     def resumed(self, number: int) -> None:
@@ -82,14 +88,7 @@ class Timers:
         """Read what becomes due before the next look. Called between two commits of the journal, never beside one."""
         now_us = self._now()
         until_us = now_us + NEAR_US
-        more = False
-        for number in list(self._resumed):
-            last = await self._read(until_us, after=self._resumed[number], number=number)
-            more |= last is not None
-            if last is None:
-                del self._resumed[number]
-            else:
-                self._resumed[number] = last
+        more = await self._read_resumed(until_us)
         last = await self._read(until_us, after=self._read_to)
         self._read_to = last or DueKey(until_us, NUMBER_MAX, NUMBER_MAX)
         # What the window covers and the journal has not written yet is not in the database to be read.
@@ -110,12 +109,10 @@ class Timers:
                     self.suspects.add(delivery)
                 else:
                     self._hand_over(delivery)
-            for number, at_us in list(self._wakes.items()):
-                if at_us <= now_us:
-                    del self._wakes[number]
-                    lane = self._lanes.get(number)
-                    if lane is not None:
-                        self._lanes.pump(lane)
+            for number in self._woken(now_us):
+                lane = self._lanes.get(number)
+                if lane is not None:
+                    self._lanes.pump(lane)
             await self._wake.wait(self._sleep_s(now_us))
 
     def _hand_over(self, delivery: PendingDelivery) -> None:
@@ -126,10 +123,38 @@ class Timers:
             lane.due(delivery, counted=not delivery.asked, now_us=self._now())
             self._lanes.pump(lane)
 
-    async def _read(self, until_us: int, *, after: DueKey | None, number: int | None = None) -> DueKey | None:
+    def _woken(self, now_us: int) -> list[int]:
+        """The lanes that are to be looked at by now."""
+        woken = []
+        while self._moments and self._moments[0][0] <= now_us:
+            at_us, number = heapq.heappop(self._moments)
+            if self._wakes.get(number) == at_us:  # else it was brought forward since
+                del self._wakes[number]
+                woken.append(number)
+        return woken
+
+    async def _read_resumed(self, until_us: int) -> bool:
+        """Take in what came due while lanes stood still, many of them at once; whether there is more of it."""
+        for _ in range(_LOOKS):
+            numbers, after = self._reading
+            if not numbers:
+                numbers = list(itertools.islice(self._resumed, _TOGETHER))
+                for number in numbers:
+                    del self._resumed[number]
+            if not numbers:
+                return False
+            # One that is resumed once more from here on is read once more.
+            self._reading = (numbers, after)
+            last = await self._read(until_us, after=after, numbers=numbers)
+            self._reading = ([], None) if last is None else (numbers, last)
+        return True
+
+    async def _read(
+        self, until_us: int, *, after: DueKey | None, numbers: Sequence[int] | None = None
+    ) -> DueKey | None:
         """Take in one page. Returns where it ended if it was full, so that more may follow; else None."""
         rows = await patiently(
-            lambda: self._deliveries.due(until_us, self._rows_max, after=after, number=number),
+            lambda: self._deliveries.due(until_us, self._rows_max, after=after, numbers=numbers),
             "deliveries that are due cannot be read",
         )
         for delivery in rows:
@@ -154,8 +179,7 @@ class Timers:
         self._wake.set()
 
     def _sleep_s(self, now_us: int) -> float:
-        moments = [self._heap[0][0]] if self._heap else []
-        moments += self._wakes.values()
+        moments = [heap[0][0] for heap in (self._heap, self._moments) if heap]
         if not moments:
             return LOOK_S
         return min(LOOK_S, max(0.0, (min(moments) - now_us) / _SECOND_US))

@@ -8,6 +8,8 @@ leaves the chain whole: what is gone is only the means to recompute that one inn
 import hashlib
 from typing import Final
 
+from schemas import TYPE_PREFIX
+
 HASH_BYTES: Final = 32
 NONCE_BYTES: Final = 16
 EVENT_KEY_BYTES: Final = 16
@@ -81,14 +83,25 @@ def row_hash(
     ).digest()
 
 
-def event_key(source: str, id: str) -> bytes:  # noqa: A002 - the CloudEvents attribute's name
+def event_key(source: str, id: str, owner: str | None = None) -> bytes:  # noqa: A002 - CloudEvents' own name
     """The 16-byte key of an event in the dedup table: one per `(source, id)` (CONFORMANCE 3).
 
-    Both are length-prefixed, so no other pair runs together to the same bytes. Nobody can hide a foreign
-    event behind this key: that takes a second preimage, 2^128 tries.
+    `owner` is the organization whose token named this source, see `key_owner`. All are length-prefixed, so nothing
+    else runs together to the same bytes. Nobody can hide a foreign event behind this key: that takes a second
+    preimage, 2^128 tries.
     """
-    digest = hashlib.sha256(_field(source.encode()) + _field(id.encode())).digest()
+    within = b"" if owner is None else _field(owner.encode())
+    digest = hashlib.sha256(_field(source.encode()) + _field(id.encode()) + within).digest()
     return digest[:EVENT_KEY_BYTES]
+
+
+def key_owner(type: str, organization: str | None) -> str | None:  # noqa: A002 - CloudEvents' own name
+    """The organization within which an event's `(source, id)` is one; None: everywhere.
+
+    Of Letta's types the source itself names the organization. Any other source is whatever a token's owner has
+    written: it must neither keep out another organization's event nor tell that there is one (S11a).
+    """
+    return None if type.startswith(TYPE_PREFIX) else organization
 
 
 def _field(raw: bytes) -> bytes:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from gateway.domain.api_tokens import ApiToken
 from gateway.domain.ids import fact_id
 from schemas import GATEWAY_TYPE_PREFIX, Envelope, build
 
@@ -25,6 +26,8 @@ RETRY_REQUESTED: Final = "subscription.retry_requested"
 REPLAY_REQUESTED: Final = "subscription.replay_requested"
 REPLAY_FINISHED: Final = "subscription.replay_finished"
 REPLAY_CANCELLED: Final = "subscription.replay_cancelled"
+TOKEN_CREATED: Final = "token.created"  # noqa: S105 - the name of a fact
+TOKEN_REVOKED: Final = "token.revoked"  # noqa: S105 - the name of a fact
 
 BREAKER_OPENED: Final = "breaker.opened"
 BREAKER_CLOSED: Final = "breaker.closed"
@@ -79,6 +82,27 @@ def secret_rotated(subscription_id: str, number: int, revision: int, rotation: i
         "rotation": rotation,
     }
     return Fact(SUBSCRIPTION_SECRET_ROTATED, subscription_id, str(rotation), data)
+
+
+def token_created(token: ApiToken, by: str | None) -> Fact:
+    """A token was made, by whom and how far it reaches; ``by`` None: the first administrator. Never the token."""
+    expires_at = None if token.expires_at_us is None else rfc3339(token.expires_at_us)
+    data = {
+        "token_id": token.id,
+        "name": token.name,
+        "admin": token.organization is None,
+        "organization": token.organization,
+        "read_only": token.read_only,
+        "expires_at": expires_at,
+        "by": by,
+    }
+    return Fact(TOKEN_CREATED, token.id, "created", data)
+
+
+def token_revoked(token: ApiToken, by: str | None) -> Fact:
+    """A token opens nothing any more, and who said so."""
+    data = {"token_id": token.id, "name": token.name, "organization": token.organization, "by": by}
+    return Fact(TOKEN_REVOKED, token.id, "revoked", data)
 
 
 def rfc3339(at_us: int) -> str:

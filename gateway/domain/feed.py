@@ -9,7 +9,7 @@ cursor. A replay is bounded and in no hurry: there the cursor waits, and a resta
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -117,6 +117,11 @@ class Feed:
     def blocked_keys(self) -> int:
         """How many keys have a delivery that is not terminal."""
         return len(self._keys)
+
+    @property
+    def heads(self) -> Iterable[tuple[int, str]]:
+        """The deliveries that block a key, by position, each with its key."""
+        return self._heads.items()
 
     def offer(self, item: Queued) -> bool:
         """Queue a matching position; False, and nothing changed, where the queue is full."""

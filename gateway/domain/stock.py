@@ -62,6 +62,12 @@ class Stock:
         return here + self._waiting + self.replays.taken
 
     @property
+    def waits_elsewhere(self) -> int:
+        """How many deliveries would wait in the database if this were forgotten; of what is in flight none would."""
+        counted = sum(not delivery.asked for delivery in self._due.deliveries.values())
+        return self._waiting + counted + len(self.feed.next_up)
+
+    @property
     def in_flight(self) -> tuple[PendingDelivery, ...]:
         """What has been started and not settled."""
         return tuple(self._flight.deliveries.values())

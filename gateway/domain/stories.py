@@ -160,6 +160,7 @@ class Stories:
                 self._forget(story, at_us)
         elif kind == facts.SUBSCRIPTION_UPDATED:
             story.revisions.append(RevisionStory(data["revision"], position, _selection(data)))
+            story.privileged = data.get("privileged", story.privileged)
             story.updated_at_us = at_us
         elif kind == facts.SUBSCRIPTION_SECRET_ROTATED:
             story.updated_at_us = at_us

@@ -179,6 +179,11 @@ class SubscriptionSpec:
         return self.sink == PULL_SINK
 
     @property
+    def destinations(self) -> tuple[str, ...]:
+        """Every URL that is connected to for it: whoever moves one does not inherit what was opened to it (S11b)."""
+        return (self.sink,)
+
+    @property
     def bearer_token(self) -> str | None:
         """The token for the `Authorization` header; None: there is none."""
         return None if self.credential is None else self.credential.token

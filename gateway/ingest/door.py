@@ -94,8 +94,7 @@ class Door:
             data = envelope.data()
         owner, agent = _owner(envelope, data)
         if organization is not None:
-            if owner is not None and owner != organization:
-                raise Refused(Reason.FOREIGN, "This event belongs to another organization than the token's.")
+            self._check_own(envelope, owner, organization)
             owner = organization
         self._check_contract(envelope, data, owner)
         attributes = envelope.attributes
@@ -114,6 +113,16 @@ class Door:
             partition_key=_partition_key(envelope, agent),
             parsed=envelope,
         )
+
+    @staticmethod
+    def _check_own(envelope: Envelope, owner: str | None, organization: str) -> None:
+        """Refuse what is another organization's (S1c), a type that is not Letta's under its source included.
+
+        First wins by source and id (S7c): who could take another's source could keep its events out of the log.
+        """
+        named = (parse_source(envelope.source) or (None,))[0] if owner is None else owner
+        if named is not None and named != organization:
+            raise Refused(Reason.FOREIGN, "This event belongs to another organization than the token's.")
 
     def check_size(self, size_bytes: int) -> None:
         """Refuse an event over the bound; to be asked before anything is parsed. Raises ``Refused``."""
@@ -191,7 +200,8 @@ def _owner(envelope: Envelope, data: object) -> tuple[str | None, str | None]:
             Problem("/source", f"names the organization {organization}"),
             Problem("/data/organization_id", "names another organization than the source"),
         ]
-        raise Refused(Reason.ORGANIZATION, "Source and data name two organizations.", problems, organization)
+        # Whose it is, nobody can say: in quarantine it is the administrator's alone (S11a).
+        raise Refused(Reason.ORGANIZATION, "Source and data name two organizations.", problems)
     said = data.get("agent_id") if isinstance(data, dict) else None
     return organization, agent or (said if isinstance(said, str) and _is_plain(said) else None)
 

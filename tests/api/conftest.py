@@ -28,16 +28,20 @@ from gateway.adapters.sql.migrate import upgrade
 from gateway.adapters.sql.quarantine import SqlQuarantine
 from gateway.adapters.sql.sqlite import SqliteDatabase
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
+from gateway.adapters.sql.tokens import SqlApiTokens
 from gateway.adapters.sql.vault_keys import SqlVaultKeys
 from gateway.adapters.vault import Keyring
 from gateway.adapters.web_server import WebServer, listening_socket
 from gateway.api.application import create_api
+from gateway.api.credentials import Credentials
 from gateway.api.services import Limits, Readiness, Services
 from gateway.api.slots import Slots
 from gateway.deliver.tail import Tail
+from gateway.domain.api_tokens import new_token
 from gateway.domain.payload_links import PayloadLinks
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
+from gateway.ports import NewApiToken
 
 TOKEN = "lgw_test_token_of_sixteen"
 PUBLIC_URL = "http://127.0.0.1:8080"
@@ -112,7 +116,11 @@ def services(database) -> Services:
         payload_links=PayloadLinks(PUBLIC_URL, [bytes(32)]),
         now=now,
         public_url=PUBLIC_URL,
-        admin_token=TOKEN,
+        credentials=Credentials(
+            SqlApiTokens(database, fact_source=PUBLIC_URL + "/gateway", now=now, random=os.urandom),
+            TOKEN,
+            now=now,
+        ),
         timeout_s=5.0,
         production=False,
         allowed_hosts=frozenset({"testserver", "127.0.0.1"}),
@@ -125,10 +133,15 @@ def services(database) -> Services:
     )
 
 
+def background(services: Services) -> list[Any]:
+    """What runs beside the API."""
+    return [services.batcher.run, services.tail.run, services.credentials.run]
+
+
 @pytest.fixture
 def anonymous(services) -> Iterator[TestClient]:
     with TestClient(create_api(services, "0"), raise_server_exceptions=False) as client:
-        running = [client.portal.start_task_soon(work) for work in (services.batcher.run, services.tail.run)]
+        running = [client.portal.start_task_soon(work) for work in background(services)]
         yield client
         for work in running:
             work.cancel()
@@ -144,7 +157,7 @@ class Served:
     portal: BlockingPortal
 
     def client(self, **options: Any) -> httpx.Client:
-        headers = {"Authorization": f"Bearer {TOKEN}"}
+        headers = bearer(TOKEN) | options.pop("headers", {})
         return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False, **options)
 
 
@@ -153,7 +166,7 @@ def served(services) -> Iterator[Served]:
     app = create_api(services, "0")
     with listening_socket("127.0.0.1", 0) as listening, start_blocking_portal() as portal:
         server = WebServer(app, listening)
-        running = [portal.start_task_soon(work) for work in (services.batcher.run, services.tail.run)]
+        running = [portal.start_task_soon(work) for work in background(services)]
         serving = portal.start_task_soon(server.run)
         portal.call(server.started)
         yield Served(f"http://127.0.0.1:{listening.getsockname()[1]}", services, app, portal)
@@ -168,3 +181,46 @@ def served(services) -> Iterator[Served]:
 def client(anonymous) -> TestClient:
     anonymous.headers["Authorization"] = f"Bearer {TOKEN}"
     return anonymous
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Tokens of every kind, as ``Authorization`` headers."""
+
+    services: Services
+
+    async def _make(self, members: dict[str, Any]) -> tuple[str, str]:
+        text, kept = new_token(os.urandom(32))
+        standard = {"name": None, "organization": None, "read_only": False, "expires_at_us": None, "by": None}
+        made = await self.services.credentials.create(NewApiToken(kept, **(standard | members)))
+        return made.id, text
+
+    def make(self, **members: Any) -> tuple[str, dict[str, str]]:
+        """The id of a new token, and the header that it is sent in."""
+        made, text = asyncio.run(self._make(members))
+        return made, bearer(text)
+
+    def revoked(self, **members: Any) -> dict[str, str]:
+        """One that was revoked."""
+        made, headers = self.make(**members)
+        asyncio.run(self.services.credentials.tokens.revoke(made, by=None))
+        return headers
+
+    def expired(self, **members: Any) -> dict[str, str]:
+        """One that has expired."""
+        return self.make(expires_at_us=1, **members)[1]
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.fixture
+def tokens(services) -> Tokens:
+    return Tokens(services)
+
+
+@pytest.fixture
+def admin() -> dict[str, str]:
+    """The first administrator token, as a header."""
+    return bearer(TOKEN)

@@ -183,8 +183,8 @@ class Gateway:
             base_url=said["url"], headers={"Authorization": f"Bearer {said['token']}"}, timeout=120
         )
         until(lambda: self.http.get("/readyz").status_code == httpx.codes.OK, "ready")
-        self.ready_s, self.ready_cpu_s = time.perf_counter() - begin, self._cpu_s()
-        self.rss_mb = self._rss_mb()
+        self.ready_s, self.ready_cpu_s = time.perf_counter() - begin, self.cpu_s()
+        self.rss_mb = self.memory_mb()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -199,12 +199,12 @@ class Gateway:
 
     def fill(self, wanted: Sequence[dict[str, Any]]) -> None:
         """Import them, and wait until the router has passed their facts."""
-        begin, cpu = time.perf_counter(), self._cpu_s()
+        begin, cpu = time.perf_counter(), self.cpu_s()
         for start in range(0, len(wanted), 500):
             part = wanted[start : start + 500]
             self.http.post("/v1/subscriptions/import", json=part).raise_for_status()
         until(lambda: self.routed(0), "the router passes what was imported")
-        self.import_s, self.import_cpu_s = time.perf_counter() - begin, self._cpu_s() - cpu
+        self.import_s, self.import_cpu_s = time.perf_counter() - begin, self.cpu_s() - cpu
 
     def measure(self, what: str, events: int, agent: str, done: Callable[[int], bool]) -> None:
         """Publish that many events and note rate and CPU, until all that they lead to is done."""
@@ -214,11 +214,11 @@ class Gateway:
         ]
         self.events += events
         headers = {"Content-Type": "application/cloudevents-batch+json"}
-        begin, cpu = time.perf_counter(), self._cpu_s()
+        begin, cpu = time.perf_counter(), self.cpu_s()
         for body in bodies:
             self.http.post("/v1/events", content=body, headers=headers).raise_for_status()
         until(lambda: done(events), what)
-        taken, cpu = time.perf_counter() - begin, self._cpu_s() - cpu
+        taken, cpu = time.perf_counter() - begin, self.cpu_s() - cpu
         self.rates.setdefault(what, []).append(events / taken)
         self.cpu_us.setdefault(what, []).append(cpu / events * 1e6)
 
@@ -227,11 +227,11 @@ class Gateway:
         time.sleep(0.02)
         return self.http.get("/readyz").json().get("lag_events") == 0
 
-    def _rss_mb(self) -> float:
+    def memory_mb(self) -> float:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
-    def _cpu_s(self) -> float:
+    def cpu_s(self) -> float:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -294,6 +294,11 @@ def compare(few: Gateway, many: Gateway, options: argparse.Namespace) -> None:
             gateway.router_us.append(next(router))
 
 
+def ratio(pairs: Iterable[tuple[float, float]]) -> float:
+    """Of each round by itself, so that what the machine did meanwhile cancels out."""
+    return round(statistics.median(high / low for high, low in pairs), 2)
+
+
 def report(few: Gateway, many: Gateway) -> dict[str, Any]:
     def one(gateway: Gateway) -> dict[str, Any]:
         return {
@@ -308,13 +313,9 @@ def report(few: Gateway, many: Gateway) -> dict[str, Any]:
             "router alone, CPU µs": round(statistics.median(gateway.router_us), 1),
         }
 
-    def ratio(pairs: Iterable[tuple[float, float]]) -> float:
-        return round(statistics.median(high / low for high, low in pairs), 2)
-
     return {
         "few": one(few),
         "many": one(many),
-        # Of each round by itself, so that what the machine did meanwhile cancels out.
         "ratio": {
             **{
                 f"{what}, events/s": ratio(zip(few.rates[what], many.rates[what], strict=True))
@@ -331,8 +332,8 @@ def report(few: Gateway, many: Gateway) -> dict[str, Any]:
     }
 
 
-def show(found: dict[str, Any]) -> None:
-    table = Table(title="what an event costs where few of many subscriptions want it")
+def show(found: dict[str, Any], title: str) -> None:
+    table = Table(title=title)
     for column in ("", "few", "many", "ratio"):
         table.add_column(column, justify="left" if not column else "right")
     for name, value in found["few"].items():
@@ -359,7 +360,7 @@ def main() -> int:
     if options.json:
         print(json.dumps(found))
     else:
-        show(found)
+        show(found, "what an event costs where few of many subscriptions want it")
     return 0 if found["good"] else 1
 
 

@@ -23,7 +23,6 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +50,7 @@ from gateway.deliver.directory import Current
 from gateway.deliver.envelopes import event_of
 from gateway.deliver.masking import mask
 from gateway.deliver.request import AttemptContext, build_request, origin_trace
+from gateway.deliver.terms import OpenTerms
 from gateway.domain.delivery import Decision
 from gateway.domain.ids import ATTEMPT_BYTES, attempt_id
 from gateway.domain.pending import PendingDelivery
@@ -160,7 +160,7 @@ class Bench:
         record = await self.subscriptions.create(
             spec, organization="*", privileged=True, secret=new_secret(os.urandom(32))
         )
-        self.current = Current(record, lru_cache(Signer))
+        self.current = Current(record, OpenTerms(Signer))
         await self.log.append([self.admitted(raw) for raw in self.raws])
         await self.fill(log_rows)
         self.entries: Sequence[Entry] = await self.log.read(0, self.rows + 1)

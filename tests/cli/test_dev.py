@@ -1,8 +1,10 @@
 """`dev` and `serve` as processes: started, found, killed, resumed, refused, ended."""
 
+import base64
 import json
 import os
 import re
+import secrets
 import signal
 import sqlite3
 import time
@@ -268,6 +270,33 @@ def test_serve_in_production_names_all_it_lacks(command: Any) -> None:
     assert result.returncode == 2
     for name in ("GATEWAY_REDIS_URL", "GATEWAY_API_TOKEN", "GATEWAY_SECRET_KEYS", "GATEWAY_PUBLIC_URL"):
         assert name in result.stderr
+
+
+def test_serve_in_production_takes_https_sinks_only(
+    start: Callable[..., Any], make_valkey: Callable[[], Any], command: Any, tmp_path: Path
+) -> None:
+    valkey = make_valkey()
+    valkey.start()
+    token = secrets.token_urlsafe(32)
+    env = {
+        "GATEWAY_ENV": "production",
+        "GATEWAY_REDIS_URL": valkey.url,
+        "GATEWAY_API_TOKEN": token,
+        "GATEWAY_SECRET_KEYS": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "GATEWAY_PUBLIC_URL": "https://hooks.test",
+    }
+    process = start("serve", "--port", "0", "--data-dir", str(tmp_path), "--json", env=env)
+    said = json.loads(process.line())
+    asking = {"GATEWAY_URL": said["url"], "GATEWAY_API_TOKEN": token}
+    refused = command("subscriptions", "create", "--sink", "http://93.184.216.34/", env=asking)
+    assert (refused.returncode, "/sink" in refused.stderr) == (1, True)
+    for sink in ("https://127.0.0.1/", "https://10.0.0.1/"):  # no network is open by itself
+        assert command("subscriptions", "create", "--sink", sink, env=asking).returncode == 1
+    taken = command("subscriptions", "create", "--sink", "https://93.184.216.34/", env=asking)
+    assert taken.returncode == 0
+    assert not {path.name for path in tmp_path.iterdir()} & {"redis", "token", "secret_keys"}
+    assert process.end() == 0
+    assert token not in "".join(process.lines) + process.stderr.read_text()
 
 
 def test_serve_runs_on_a_redis_of_ones_own(

@@ -1,6 +1,7 @@
 """Settings: what is allowed, and how a wrong one is told."""
 
 import base64
+import secrets
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -107,7 +108,7 @@ def test_all_wrong_values_are_named_at_once_those_of_production_too() -> None:
 
 
 def test_no_secret_is_repeated() -> None:
-    secrets = {
+    wrong = {
         "GATEWAY_REDIS_URL": "https://user:hunter2@redis",
         "GATEWAY_DATABASE_URL": "mysql://user:hunter2@db",
         "GATEWAY_API_TOKEN": "hunter2 hunter2",
@@ -115,8 +116,8 @@ def test_no_secret_is_repeated() -> None:
         "GATEWAY_PUBLIC_URL": "https://user:hunter2@hooks",
     }
     with pytest.raises(SettingsError) as caught:
-        load_settings(secrets)
-    assert len(caught.value.faults) == len(secrets)
+        load_settings(wrong)
+    assert len(caught.value.faults) == len(wrong)
     assert "hunter2" not in str(caught.value)
     assert caught.value.__cause__ is None
     assert "hunter2" not in repr(load_settings(PRODUCTION))
@@ -126,12 +127,41 @@ def test_no_secret_is_repeated() -> None:
     ("change", "name"),
     [
         ({"GATEWAY_PUBLIC_URL": "http://hooks.example.org"}, "GATEWAY_PUBLIC_URL"),
+        ({"GATEWAY_PUBLIC_URL": "HTTP://hooks.example.org"}, "GATEWAY_PUBLIC_URL"),
         ({"GATEWAY_API_TOKEN": "short"}, "GATEWAY_API_TOKEN"),
+        ({"GATEWAY_API_TOKEN": "aaaaaaaaaaaaaaaaaaaa"}, "GATEWAY_API_TOKEN"),
+        ({"GATEWAY_API_TOKEN": "please-change-me-soon"}, "GATEWAY_API_TOKEN"),
+        ({"GATEWAY_API_TOKEN": "ChangeMe-1234567890abc"}, "GATEWAY_API_TOKEN"),
+        ({"GATEWAY_API_TOKEN": "an-example-token-0123"}, "GATEWAY_API_TOKEN"),
+        ({"GATEWAY_SECRET_KEYS": base64.b64encode(bytes(32)).decode()}, "GATEWAY_SECRET_KEYS"),
+        ({"GATEWAY_SECRET_KEYS": base64.b64encode(b"secret!!" * 4).decode()}, "GATEWAY_SECRET_KEYS"),
+        (
+            {"GATEWAY_SECRET_KEYS": f"{KEY},{base64.b64encode(b'k' * 32).decode()}"},
+            "GATEWAY_SECRET_KEYS",
+        ),
     ],
 )
 def test_production_is_stricter(change: dict[str, str], name: str) -> None:
     assert set(faults(PRODUCTION | change)) == {name}
     load_settings(change)
+
+
+@pytest.mark.parametrize("name", ["REDIS_URL", "API_TOKEN", "SECRET_KEYS", "PUBLIC_URL"])
+@pytest.mark.parametrize("empty", [True, False])
+def test_production_lacks_nothing(name: str, empty: bool) -> None:  # noqa: FBT001 - both ways not to give it
+    environ = {key: value for key, value in PRODUCTION.items() if key != f"GATEWAY_{name}"}
+    assert set(faults(environ | ({f"GATEWAY_{name}": ""} if empty else {}))) == {f"GATEWAY_{name}"}
+
+
+def test_what_is_drawn_at_random_is_taken() -> None:
+    for _ in range(100):
+        load_settings(
+            PRODUCTION
+            | {
+                "GATEWAY_API_TOKEN": secrets.token_hex(32),
+                "GATEWAY_SECRET_KEYS": base64.b64encode(secrets.token_bytes(32)).decode(),
+            }
+        )
 
 
 def test_a_batch_may_not_be_smaller_than_an_event() -> None:

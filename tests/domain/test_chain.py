@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.chain import EVENT_KEY_BYTES, GENESIS, event_key, payload_hash, row_hash
+from gateway.domain.chain import EVENT_KEY_BYTES, GENESIS, event_key, key_owner, payload_hash, row_hash
 
 VECTORS = Path(__file__).parents[2] / "contracts" / "vectors" / "hash-chain.json"
 
@@ -124,3 +124,13 @@ def test_s7c_the_key_is_pinned() -> None:
     # It is stored for 90 days: another way to make it would let every event in again.
     assert event_key("https://letta/organizations/org-1", "evt_1").hex() == "88ead7c26d1de104a2563d6bea4b8275"
     assert event_key("ab", "c") != event_key("a", "bc")
+
+
+def test_s11a_a_token_s_own_names_are_known_within_its_organization() -> None:
+    assert event_key("urn:a", "1", "org-1") != event_key("urn:a", "1", "org-2") != event_key("urn:a", "1")
+    assert event_key("urn:a", "1", "") != event_key("urn:a", "1", None) == event_key("urn:a", "1")
+    assert key_owner("some.type", "org-1") == "org-1"
+    assert key_owner("some.type", None) is None
+    # Letta's sources name the organization themselves: by HTTP and by Redis it is one event.
+    assert key_owner("com.letta.agent.step.completed", "org-1") is None
+    assert key_owner("com.letta.gateway.subscription.created", "org-1") is None

@@ -107,6 +107,27 @@ def test_a_halted_lane_starts_nothing_and_does_not_join() -> None:
     assert one.start(NOW) is not None
 
 
+def test_s2g_another_lane_counts_what_a_stopped_one_had_at_hand() -> None:
+    one = Lane(1, seen=10, live=True, concurrency=4, waiting=3, ordered=True)
+    one.due(waiting(1))
+    one.due(
+        replace(waiting(2), asked=True), counted=False
+    )  # a command's: no lane counts it before it is here
+    for position in (11, 12):
+        one.offer(position, "a")
+    assert [started(one) for _ in range(3)] == [(1,), (2,), (11,)]
+    assert started(one) == ()  # 12 stands behind its head
+    one.settle(1, again=True)
+    one.settle(2, again=True)
+    one.settle(11, again=False)
+    assert (one.pending, one.in_flight, one.waits_elsewhere) == (5, (), 5)
+    assert list(one.feed.heads) == [(12, "a")]
+    one.due(waiting(1))
+    one.due(replace(waiting(3), asked=True), counted=False)
+    one.halt(routed=20)
+    assert (one.cursor, one.pending, one.waits_elsewhere) == (20, 6, 5)
+
+
 def test_s3h_a_skip_leaves_out_what_lies_before_and_keeps_what_lies_behind() -> None:
     one = lane()
     for position in (3, 5, 7):

@@ -240,7 +240,8 @@ def test_s3h_a_read_that_began_before_a_deletion_does_not_bring_it_back(virtuall
         directory = Directory(engine.subscriptions)
         await directory.load(0)
         await engine.subscriptions.delete(1)
-        assert await directory.refresh(1) is None
+        await directory.refresh([1], lambda: engine.store.head)
+        assert directory.get(1) is None
         assert directory._keep_newer(record) is None
         assert directory.get(1) is None
 
@@ -254,7 +255,7 @@ def test_a_read_that_began_before_a_change_does_not_undo_it(virtually: Virtually
         directory = Directory(engine.subscriptions)
         await directory.load(0)
         await engine.subscriptions.update(1, replace(record.spec, sink="https://moved.test/"))
-        await directory.refresh(1)
+        await directory.refresh([1], lambda: engine.store.head)
         directory._keep_newer(record)
         current = directory.get(1)
         assert current is not None

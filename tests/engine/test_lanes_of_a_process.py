@@ -6,7 +6,7 @@ from typing import Any
 
 from simulation.small import Engine
 
-from gateway.deliver.lanes import CONCURRENCY
+from gateway.deliver.bounds import CONCURRENCY
 from gateway.deliver.world import Limits
 from gateway.domain.subscription import Config, StartAt
 from gateway.ports import SubscriptionState

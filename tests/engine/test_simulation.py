@@ -11,7 +11,7 @@ from gateway.deliver.world import Limits
 Simulate = Callable[[Plan], Simulation]
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", [*range(12), 1005])
 def test_nothing_is_lost_with_everything_that_can_happen(simulated: Simulate, seed: int) -> None:
     run = simulated(Plan(seed=seed))
     assert run.sinks.posts

@@ -220,6 +220,8 @@ def test_known_secrets_are_found_nowhere(
     secrets.known["made"] = fresh["secret"]
     said: list[httpx.Response] = []
     client = gateway.client
+    secrets.known["made token"] = client.post("/v1/tokens", json={"admin": True}).json()["token"]
+    client.headers["Authorization"] = f"Bearer {secrets.known['made token']}"
     rotated = client.post(f"/v1/subscriptions/{made['id']}/rotate-secret", json={"secret": ROTATED})
     assert rotated.status_code == 200, rotated.text
     (position,) = gateway.publish(make_event())

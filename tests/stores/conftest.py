@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from gateway.adapters.memory import (
+    MemoryApiTokens,
     MemoryDeliveries,
     MemoryLog,
     MemoryQuarantine,
@@ -27,8 +28,9 @@ from gateway.adapters.sql.migrate import upgrade
 from gateway.adapters.sql.opening import open_database
 from gateway.adapters.sql.quarantine import SqlQuarantine
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
+from gateway.adapters.sql.tokens import SqlApiTokens
 from gateway.adapters.vault import Keyring
-from gateway.ports import Deliveries, EventLog, Quarantine, StreamCommands, Subscriptions
+from gateway.ports import ApiTokens, Deliveries, EventLog, Quarantine, StreamCommands, Subscriptions
 from gateway.settings import load_settings
 
 T = TypeVar("T")
@@ -55,6 +57,7 @@ class Stores:
     subscriptions: Subscriptions
     quarantine: Quarantine
     commands: StreamCommands
+    tokens: ApiTokens
     clock: Clock
     run: Callable[[Coroutine[Any, Any, T]], T]
     database: Database | None = None
@@ -78,6 +81,7 @@ def memory() -> Iterator[Stores]:
         MemorySubscriptions(store, fact_source=FACT_SOURCE),
         MemoryQuarantine(store),
         MemoryStreamCommands(store, fact_source=FACT_SOURCE),
+        MemoryApiTokens(store, fact_source=FACT_SOURCE),
         clock,
         asyncio.run,
     )
@@ -97,6 +101,7 @@ def sql(settings: dict[str, str], folder: Path) -> Iterator[Stores]:
             SqlSubscriptions(database, keyring, fact_source=FACT_SOURCE, now=clock, random=dice),
             SqlQuarantine(database),
             SqlStreamCommands(database, fact_source=FACT_SOURCE, now=clock, random=dice),
+            SqlApiTokens(database, fact_source=FACT_SOURCE, now=clock, random=dice),
             clock,
             runner.run,
             database,

@@ -212,3 +212,18 @@ def test_an_empty_store(stores):
     assert stores.run(stores.deliveries.routed()) == 0
     assert stores.run(stores.deliveries.in_flight()) == []
     assert stores.run(stores.subscriptions.get("sub_none")) is None
+
+
+def test_many_are_read_together_by_their_numbers(stores):
+    made = [create(stores, spec(types=(f"t.{index}",))) for index in range(3)]
+    stores.run(stores.subscriptions.delete(2))
+    assert stores.run(stores.subscriptions.by_numbers([])) == []
+    assert stores.run(stores.subscriptions.by_numbers([2, 99])) == []
+    found = stores.run(stores.subscriptions.by_numbers([3, 99, 1, 2, 3]))
+    assert [record.number for record in found] == [1, 3]
+    assert found == [stores.run(stores.subscriptions.by_number(number)) for number in (1, 3)]
+    # More than one statement has parameters for.
+    assert [record.id for record in stores.run(stores.subscriptions.by_numbers(range(40_000)))] == [
+        made[0].id,
+        made[2].id,
+    ]

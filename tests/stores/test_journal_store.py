@@ -89,8 +89,8 @@ def test_due_deliveries_are_read_in_pages_in_the_order_of_their_time(two):
     assert due(two, 90, 2) == order[:2]
     assert due(two, 90, 2, after=DueKey(20, 1, 5)) == order[2:4]
     assert due(two, 90, after=DueKey(50, 1, 3)) == order[4:]
-    assert due(two, 90, number=1) == [(1, 4), (1, 5), (1, 3)]
-    assert due(two, 90, number=1, after=DueKey(20, 1, 4)) == [(1, 5), (1, 3)]
+    assert due(two, 90, numbers=[1]) == [(1, 4), (1, 5), (1, 3)]
+    assert due(two, 90, numbers=[1], after=DueKey(20, 1, 4)) == [(1, 5), (1, 3)]
 
 
 def test_what_is_in_flight_has_no_time(two):
@@ -126,3 +126,12 @@ def test_attempts_are_read_in_their_order(two):
     commit(two, attempts=[attempt(2, 3), attempt(1, 3), attempt(1, 3, 2), attempt(1, 4)])
     found = [(one.number, one.attempt) for one in two.run(two.deliveries.attempts_at(3))]
     assert found == [(1, 1), (1, 2), (2, 1)]
+
+
+def test_s2g_what_is_due_of_many_streams_is_read_together(two):
+    commit(two, pending=[waiting(1, 3, 10), waiting(1, 4, 30), waiting(2, 3, 20), waiting(2, 5, 40)])
+    assert due(two, 30, numbers=[2]) == [(2, 3)]
+    assert due(two, 40, numbers=[2, 1, 99]) == [(1, 3), (2, 3), (1, 4), (2, 5)]
+    assert due(two, 40, 2, numbers=[1, 2]) == [(1, 3), (2, 3)]
+    assert due(two, 40, numbers=[1, 2], after=DueKey(20, 2, 3)) == [(1, 4), (2, 5)]
+    assert due(two, 40, numbers=[3]) == []

@@ -197,9 +197,9 @@ def test_s5_a_replay_that_runs_goes_over_its_range_again(stores, again):
     failed = attempt(1, 2, 1, Decision.FAILED, round=1, replay=run.replay)
     row = waits(1, 2, round=1, replay=run.replay)
     commit(stores, [attempt(1, 1, round=1, replay=run.replay), failed], [row], routed=5)
-    before = stores.run(stores.deliveries.replays(1))
+    before = stores.run(stores.deliveries.replays([1]))
     again()
-    (found,) = stores.run(stores.deliveries.replays(1))
+    (found,) = stores.run(stores.deliveries.replays([1]))
     assert found == replace(before[0], cursor=0)
     assert found.open == 1
     assert stores.run(stores.deliveries.pending_at(2)) == [row]

@@ -162,9 +162,11 @@ def test_s5_a_replay_from_its_command_to_its_end(two):
         replays=[ReplayUpdate(found.replay, 7), ReplayUpdate(other.replay, 3)],
     )
     commit(two, replays=[ReplayUpdate(found.replay, 5)])  # it never goes back
-    (running,) = two.run(two.deliveries.replays(1))
+    (running,) = two.run(two.deliveries.replays([1]))
     assert (running.cursor, running.open) == (7, 1)
     assert [item.replay for item in two.run(two.deliveries.replays())] == [13, 14]
+    assert [item.replay for item in two.run(two.deliveries.replays([2, 1, 99]))] == [13, 14]
+    assert [item.replay for item in two.run(two.deliveries.replays([2, 99]))] == [14]
     for _ in range(2):
         two.run(two.commands.end_replay(found.replay, ReplayState.FINISHED))
     assert told(two, facts.REPLAY_FINISHED) == [15]

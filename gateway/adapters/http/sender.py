@@ -1,5 +1,8 @@
 """The sender that the delivery flow posts with."""
 
+from collections.abc import Coroutine
+from typing import Any
+
 from gateway.adapters.http.guard import vet
 from gateway.adapters.http.headers import block_from_text
 from gateway.adapters.http.transport import EgressTransport
@@ -12,8 +15,8 @@ class EgressSender:
     def __init__(self, transport: EgressTransport) -> None:
         self._transport = transport
 
-    async def send(self, request: OutboundRequest) -> Answer:
-        """One attempt, whole.
+    def send(self, request: OutboundRequest) -> Coroutine[Any, Any, Answer]:
+        """One attempt, whole: to be awaited at once.
 
         Raises:
             SendError: There is no status. Never another error.
@@ -22,7 +25,7 @@ class EgressSender:
             target = self._transport.target(request.url, privileged=request.privileged)
         except SinkRefused as refused:
             raise SendError(SendErrorKind.REFUSED, str(refused), rule=refused.rule) from None
-        return await self._transport.exchange(
+        return self._transport.exchange(
             b"POST",
             target,
             block_from_text(request.headers),

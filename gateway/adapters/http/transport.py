@@ -116,11 +116,20 @@ class EgressTransport(httpx.AsyncBaseTransport):
         if connection is None:
             connection = await self._pool.open(target, key, deadline, connect)
         try:
-            return await self._carry(connection, request, started, deadline, capture, bodiless=bodiless)
+            answer = await connection.exchange(
+                request, started=started, deadline=deadline, capture_bytes=capture, bodiless=bodiless
+            )
         except SendError as error:
             stale = connection.exchanges > 0 and connection.untouched
+            self._pool.discard(connection)
             if error.kind is not SendErrorKind.CLOSED or not stale:
                 raise
+        except BaseException:
+            self._pool.discard(connection)
+            raise
+        else:
+            self._pool.give_back(connection, loop.time())
+            return answer
         self._pool.forget_idle(key)
         connection = await self._pool.open(target, key, deadline, connect)
         while connection.exchanges:  # it came from another request, not new: it may be as dead

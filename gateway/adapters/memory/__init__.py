@@ -6,8 +6,10 @@ from gateway.adapters.memory.log import MemoryLog
 from gateway.adapters.memory.quarantine import MemoryQuarantine
 from gateway.adapters.memory.store import MemoryStore
 from gateway.adapters.memory.subscriptions import MemorySubscriptions
+from gateway.adapters.memory.tokens import MemoryApiTokens
 
 __all__ = [
+    "MemoryApiTokens",
     "MemoryDeliveries",
     "MemoryLog",
     "MemoryQuarantine",

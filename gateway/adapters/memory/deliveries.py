@@ -67,13 +67,16 @@ class MemoryDeliveries:
         return [item for item in self._store.pending.values() if item.next_at_us is None]
 
     async def due(
-        self, until_us: int, limit: int, *, after: DueKey | None = None, number: int | None = None
+        self, until_us: int, limit: int, *, after: DueKey | None = None, numbers: Sequence[int] | None = None
     ) -> Sequence[PendingDelivery]:
         """See ``Deliveries.due``."""
+        wanted = None if numbers is None else set(numbers)
         keyed = [
             (DueKey(item.next_at_us, item.number, item.position), item)
             for item in self._store.pending.values()
-            if item.next_at_us is not None and item.next_at_us <= until_us and number in {None, item.number}
+            if item.next_at_us is not None
+            and item.next_at_us <= until_us
+            and (wanted is None or item.number in wanted)
         ]
         keyed.sort(key=lambda pair: pair[0])
         return [item for key, item in keyed if after is None or key > after][:limit]
@@ -111,12 +114,13 @@ class MemoryDeliveries:
         """See ``Deliveries.note``."""
         return self._store.notes.get(number)
 
-    async def replays(self, number: int | None = None) -> Sequence[ReplayRecord]:
+    async def replays(self, numbers: Sequence[int] | None = None) -> Sequence[ReplayRecord]:
         """See ``Deliveries.replays``."""
+        wanted = None if numbers is None else set(numbers)
         return [
             replace(replay, open=sum(item.replay == replay.replay for item in self._store.pending.values()))
             for replay in self._store.replays.values()
-            if replay.state is ReplayState.RUNNING and number in {None, replay.number}
+            if replay.state is ReplayState.RUNNING and (wanted is None or replay.number in wanted)
         ]
 
     async def standings(

@@ -7,8 +7,9 @@ fail is checked before anything is changed.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from gateway.domain.api_tokens import ApiToken
 from gateway.domain.breaker import StreamNote
-from gateway.domain.chain import GENESIS, NONCE_BYTES, event_key, payload_hash, row_hash
+from gateway.domain.chain import GENESIS, NONCE_BYTES, event_key, key_owner, payload_hash, row_hash
 from gateway.domain.ids import RANDOM_BYTES, quarantine_id
 from gateway.domain.pending import PendingDelivery
 from gateway.ports import (
@@ -68,6 +69,7 @@ class MemoryStore:
     routed: int = 0
     replays: dict[int, ReplayRecord] = field(default_factory=dict)
     notes: dict[int, StreamNote] = field(default_factory=dict)
+    tokens: dict[bytes, ApiToken] = field(default_factory=dict)
     settled: int = 0
     """How many attempts there are: what ``seq`` numbers in a database."""
     seqs: dict[str, int] = field(default_factory=dict)
@@ -84,7 +86,7 @@ class MemoryStore:
         self.appended_at_us = max(self.now(), self.appended_at_us)
         results = []
         for columns in entries:
-            key = event_key(columns.source, columns.id)
+            key = event_key(columns.source, columns.id, key_owner(columns.type, columns.organization))
             original = self.keys.get(key)
             if original is not None:
                 self.duplicates += 1

@@ -91,14 +91,22 @@ class MemorySubscriptions:
         return self._now(number)
 
     async def update(
-        self, number: int, spec: SubscriptionSpec, *, unchanged_since_us: int | None = None
+        self,
+        number: int,
+        spec: SubscriptionSpec,
+        *,
+        unchanged_since_us: int | None = None,
+        privileged: bool = True,
     ) -> SubscriptionRecord:
         """See ``Subscriptions.update``."""
         record = self._present(number, unchanged_since_us)
         if record.spec.to_json() == spec.to_json():
             return self._now(number)  # nothing is said twice
         revision, now_us = record.revision + 1, self._after(record)
+        stays = record.privileged and (privileged or spec.destinations == record.spec.destinations)
         data = _selection(spec, record.organization, number, revision)
+        if stays != record.privileged:
+            data["privileged"] = stays
         fact = facts.Fact(facts.SUBSCRIPTION_UPDATED, record.id, str(revision), data)
         position = self._fact(fact, record.organization, now_us)
         added = Revision(revision, position, spec.selector(record.organization))
@@ -106,6 +114,7 @@ class MemorySubscriptions:
             self._store.cursors[number].live = False
         self._store.subscriptions[number] = replace(
             record,
+            privileged=stays,
             revision=revision,
             updated_at_us=now_us,
             private=Opened(spec, record.secrets),
@@ -192,6 +201,11 @@ class MemorySubscriptions:
     async def by_number(self, number: int) -> SubscriptionRecord | None:
         """See ``Subscriptions.by_number``."""
         return self._store.record(number)
+
+    async def by_numbers(self, numbers: Sequence[int]) -> Sequence[SubscriptionRecord]:
+        """See ``Subscriptions.by_numbers``."""
+        records = [self._store.record(number) for number in sorted(set(numbers))]
+        return [record for record in records if record is not None]
 
     async def page(self, *, organization: str | None, after: int, limit: int) -> Sequence[SubscriptionRecord]:
         """See ``Subscriptions.page``."""

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from gateway.adapters.sql.bulk import BulkInsert, Lookup
 from gateway.adapters.sql.models import EventKey, LogEntry, LogHead, QuarantineEntry
-from gateway.domain.chain import GENESIS, NONCE_BYTES, event_key, payload_hash, row_hash
+from gateway.domain.chain import GENESIS, NONCE_BYTES, event_key, key_owner, payload_hash, row_hash
 from gateway.errors import DatabaseUnusable
 from gateway.ports import Appended, Entry, Kind, NewEntry, NewQuarantine, Random
 
@@ -49,7 +49,7 @@ def prepare(entries: Sequence[NewEntry], random: Random) -> list[Prepared]:
     prepared = []
     for index, entry in enumerate(entries):
         nonce = nonces[index * NONCE_BYTES : (index + 1) * NONCE_BYTES]
-        key = event_key(entry.source, entry.id)
+        key = event_key(entry.source, entry.id, key_owner(entry.type, entry.organization))
         prepared.append(Prepared(entry, key, nonce, payload_hash(nonce, entry.envelope)))
     return prepared
 

@@ -27,8 +27,8 @@ from sqlalchemy import (
 from gateway.adapters.sql.lists import parts
 
 T = TypeVar("T")
-_ROWS_MAX: Final = 512
-"""Rows of one statement: 22 columns each stay below the 32,766 parameters that SQLite allows."""
+_ROWS_MAX: Final = 500
+"""Rows of one statement: what a full transaction has. 22 columns each stay below SQLite's 32,766 parameters."""
 
 
 class BulkInsert:
@@ -47,7 +47,7 @@ class BulkInsert:
                 # A list: a tuple of tuples would be taken for one row.
                 connection.exec_driver_sql(self._text(dialect, 1), list(rows))
             return
-        for part in _powers_of_two(rows):
+        for part in _usual_parts(rows):
             values = tuple(chain.from_iterable(part))
             connection.exec_driver_sql(self._text(dialect, len(part)), values)
 
@@ -108,10 +108,10 @@ class Lookup:
         return str(select(*self._columns).where(self._column.in_(wanted)).compile(dialect=dialect))
 
 
-def _powers_of_two(rows: Sequence[T]) -> Iterator[Sequence[T]]:
-    """The rows in parts of 512, 256, …, 1: each length is a statement of its own, so there are ten of them."""
+def _usual_parts(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The rows in parts of 500, 256, 128, …, 1: each length is a statement of its own, so there are ten of them."""
     start = 0
-    while start < len(rows):
-        length = min(_ROWS_MAX, 1 << ((len(rows) - start).bit_length() - 1))
+    while (left := len(rows) - start) > 0:
+        length = _ROWS_MAX if left >= _ROWS_MAX else 1 << (left.bit_length() - 1)
         yield rows[start : start + length]
         start += length

@@ -120,7 +120,7 @@ class SqlStreamCommands:
                     requested_at=now_us,
                 )
             )
-            return next(item for item in running_replays(connection, number) if item.replay == replay)
+            return next(item for item in running_replays(connection, [number]) if item.replay == replay)
 
         return await self._database.write(work)
 

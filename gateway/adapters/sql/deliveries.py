@@ -59,7 +59,7 @@ class SqlDeliveries:
         return await self._pending(select(_PENDING).where(_PENDING.c.next_at.is_(None)))
 
     async def due(
-        self, until_us: int, limit: int, *, after: DueKey | None = None, number: int | None = None
+        self, until_us: int, limit: int, *, after: DueKey | None = None, numbers: Sequence[int] | None = None
     ) -> Sequence[PendingDelivery]:
         """See ``Deliveries.due``."""
         key = (_PENDING.c.next_at, _PENDING.c.number, _PENDING.c.position)
@@ -67,8 +67,9 @@ class SqlDeliveries:
         if after is not None:
             # The first column alone as well: that is the part that the index can seek to.
             statement = statement.where(_PENDING.c.next_at >= after.next_at_us, tuple_(*key) > tuple_(*after))
-        if number is not None:
-            statement = statement.where(_PENDING.c.number == number)
+        if numbers is not None:
+            [part] = parts(numbers)
+            statement = statement.where(_PENDING.c.number.in_(part))
         return await self._pending(statement.order_by(*key).limit(limit))
 
     async def oldest(self, number: int) -> PendingDelivery | None:
@@ -101,9 +102,9 @@ class SqlDeliveries:
         found = await self._database.read(lambda connection: notes(connection, number))
         return found[0] if found else None
 
-    async def replays(self, number: int | None = None) -> Sequence[ReplayRecord]:
+    async def replays(self, numbers: Sequence[int] | None = None) -> Sequence[ReplayRecord]:
         """See ``Deliveries.replays``."""
-        return await self._database.read(lambda connection: running_replays(connection, number))
+        return await self._database.read(lambda connection: running_replays(connection, numbers))
 
     async def standings(
         self, number: int, first: int, last: int, *, attempts_until: int

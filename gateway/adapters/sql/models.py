@@ -1,7 +1,7 @@
 """The tables. Times are integers, microseconds since the Unix epoch, UTC.
 
 Truth (SEMANTICS S1a): ``log_entry`` with ``event_key`` and ``log_head``, ``attempt``, ``vault``,
-``quarantine``. Everything else is a projection that can be derived again, or a working note.
+``api_token``, ``quarantine``. Everything else is a projection that can be derived again, or a working note.
 """
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Text, text
@@ -127,6 +127,23 @@ class SealingKey(SQLModel, table=True):
 
     id: str = Field(sa_column=Column(Text, primary_key=True))
     replaced_at: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class ApiTokenEntry(SQLModel, table=True):
+    """A token of the API by its hash. ``last_used_at`` is written now and then; revoked ones are kept for a while."""
+
+    __tablename__ = "api_token"
+    __table_args__ = (Index("ix_api_token_created", "created_at", "id"),)
+
+    id: str = Field(sa_column=Column(Text, primary_key=True))
+    hash: bytes = Field(sa_column=Column(LargeBinary, unique=True, nullable=False))
+    name: str | None = Field(default=None, sa_type=Text)
+    organization: str | None = Field(default=None, sa_type=Text)
+    read_only: bool
+    created_at: int = Field(sa_type=BigInteger)
+    expires_at: int | None = Field(default=None, sa_type=BigInteger)
+    revoked_at: int | None = Field(default=None, sa_type=BigInteger)
+    last_used_at: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class Subscription(SQLModel, table=True):

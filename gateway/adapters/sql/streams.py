@@ -66,15 +66,19 @@ def notes(connection: Connection, number: int | None = None) -> list[Note]:
     ]
 
 
-def running_replays(connection: Connection, number: int | None) -> list[ReplayRecord]:
-    """The replays that run, of one subscription or of all, in the order in which they were asked for."""
+def running_replays(connection: Connection, numbers: Sequence[int] | None) -> list[ReplayRecord]:
+    """The replays that run, of these subscriptions or of all, in the order in which they were asked for."""
     open_ = (
         select(func.count()).select_from(_PENDING).where(_PENDING.c.replay == _REPLAY.c.replay)
     ).scalar_subquery()
     statement = select(_REPLAY, open_.label("open")).where(_REPLAY.c.state == ReplayState.RUNNING.value)
-    if number is not None:
-        statement = statement.where(_REPLAY.c.number == number)
-    return [replay_of(row) for row in connection.execute(statement.order_by(_REPLAY.c.replay))]
+    narrowed = (
+        [statement]
+        if numbers is None
+        else [statement.where(_REPLAY.c.number.in_(part)) for part in parts(numbers)]
+    )
+    found = [replay_of(row) for one in narrowed for row in connection.execute(one)]
+    return sorted(found, key=lambda record: record.replay)
 
 
 def replay_of(row: Row[Any]) -> ReplayRecord:

@@ -92,7 +92,12 @@ class SqlSubscriptions:
         return await self._database.write(work) if wanted else []
 
     async def update(
-        self, number: int, spec: SubscriptionSpec, *, unchanged_since_us: int | None = None
+        self,
+        number: int,
+        spec: SubscriptionSpec,
+        *,
+        unchanged_since_us: int | None = None,
+        privileged: bool = True,
     ) -> SubscriptionRecord:
         """See ``Subscriptions.update``."""
 
@@ -103,13 +108,17 @@ class SqlSubscriptions:
                 return known  # nothing is said twice
             revision, now_us = row.revision + 1, max(self._now(), row.updated_at + 1)
             data = selection_data(spec, row.organization, number, revision)
+            changed: dict[str, int] = {"revision": revision}
+            moved = spec.destinations != known.spec.destinations
+            if row.privileged and moved and not privileged:
+                data["privileged"] = changed["privileged"] = False
             position = self._fact(
                 connection,
                 facts.Fact(facts.SUBSCRIPTION_UPDATED, row.id, str(revision), data),
                 row.organization,
                 now_us,
             )
-            _touch(connection, number, now_us, revision=revision)
+            _touch(connection, number, now_us, **changed)
             connection.execute(insert(_REVISION), [revision_row(number, revision, position, spec)])
             connection.execute(insert(_VAULT), [self._vault.spec_row(row.id, revision, spec)])
             if spec.pull_only:
@@ -211,6 +220,18 @@ class SqlSubscriptions:
     async def by_number(self, number: int) -> SubscriptionRecord | None:
         """See ``Subscriptions.by_number``."""
         return await self._find(_SUBSCRIPTION.c.number == number)
+
+    async def by_numbers(self, numbers: Sequence[int]) -> Sequence[SubscriptionRecord]:
+        """See ``Subscriptions.by_numbers``."""
+
+        def work(connection: Connection) -> list[SubscriptionRecord]:
+            return [
+                record
+                for part in parts(sorted(set(numbers)))
+                for record in self._read(connection, _SUBSCRIPTION.c.number.in_(part))
+            ]
+
+        return await self._database.read(work)
 
     async def page(self, *, organization: str | None, after: int, limit: int) -> Sequence[SubscriptionRecord]:
         """See ``Subscriptions.page``."""

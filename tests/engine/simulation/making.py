@@ -7,11 +7,10 @@ from gateway.domain.subscription import Config, SubscriptionSpec
 from gateway.ports import NewEntry
 from schemas import build
 from simulation.oracle import Wish
-from simulation.sinks import sink_url
+from simulation.sinks import ORGANIZATIONS, sink_url
 
 TYPES = ("test.a", "test.b", "test.c")
 AGENTS = ("agent-1", "agent-2")
-ORGANIZATIONS = ("org-1", "org-2")
 FACTS = ("com.letta.gateway.subscription.paused", "com.letta.gateway.subscription.updated")
 RETRIES: tuple[tuple[float, ...] | None, ...] = ((0.1, 0.5), (0.3, 2, 8), (1, 40), (50,), ())
 

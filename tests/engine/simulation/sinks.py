@@ -11,6 +11,7 @@ from gateway.domain.ids import DeliveryRef, parse_delivery_id
 from gateway.domain.sending import Answer, OutboundRequest, SendError, SendErrorKind
 from simulation.stores import Killed, Wire
 
+ORGANIZATIONS = ("org-1", "org-2")
 MOODS = ("well", "well", "well", "slow", "failing", "flaky", "busy", "gone", "refusing", "silent", "narrow")
 
 
@@ -85,6 +86,11 @@ class Sinks:
         status = {"failing": 503, "refusing": 422}.get(mood, 204)
         return _answer(status)
 
+    def _position_of(self, source: str, event_id: str) -> int:
+        """Where the event of this name stands; whose it is, a batch does not say, and no two have the same name."""
+        keys = (event_key(source, event_id, owner) for owner in ORGANIZATIONS)
+        return next(self.positions[key] for key in keys if key in self.positions)
+
     def _posts_of(self, request: OutboundRequest, process: int) -> list[Post]:
         headers = {name.lower(): value for name, value in request.headers}
         webhook_id = headers["webhook-id"]
@@ -95,7 +101,7 @@ class Sinks:
             # Frozen: the same id is the same bytes, whatever happened in between (S10a).
             assert self._batches.setdefault(webhook_id, request.body) == request.body
             keys = [(item["source"], item["id"]) for item in json.loads(request.body)]
-            positions = [self.positions[event_key(*key)] for key in keys]
+            positions = [self._position_of(*key) for key in keys]
             assert positions == sorted(positions)
             return [
                 Post(number, at, webhook_id, process, self._now(), batch=True, replay=replay)

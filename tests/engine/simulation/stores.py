@@ -114,10 +114,10 @@ class WiredDeliveries:
         return await self._wire.read(self._deliveries.in_flight)
 
     async def due(
-        self, until_us: int, limit: int, *, after: DueKey | None = None, number: int | None = None
+        self, until_us: int, limit: int, *, after: DueKey | None = None, numbers: Sequence[int] | None = None
     ) -> Sequence[PendingDelivery]:
         return await self._wire.read(
-            lambda: self._deliveries.due(until_us, limit, after=after, number=number)
+            lambda: self._deliveries.due(until_us, limit, after=after, numbers=numbers)
         )
 
     async def attempts(self, number: int, position: int) -> Sequence[AttemptRecord]:
@@ -135,8 +135,8 @@ class WiredDeliveries:
     async def notes(self) -> Sequence[StreamNote]:
         return await self._wire.read(self._deliveries.notes)
 
-    async def replays(self, number: int | None = None) -> Sequence[ReplayRecord]:
-        return await self._wire.read(lambda: self._deliveries.replays(number))
+    async def replays(self, numbers: Sequence[int] | None = None) -> Sequence[ReplayRecord]:
+        return await self._wire.read(lambda: self._deliveries.replays(numbers))
 
     async def standings(
         self, number: int, first: int, last: int, *, attempts_until: int
@@ -166,6 +166,9 @@ class WiredSubscriptions:
 
     async def by_number(self, number: int) -> SubscriptionRecord | None:
         return await self._wire.read(lambda: self._subscriptions.by_number(number))
+
+    async def by_numbers(self, numbers: Sequence[int]) -> Sequence[SubscriptionRecord]:
+        return await self._wire.read(lambda: self._subscriptions.by_numbers(numbers))
 
     async def page(self, *, organization: str | None, after: int, limit: int) -> Sequence[SubscriptionRecord]:
         return await self._wire.read(
