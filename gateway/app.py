@@ -50,12 +50,15 @@ from gateway.api.credentials import Credentials
 from gateway.api.services import Limits, Readiness, Services
 from gateway.api.slots import Slots
 from gateway.deliver.dispatcher import Dispatcher
+from gateway.deliver.held import Held
 from gateway.deliver.tail import Tail
 from gateway.deliver.world import DEFAULT_LIMITS, AttemptPolicy, World
+from gateway.domain.agent_rate import AgentRates
 from gateway.domain.payload_links import PayloadLinks
 from gateway.errors import Unavailable
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
+from gateway.ingest.pace import Pace
 from gateway.ingest.stream import StreamIngest
 from gateway.ports import Event, Head
 from gateway.settings import Settings
@@ -201,6 +204,7 @@ class _Gateway:
                 policy, resolver=SystemResolver(), limits=limits_for(DEFAULT_LIMITS.in_flight_max)
             )
         )
+        held = Held()
         self.dispatcher = Dispatcher(
             World(
                 log=self.log,
@@ -218,6 +222,7 @@ class _Gateway:
                 random=PooledRandom(),
                 jitter=random.random,
                 leadership=database,
+                held=held,
             )
         )
         self.batcher = Batcher(self.log, self._take)
@@ -230,7 +235,10 @@ class _Gateway:
                 contract_policy=settings.contract_policy,
             ),
         )
-        ingest = StreamIngest(door, self.batcher, stream=settings.stream)
+        pace = None
+        if settings.agent_events_per_second is not None:
+            pace = Pace(AgentRates(settings.agent_events_per_second), held.hold, now_us)
+        ingest = StreamIngest(door, self.batcher, stream=settings.stream, pace=pace)
         self.reader = RedisStreamReader(redis_url, settings.stream, ingest, owner=database.identity)
         self.credentials = Credentials(
             SqlApiTokens(database, fact_source=fact_source, now=now_us, random=os.urandom),
@@ -244,6 +252,7 @@ class _Gateway:
                 slots=Slots(),
                 batcher=self.batcher,
                 door=door,
+                pace=pace,
                 subscriptions=self.subscriptions,
                 commands=self.commands,
                 deliveries=self.deliveries,

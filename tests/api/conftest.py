@@ -100,6 +100,7 @@ def services(database) -> Services:
         slots=Slots(),
         batcher=Batcher(log, lambda _events: tail.appended()),
         door=Door(known, DoorPolicy(fact_source=PUBLIC_URL + "/gateway", event_bytes_max=65_536)),
+        pace=None,
         commands=SqlStreamCommands(database, fact_source=PUBLIC_URL + "/gateway", now=now, random=os.urandom),
         subscriptions=SqlSubscriptions(
             database,
