@@ -217,6 +217,9 @@ class _Gateway:
                     dataschema_of,
                     links.url,
                     disable_after_s=settings.disable_after_days * _DAY_S,
+                    handshake_required=settings.handshake == "required",
+                    webhook_origin=settings.origin_for(public_url),
+                    callback_of=f"{public_url}/handshake/".__add__,
                 ),
                 now=now_us,
                 random=PooledRandom(),
@@ -273,6 +276,7 @@ class _Gateway:
                 dataschema_of=dataschema_of,
                 payload_links=links,
                 now=now_us,
+                handshake_required=settings.handshake == "required",
             ),
             version(),
         )

@@ -13,11 +13,12 @@ from gateway.domain.api_tokens import ApiToken
 from gateway.domain.breaker import StreamNote
 from gateway.domain.delivery import Decision, State
 from gateway.domain.filters import Selector
+from gateway.domain.handshake import UNASKED, Consent
 from gateway.domain.header_lines import Message
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.rotation import Secret
 from gateway.domain.sending import Answer, OutboundRequest
-from gateway.domain.subscription import SubscriptionSpec
+from gateway.domain.subscription import Handshake, SubscriptionSpec
 from schemas import Envelope
 
 
@@ -227,6 +228,16 @@ class Private(Protocol):
         """Whether nothing is ever sent (S10b): known of every one, without opening it."""
         ...
 
+    @property
+    def fetches_token(self) -> bool:
+        """Whether each POST takes an access token that is fetched first: likewise."""
+        ...
+
+    @property
+    def wants_handshake(self) -> bool:
+        """Whether it asked that its sink agree first: likewise."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -239,6 +250,16 @@ class Opened:
     def pull_only(self) -> bool:
         """See ``Private.pull_only``."""
         return self.spec.pull_only
+
+    @property
+    def fetches_token(self) -> bool:
+        """See ``Private.fetches_token``."""
+        return self.spec.token_url is not None
+
+    @property
+    def wants_handshake(self) -> bool:
+        """See ``Private.wants_handshake``."""
+        return self.spec.config.handshake is Handshake.REQUIRED
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +296,7 @@ class SubscriptionRecord:
     private: Private = field(repr=False)
     revisions: tuple[Revision, ...] = ()
     skips: tuple[Skip, ...] = ()
+    consent: Consent = UNASKED
 
     @property
     def spec(self) -> SubscriptionSpec:
@@ -439,6 +461,20 @@ class Subscriptions(Protocol):
 
     async def rotate_secret(self, number: int, secret: str) -> SubscriptionRecord:
         """Sign with a new secret, beside the old one for a day. The present one given again changes nothing."""
+        ...
+
+    async def set_consent(
+        self, number: int, consent: Consent, *, revision: int | None = None, callback: str | None = None
+    ) -> SubscriptionRecord:
+        """Note where the handshake with the sink stands: a fact.
+
+        Raises ``PreconditionFailed`` if a ``revision`` is given that is not the present one, or a ``callback`` that
+        is not the one that is open.
+        """
+        ...
+
+    async def called_back(self, callback: str, per_minute: int | None) -> SubscriptionRecord:
+        """The sink agrees by its callback, which is over with this. Raises ``NotFound`` where none such is open."""
         ...
 
     async def delete(self, number: int, *, unchanged_since_us: int | None = None) -> None:
@@ -840,7 +876,7 @@ class Leadership(Protocol):
 
 
 class Sender(Protocol):
-    """POSTs to a sink. Raises ``SendError`` of a closed set of kinds, never another error."""
+    """Sends requests to where strangers say. Raises ``SendError`` of a closed set of kinds, never another error."""
 
     async def send(self, request: OutboundRequest) -> Answer:
         """One attempt, whole, within the request's time."""

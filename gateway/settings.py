@@ -171,9 +171,15 @@ class Settings(BaseSettings):
     )
     webhook_origin: Annotated[str, AfterValidator(_dns_name)] | None = _field(
         None,
-        "Sent as `WebHook-Request-Origin` once the handshake is built; not used yet.",
+        "Sent as `WebHook-Request-Origin`: the name that sinks know this gateway by, and agree to be sent events from.",
         "a DNS name",
-        "the DNS name in the public URL",
+        "the DNS name in the public URL; without one `localhost`",
+    )
+    handshake: Literal["off", "required"] = _field(
+        "off",
+        "`required`: every sink has to agree by the CloudEvents webhook handshake before it is sent anything; `off`: "
+        "only those of subscriptions that ask for it.",
+        "`off` or `required`",
     )
     allow_networks: (
         Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)] | None
@@ -251,6 +257,14 @@ class Settings(BaseSettings):
     def production(self) -> bool:
         """Whether `GATEWAY_ENV` is `production`."""
         return self.env == "production"
+
+    def origin_for(self, public_url: str) -> str:
+        """The DNS name that sinks are asked to agree to."""
+        if self.webhook_origin is not None:
+            return self.webhook_origin
+        host = urlsplit(public_url).hostname or ""
+        is_name = _DNS_NAME.fullmatch(host) is not None and not host.rpartition(".")[2].isdigit()
+        return host if is_name else "localhost"
 
     @property
     def allowed_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:

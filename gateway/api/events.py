@@ -160,7 +160,12 @@ async def explain(
     stream = await service.subscriptions.history(subscription)
     if stream is None or not caller.sees(stream.organization):
         raise unknown
-    explainer = Explainer(service.log, service.subscriptions, service.deliveries)
+    explainer = Explainer(
+        service.log,
+        service.subscriptions,
+        service.deliveries,
+        handshake_required=service.handshake_required,
+    )
     entry = await service.log.get(place)
     if entry is None and caller.admin:
         return JSONResponse(await explainer.absent(place, stream))

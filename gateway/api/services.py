@@ -69,6 +69,7 @@ class Services:
         appended: Tells the dispatcher that the log has grown.
         readiness: Each thing the gateway needs, and whether it is there.
         dataschema_of: The URL of the contract of a type; None for a type without one.
+        handshake_required: Whether every sink has to agree before it is sent anything.
     """
 
     log: EventLog
@@ -97,6 +98,7 @@ class Services:
     dataschema_of: Callable[[str], str | None]
     payload_links: PayloadLinks
     now: Now
+    handshake_required: bool = False
 
 
 def services(request: Request) -> Services:

@@ -29,7 +29,7 @@ async def test(request: Request, caller: Caller, subscription_id: str) -> JSONRe
     """Append an event that only this subscription gets; its POST carries `X-Letta-Test: 1`."""
     service = services(request)
     record = await own_subscription(service, caller, subscription_id)
-    _check_enabled(record)
+    check_enabled(record)
     position = await service.commands.test(record.number)
     service.changed(record.number)
     return JSONResponse({"position": position}, status_code=202)
@@ -50,7 +50,7 @@ async def replay(request: Request, caller: Caller, subscription_id: str) -> JSON
         return JSONResponse(
             {"count": count, "from_position": wanted.from_position, "until_position": wanted.until_position}
         )
-    _check_enabled(record)
+    check_enabled(record)
     found = await service.commands.request_replay(record.number, wanted)
     service.changed(record.number)
     return JSONResponse(replay_json(found), status_code=202)
@@ -88,7 +88,8 @@ async def retry(request: Request, caller: Caller, delivery_id: str) -> JSONRespo
     return JSONResponse({"id": delivery_id, "position": position}, status_code=202)
 
 
-def _check_enabled(record: SubscriptionRecord) -> None:
+def check_enabled(record: SubscriptionRecord) -> None:
+    """Refuse a command that a disabled stream has no use for; raises ``Conflict``."""
     if record.state is SubscriptionState.DISABLED:
         raise Conflict("The subscription is disabled.", hint="Resume it first.")
 

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from gateway.api.auth import Administrator
 from gateway.api.body import read_body
 from gateway.api.services import Services, services
-from gateway.api.subscriptions import PREFIX, check_sink, organization_of
+from gateway.api.subscriptions import PREFIX, TOKEN_URL, check_sink, organization_of
 from gateway.domain.signing import NEW_SECRET_BYTES, new_secret
 from gateway.domain.subscription_input import SubscriptionInput, parse_subscription
 from gateway.errors import (
@@ -138,20 +138,22 @@ async def _parsed(items: Sequence[object]) -> list[SubscriptionInput]:
 
 async def _check_sinks(service: Services, asked: Sequence[SubscriptionInput]) -> None:
     """Judge each sink once, some at a time: names may take a while to be looked up."""
-    places: dict[str, list[int]] = {}
+    places: dict[tuple[str, str], list[int]] = {}
     for index, one in enumerate(asked):
-        places.setdefault(one.spec.sink, []).append(index)
+        places.setdefault(("/sink", one.spec.sink), []).append(index)
+        if one.spec.token_url is not None:
+            places.setdefault((TOKEN_URL, one.spec.token_url), []).append(index)
     faults, turn = _Faults([]), anyio.Semaphore(_LOOK_UPS)
 
-    async def check(sink: str) -> None:
+    async def check(pointer: str, sink: str) -> None:
         async with turn:
             try:
-                await check_sink(service, sink, privileged=True)
+                await check_sink(service, sink, privileged=True, pointer=pointer)
             except SinkRefused as refused:
-                for index in places[sink]:
+                for index in places[pointer, sink]:
                     faults.add(index, [Problem(field.pointer, field.detail) for field in refused.fields])
 
     async with anyio.create_task_group() as group:
-        for sink in places:
-            group.start_soon(check, sink)
+        for pointer, sink in places:
+            group.start_soon(check, pointer, sink)
     faults.refuse(SinkRefused, "Some sinks are not allowed.")

@@ -34,6 +34,7 @@ PREFIX = "/v1/subscriptions"
 
 router = APIRouter(prefix=PREFIX, tags=["subscriptions"])
 
+TOKEN_URL = "/sinkcredential/tokenurl"  # noqa: S105 - where the URL of a token endpoint stands
 LIMIT = 50
 LIMIT_MAX = 500
 
@@ -69,7 +70,7 @@ async def create(request: Request, caller: Caller) -> JSONResponse:
     if asked is None:
         raise _invalid(problems)
     organization = organization_of(caller, asked.organization)
-    await check_sink(service, asked.spec.sink, privileged=caller.admin)
+    await check_spec(service, asked.spec, privileged=caller.admin)
     secret = asked.secret or new_secret(service.random(NEW_SECRET_BYTES))
     record = await service.subscriptions.create(
         asked.spec, organization=organization, privileged=caller.admin, secret=secret
@@ -183,8 +184,7 @@ async def _revise(request: Request, caller: Principal, subscription_id: str, cha
     spec, problems = change.parse(change.body, previous=record.spec, organization=record.organization)
     if spec is None:
         raise _invalid(problems)
-    if spec.sink != record.spec.sink:  # the one it has was judged, and is again at every connection
-        await check_sink(service, spec.sink, privileged=record.privileged and caller.admin)
+    await check_spec(service, spec, privileged=record.privileged and caller.admin, previous=record.spec)
     unchanged_since_us = record.updated_at_us if change.merged else condition
     record = await service.subscriptions.update(
         record.number, spec, unchanged_since_us=unchanged_since_us, privileged=caller.admin
@@ -201,15 +201,28 @@ async def own_subscription(service: Services, caller: Principal, subscription_id
     return record
 
 
-async def check_sink(service: Services, sink: str, *, privileged: bool) -> None:
-    """Judge a sink that is named; that nothing is ever sent needs no judgement. Raises ``SinkRefused``."""
+async def check_spec(
+    service: Services, spec: SubscriptionSpec, *, privileged: bool, previous: SubscriptionSpec | None = None
+) -> None:
+    """Judge every URL that requests are to go to. Raises ``SinkRefused``.
+
+    Those that it has already were judged, and are again at every connection.
+    """
+    if previous is None or spec.sink != previous.sink:
+        await check_sink(service, spec.sink, privileged=privileged)
+    if spec.token_url is not None and (previous is None or spec.token_url != previous.token_url):
+        await check_sink(service, spec.token_url, privileged=privileged, pointer=TOKEN_URL)
+
+
+async def check_sink(service: Services, sink: str, *, privileged: bool, pointer: str = "/sink") -> None:
+    """Judge a URL that is named; that nothing is ever sent needs no judgement. Raises ``SinkRefused``."""
     if sink == PULL_SINK:
         return
     try:
         await service.admit_sink(sink, privileged)
     except SinkNotAllowed as refused:
         raise SinkRefused(
-            "The sink is not allowed.", fields=[FieldError("/sink", str(refused))], hint=""
+            "The sink is not allowed.", fields=[FieldError(pointer, str(refused))], hint=""
         ) from None
 
 

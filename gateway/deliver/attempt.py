@@ -5,6 +5,7 @@ from dataclasses import replace
 from gateway.deliver.batches import Batches
 from gateway.deliver.directory import Current, Directory
 from gateway.deliver.envelopes import EnvelopeCache, Event
+from gateway.deliver.handshakes import Handshakes
 from gateway.deliver.journal import Journal
 from gateway.deliver.lanes import Lanes
 from gateway.deliver.patience import patiently
@@ -32,6 +33,7 @@ class Attempts:
         journal: Journal,
         timers: Timers,
         settling: Settling,
+        handshakes: Handshakes,
         world: World,
     ) -> None:
         self._directory = directory
@@ -40,6 +42,7 @@ class Attempts:
         self._journal = journal
         self._timers = timers
         self._settling = settling
+        self._handshakes = handshakes
         self._now = world.now
         self._leadership = world.leadership
         self._held = world.held
@@ -62,6 +65,9 @@ class Attempts:
         if started[0].position <= self.write_ahead_until:
             # It may have been what the process before this one died of: count this start first (S3c).
             await self._journal.written()
+        asked = self._directory.get(lane.number)
+        if asked is not None and asked.fetches_token and asked.active and not asked.unasked:
+            await self._posting.access.prepare(asked)
         if self._leadership.holds_for_s() < LEASE_S:
             # Another process may take the log over while this POST is under way (S6a).
             await self._leadership.until_it_holds(LEASE_S)
@@ -73,8 +79,8 @@ class Attempts:
             started, events = self._without_held(lane, started, events, current)
             if not started:
                 return
-        if not current.active or self._now() < lane.waits_until_us:
-            self._settling.postpone(lane, started, current)
+        if not current.active or self._now() < lane.waits_until_us or self._posting.held_up(current):
+            self._stand(lane, started, current)
         elif lane.batching is not None:
             await self._batches.attempt(lane, started, events, current)
         elif len(started) > 1 or started[0].batch is not None:
@@ -82,6 +88,13 @@ class Attempts:
             self._settling.postpone(lane, tuple(replace(item, batch=None) for item in started), current)
         else:
             await self._attempt(lane, started[0], current, events[0])
+
+    def _stand(self, lane: Lane, started: Started, current: Current) -> None:
+        """The stream may not go on now; a sink that was not asked yet is asked, and the lane waits for that."""
+        self._settling.postpone(lane, started, current)
+        if current.unasked:
+            self._lanes.halt(lane)
+            self._handshakes.ask(lane.number)
 
     def _without_held(
         self, lane: Lane, started: Started, events: list[Event | None], current: Current

@@ -16,6 +16,7 @@ from gateway.domain.ids import HASH_BYTES, batch_id, delivery_id
 from gateway.domain.lane import Lane
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.retry import Settlement, splits
+from gateway.domain.sending import SendError
 from otel.traceparent import derive, span_id_from
 
 _SECOND_US = 1_000_000
@@ -67,7 +68,7 @@ class Batches:
         present = self._directory.get(lane.number)
         if present is None:
             return
-        if not present.active or self._now() < lane.waits_until_us:
+        if not present.active or self._now() < lane.waits_until_us or self._posting.held_up(present):
             self._settling.postpone(lane, tuple(member.delivery for member in frozen), present)
             return
         ended = await self._post(frozen, present)
@@ -112,11 +113,17 @@ class Batches:
         context = AttemptContext(
             trace, started_at_us // _SECOND_US, replay=all(member.delivery.replay for member in members)
         )
+        terms = current.terms(started_at_us)
+        if terms.fetches_token:
+            try:
+                context.bearer = self._posting.access.token(terms)
+            except SendError as error:
+                return self._posting.failed(error, trace, started_at_us)
         try:
             request = build_batch_request(
                 [member.event for member in members],
                 batch,
-                current.terms(started_at_us),
+                terms,
                 context,
                 dataschema_of=self._policy.dataschema_of,
                 dataref_of=self._policy.dataref_of,
@@ -124,7 +131,7 @@ class Batches:
             )
         except Exception as error:  # noqa: BLE001 - see `Posting.inside`
             return self._posting.inside(error, trace, started_at_us, first.position)
-        return await self._posting.send(request, trace, started_at_us, first.position)
+        return await self._posting.send(request, context, terms, started_at_us, first.position)
 
     async def _settle(self, lane: Lane, members: Sequence[_Member], current: Current, ended: Ended) -> None:
         """2xx settles all, anything else none; what no retry would change is tried in halves."""

@@ -23,10 +23,11 @@ def configure(lane: Lane, current: Current) -> None:
     config = current.record.spec.config
     lane.concurrency = concurrency_of(current)
     lane.ordered = config.ordering is Ordering.PARTITIONKEY
-    if config.max_per_second is None:
+    per_second = _per_second(current)
+    if per_second is None:
         lane.rate = None
-    elif lane.rate is None or lane.rate.per_second != config.max_per_second:
-        lane.rate = Rate(config.max_per_second)
+    elif lane.rate is None or lane.rate.per_second != per_second:
+        lane.rate = Rate(per_second)
     lane.batching = None
     if config.format is Format.BATCH:
         age_s = BATCH_AGE_S if config.batch_age_s is None else config.batch_age_s
@@ -35,3 +36,10 @@ def configure(lane: Lane, current: Current) -> None:
             config.batch_bytes_max or BATCH_BYTES,
             int(age_s * _SECOND_US),
         )
+
+
+def _per_second(current: Current) -> float | None:
+    """The lower of what the subscriber asked for and what the sink allows (CONFORMANCE 30); None: neither."""
+    asked, allowed = current.record.spec.config.max_per_second, current.record.consent.per_minute
+    rates = [rate for rate in (asked, None if allowed is None else allowed / 60) if rate is not None]
+    return min(rates, default=None)

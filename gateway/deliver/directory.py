@@ -22,36 +22,52 @@ _HELD_UP = "subscriptions cannot be read"
 
 
 class Current:
-    """One subscription as it is now."""
+    """One subscription as it is now.
 
-    __slots__ = ("_opened", "record")
+    Attributes:
+        active: Whether its stream may move. To the engine, one that is only pulled stands like a paused one (S10b),
+            and so does one whose sink was asked for its consent and has not given it.
+        unasked: Whether its sink has to be asked before it is sent anything.
+        fetches_token: Whether its POSTs take an access token that is fetched first.
+    """
 
-    def __init__(self, record: SubscriptionRecord, opened: OpenTerms) -> None:
+    __slots__ = ("_opened", "active", "fetches_token", "record", "unasked")
+
+    def __init__(
+        self,
+        record: SubscriptionRecord,
+        opened: OpenTerms,
+        *,
+        handshake_required: bool = False,
+    ) -> None:
         self.record = record
         self._opened = opened
+        self.fetches_token = record.private.fetches_token
+        consent, needed = record.consent, needs_consent(record, everywhere=handshake_required)
+        self.unasked = needed and consent.unasked
+        held = needed and not (consent.granted or consent.unasked)
+        self.active = record.state is SubscriptionState.ACTIVE and not record.pull_only and not held
 
     def terms(self, now_us: int) -> Terms:
         """How it is sent to at this time: the end of an old secret needs no command."""
         return self._opened.of(self.record, now_us)
 
-    @property
-    def active(self) -> bool:
-        """Whether its stream may move: to the engine, one that is only pulled stands like a paused one (S10b)."""
-        return self.record.state is SubscriptionState.ACTIVE and not self.record.pull_only
-
 
 class Directory:
     """All subscriptions that are not deleted."""
 
-    def __init__(self, subscriptions: Subscriptions) -> None:
+    def __init__(
+        self, subscriptions: Subscriptions, *, handshake_required: bool = False, webhook_origin: str = ""
+    ) -> None:
         self._subscriptions = subscriptions
+        self._current = partial(Current, handshake_required=handshake_required)
         self._by_number: dict[int, Current] = {}
         self._numbers: dict[str, int] = {}
         self._gone: set[int] = set()
         self._audits: set[str] = set()
         self._last = 0
         self._last_made = 0
-        self._opened = OpenTerms(lru_cache(maxsize=_SIGNERS_MAX)(Signer))
+        self._opened = OpenTerms(lru_cache(maxsize=_SIGNERS_MAX)(Signer), webhook_origin=webhook_origin)
         self.index = RoutingIndex()
         """The selections of those that are active: a stream that stands costs an event nothing."""
         self.stopped: Callable[[Current], None] = lambda _before: None
@@ -181,17 +197,23 @@ class Directory:
         if record.number not in self._by_number and _dormant(record):
             return
         before = self._by_number.get(record.number)
-        now = self._by_number[record.number] = Current(record, self._opened)
+        now = self._by_number[record.number] = self._current(record, self._opened)
         self._numbers[record.id] = record.number
         if before is not None and before.active and not now.active:
             self.index.discard(record.number)
             self.stopped(before)
 
     def _index(self, record: SubscriptionRecord, position: int) -> None:
-        if record.state is not SubscriptionState.ACTIVE or record.pull_only:
+        known = self._by_number.get(record.number)
+        if known is None or not known.active:
             self.index.discard(record.number)
         elif record.created_position <= position:
             self.index.put(record.number, record.selector_at(position + 1))
+
+
+def needs_consent(record: SubscriptionRecord, *, everywhere: bool) -> bool:
+    """Whether nothing may be sent before the sink has agreed (CONFORMANCE 29)."""
+    return everywhere or record.private.wants_handshake
 
 
 def _dormant(record: SubscriptionRecord) -> bool:

@@ -10,6 +10,7 @@ from gateway.deliver.bounds import configure
 from gateway.deliver.catchup import CatchUp
 from gateway.deliver.directory import Directory
 from gateway.deliver.envelopes import EnvelopeCache, Event
+from gateway.deliver.handshakes import Handshakes
 from gateway.deliver.journal import Journal
 from gateway.deliver.lanes import Lanes
 from gateway.deliver.notices import Notices
@@ -44,7 +45,11 @@ class Dispatcher:
         self._changed = Signal()
         self._stopping = anyio.Event()
         self.running = False
-        self.directory = Directory(world.subscriptions)
+        self.directory = Directory(
+            world.subscriptions,
+            handshake_required=world.policy.handshake_required,
+            webhook_origin=world.policy.webhook_origin,
+        )
         self.lanes = Lanes(self.directory, world.now, limits)
         self.cache = EnvelopeCache(world.log)
         self.journal = Journal(world.deliveries, self.lanes.checkpoint, limits)
@@ -96,6 +101,7 @@ class Dispatcher:
             world=world,
             changed=self.changed,
         )
+        self.handshakes = Handshakes(world, changed=self.changed)
         self.attempts = Attempts(
             directory=self.directory,
             lanes=self.lanes,
@@ -103,6 +109,7 @@ class Dispatcher:
             journal=self.journal,
             timers=self.timers,
             settling=self.settling,
+            handshakes=self.handshakes,
             world=world,
         )
         self._connect()
@@ -151,6 +158,7 @@ class Dispatcher:
                 loops.start_soon(self.timers.suspects.run)
                 loops.start_soon(self.probes.run)
                 loops.start_soon(self.notices.run)
+                loops.start_soon(self.handshakes.run)
                 loops.start_soon(self._journal)
                 loops.start_soon(self._watch_changes)
                 self.running = True
@@ -238,6 +246,7 @@ class Dispatcher:
         if current is None:
             self.lanes.drop(number)
             return
+        self.handshakes.look(current)
         if lane is None:
             if not self.lanes.has_work(current):
                 return  # it stands, or it is where the router is: what it waits for will make its lane (S2g)
@@ -268,6 +277,7 @@ class Dispatcher:
             raise CursorAhead(f"The log ends at position {head.position}; deliveries had come to {furthest}.")
         for current in self.directory:
             lanes.follow(current)
+            self.handshakes.look(current)
         await self.replays.load()
         for delivery in repeated:
             self.timers.add(delivery)

@@ -1,10 +1,11 @@
 """Before an answer is stored, every secret of its subscription in it is masked (S11g): sinks like to echo."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gateway.deliver.terms import Terms
 from gateway.domain.sending import Answer
-from gateway.domain.signing import SECRET_PREFIX
+from schemas.signatures import SECRET_PREFIX
 
 MASK = "***"
 _PART_BYTES_MIN = 4
@@ -38,7 +39,16 @@ def _begun_at_end(body: bytes, secret: bytes) -> int:
     return 0
 
 
-def _masked(text: str, secrets: list[str]) -> str:
+def masked(answer: Answer, secrets: Sequence[str]) -> Answer:
+    """An answer without these secrets, of which the subscription knows nothing."""
+    headers = tuple([(name, _masked(value, secrets)) for name, value in answer.headers])
+    body = answer.body
+    for secret in secrets:
+        body = body.replace(secret.encode(), MASK.encode())
+    return replace(answer, headers=headers, body=body)
+
+
+def _masked(text: str, secrets: Sequence[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, MASK)
     return text

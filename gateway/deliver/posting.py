@@ -5,6 +5,8 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from gateway.deliver.access import AccessTokens
+from gateway.deliver.directory import Current
 from gateway.deliver.envelopes import Event
 from gateway.deliver.request import AttemptContext, build_request, origin_trace
 from gateway.deliver.suspects import CRASHES_MAX
@@ -45,6 +47,11 @@ class Posting:
         self._policy = world.policy
         self._now = world.now
         self._random = world.random
+        self.access = AccessTokens(world.sender, world.now, timeout_s=world.policy.timeout_s)
+
+    def held_up(self, current: Current) -> bool:
+        """Whether something comes first: the sink's consent, or a token that was given up, or changed, meanwhile."""
+        return current.unasked or (current.fetches_token and self.access.lacks(current))
 
     def unsent(self, event: Event | None, delivery: PendingDelivery) -> Ended | None:
         """The end of what is not to be sent: erased (S8b), past its time (CONFORMANCE 35), or parked (S3c).
@@ -77,6 +84,11 @@ class Posting:
             replay=delivery.replay is not None,
             test=event.entry.addressee is not None,
         )
+        if terms.fetches_token:
+            try:
+                context.bearer = self.access.token(terms)
+            except SendError as error:
+                return _at_once(self.failed(error, trace, started_at_us))
         try:
             request = build_request(
                 event,
@@ -89,22 +101,34 @@ class Posting:
             )
         except Exception as error:  # noqa: BLE001 - see `inside`
             return _at_once(self.inside(error, trace, started_at_us, delivery.position))
-        return self.send(request, trace, started_at_us, delivery.position)
+        return self.send(request, context, terms, started_at_us, delivery.position)
 
     async def send(
-        self, request: OutboundRequest, trace: TraceParent, started_at_us: int, position: int
+        self,
+        request: OutboundRequest,
+        context: AttemptContext,
+        terms: Terms,
+        started_at_us: int,
+        position: int,
     ) -> Ended:
         """Send a request that is built."""
+        trace = context.trace
         try:
             answer = await self._sender.send(request)
         except SendError as error:
-            return Ended(Failed(error.kind), trace, started_at_us, self._now(), detail=error.detail)
+            return self.failed(error, trace, started_at_us)
         except Exception as error:  # noqa: BLE001 - see `inside`
             return self.inside(error, trace, started_at_us, position)
+        if context.bearer is not None:
+            answer = self.access.answered(terms, context.bearer, answer)
         ended_at_us = self._now()
         after = next((value for name, value in answer.headers if name.lower() == "retry-after"), None)
         wait_s = None if after is None else parse_retry_after(after, ended_at_us / _SECOND_US)
         return Ended(Answered(answer.status, wait_s), trace, started_at_us, ended_at_us, answer)
+
+    def failed(self, error: SendError, trace: TraceParent, started_at_us: int) -> Ended:
+        """There was no answer."""
+        return Ended(Failed(error.kind), trace, started_at_us, self._now(), detail=error.detail)
 
     def inside(self, error: Exception, trace: TraceParent, started_at_us: int, position: int) -> Ended:
         """One delivery that cannot even be made must not take all others down with it."""

@@ -1,7 +1,7 @@
 """The POST a subscriber gets: headers, body and signatures (INTERFACE, CONFORMANCE 11, 18-22, 33, 38, 39, 45, 47)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.deliver.envelopes import Event
 from gateway.deliver.terms import Terms
@@ -22,12 +22,13 @@ _BATCH_LINES = HeaderLines.of(
 
 @dataclass(slots=True)
 class AttemptContext:
-    """What is particular to one attempt: its span, and the second in which it is signed."""
+    """What is particular to one attempt: its span, the second in which it is signed, a token that was fetched."""
 
     trace: TraceParent
     timestamp_s: int
     replay: bool = False
     test: bool = False
+    bearer: str | None = field(default=None, repr=False)
 
 
 def origin_trace(envelope: Envelope) -> TraceParent:
@@ -108,6 +109,8 @@ def _request(
         own, count = own + "X-Letta-Replay: 1\r\n", count + 1
     if context.test:
         own, count = own + "X-Letta-Test: 1\r\n", count + 1
+    if context.bearer is not None:
+        own, count = f"{own}Authorization: Bearer {context.bearer}\r\n", count + 1
     raw = b"%b%b%b" % (lines.raw, own.encode("ascii"), terms.lines.raw)
     return OutboundRequest(
         url=terms.sink,

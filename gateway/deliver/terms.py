@@ -11,17 +11,18 @@ from typing import Final
 
 from gateway.domain.header_lines import HeaderLines
 from gateway.domain.retry import DEFAULT_SCHEDULE_S
-from gateway.domain.rotation import signing
+from gateway.domain.rotation import seeds, signing
 from gateway.domain.sending import SendError
-from gateway.domain.signing import SECRET_PREFIX, Signer
+from gateway.domain.signing import Signer
 from gateway.domain.subscription import Format, Payload
 from gateway.ports import SubscriptionRecord
+from schemas.signatures import SECRET_PREFIX
 
 OPENED_MAX: Final = 4_096
 _SECRET_CHARS_MIN: Final = 4
 
-Signers = Callable[[tuple[str, ...]], Signer]
-"""Gives the signer of these secrets, kept from the last time if it can be."""
+Signers = Callable[[tuple[str, ...], tuple[bytes, ...]], Signer]
+"""Gives the signer of these secrets and Ed25519 keys, kept from the last time if it can be."""
 
 
 @dataclass(slots=True)
@@ -37,10 +38,11 @@ class Terms:
         thin: Whether it asked for a reference in place of the data (S11d).
         timeout_s: Its own limit of an attempt; None: the gateway's.
         schedule_s: The delays of its retries.
-        lines: Its own header lines, the credential's among them.
+        lines: Its own header lines, the credential's among them, and what its sink has agreed to (CONFORMANCE 30).
         signer: Signs with the secrets that are in force until ``until_us``.
         known: What must not be stored of an answer (S11g), each as text and as bytes.
         until_us: When the next secret ends; None: none does.
+        fetches_token: Whether an access token goes along that is fetched first.
         fault: Why nothing can be sent at all: a header of its own that no request can have.
     """
 
@@ -56,20 +58,23 @@ class Terms:
     signer: Signer = field(repr=False)
     known: tuple[tuple[str, bytes], ...] = field(repr=False)
     until_us: int | None
+    fetches_token: bool = False
     fault: SendError | None = None
 
 
-def terms_of(record: SubscriptionRecord, now_us: int, signers: Signers = Signer) -> Terms:
+def terms_of(
+    record: SubscriptionRecord, now_us: int, signers: Signers = Signer, webhook_origin: str = ""
+) -> Terms:
     """Open and prepare."""
     spec, secrets = record.spec, record.secrets
     headers = list(spec.headers.items())
+    if record.consent.granted:
+        headers.append(("WebHook-Request-Origin", webhook_origin))
     if spec.bearer_token is not None:
         headers.append(("Authorization", f"Bearer {spec.bearer_token}"))
     # A signing secret without its prefix, so that it is found either way.
     known = [secret.text.removeprefix(SECRET_PREFIX) for secret in secrets]
-    known += spec.headers.values()
-    if spec.bearer_token is not None:
-        known.append(spec.bearer_token)
+    known += spec.sent_secrets
     lines, fault = HeaderLines(), None
     try:
         lines = HeaderLines.of(headers)
@@ -86,9 +91,10 @@ def terms_of(record: SubscriptionRecord, now_us: int, signers: Signers = Signer)
         timeout_s=spec.config.timeout_s,
         schedule_s=DEFAULT_SCHEDULE_S if spec.config.retry is None else tuple(spec.config.retry),
         lines=lines,
-        signer=signers(signing(secrets, now_us)),
+        signer=signers(signing(secrets, now_us), seeds(secrets, now_us) if spec.signs_v1a else ()),
         known=tuple((text, text.encode()) for text in known if len(text) >= _SECRET_CHARS_MIN),
         until_us=min(ends, default=None),
+        fetches_token=spec.token_url is not None,
         fault=fault,
     )
 
@@ -96,8 +102,9 @@ def terms_of(record: SubscriptionRecord, now_us: int, signers: Signers = Signer)
 class OpenTerms:
     """Those that were opened last, by subscription; what was opened first goes first, however much it is used."""
 
-    def __init__(self, signers: Signers, *, opened_max: int = OPENED_MAX) -> None:
+    def __init__(self, signers: Signers, *, webhook_origin: str = "", opened_max: int = OPENED_MAX) -> None:
         self._signers = signers
+        self._webhook_origin = webhook_origin
         self._opened_max = opened_max
         self._opened: OrderedDict[int, tuple[SubscriptionRecord, Terms]] = OrderedDict()
 
@@ -108,7 +115,7 @@ class OpenTerms:
             terms = found[1]
             if terms.until_us is None or now_us < terms.until_us:
                 return terms
-        terms = terms_of(record, now_us, self._signers)
+        terms = terms_of(record, now_us, self._signers, self._webhook_origin)
         self._opened[record.number] = (record, terms)
         while len(self._opened) > self._opened_max:
             self._opened.popitem(last=False)

@@ -17,12 +17,18 @@ class AttemptPolicy:
         dataschema_of: The contract's URL of a type that has one.
         dataref_of: The link to the data of a delivery, by its id (S11d).
         disable_after_s: How long a subscription may do nothing but fail, before it is disabled (S3g).
+        handshake_required: Whether every sink has to agree before it is sent anything.
+        webhook_origin: The DNS name by which sinks know this gateway (CONFORMANCE 29).
+        callback_of: Where a sink calls back to agree, by the token (S11e).
     """
 
     timeout_s: float
     dataschema_of: Callable[[str], str | None]
     dataref_of: Callable[[str], str]
     disable_after_s: float = 5 * 24 * 3600.0
+    handshake_required: bool = False
+    webhook_origin: str = "localhost"
+    callback_of: Callable[[str], str] = "/handshake/".__add__
 
 
 @dataclass(frozen=True, slots=True)

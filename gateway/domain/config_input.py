@@ -22,13 +22,13 @@ from schemas.rfc3339 import is_timestamp
 AVAILABLE: Final[Mapping[str, frozenset[str]]] = {
     "config": frozenset({"max_concurrency", "max_per_second", "timeout_s", "retry"}),
     "format": frozenset({"binary", "structured", "batch"}),
-    "handshake": frozenset({"off"}),
+    "handshake": frozenset({"off", "required"}),
     "ordering": frozenset({"none", "partitionkey"}),
     "payload": frozenset({"full", "thin"}),
     "protocol": frozenset({"HTTP"}),
-    "signing": frozenset({"v1"}),
+    "signing": frozenset({"v1", "v1a"}),
     "sink": frozenset({"http", "https", "pull"}),
-    "sinkcredential": frozenset({"ACCESSTOKEN"}),
+    "sinkcredential": frozenset({"ACCESSTOKEN", "OAUTH2CLIENTCREDENTIALS"}),
 }
 """What the engine can do, member by member. The rest of what is specified is refused with a sentence that
 says so, until the work that builds it adds its name here."""

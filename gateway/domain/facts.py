@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from gateway.domain.api_tokens import ApiToken
+from gateway.domain.handshake import Consent
 from gateway.domain.ids import fact_id
 from schemas import GATEWAY_TYPE_PREFIX, Envelope, build
 
@@ -22,6 +23,8 @@ SUBSCRIPTION_DISABLED: Final = "subscription.disabled"
 SUBSCRIPTION_DELETED: Final = "subscription.deleted"
 SUBSCRIPTION_SECRET_ROTATED: Final = "subscription.secret_rotated"  # noqa: S105 - the name of a fact
 SUBSCRIPTION_TEST: Final = "subscription.test"
+HANDSHAKE: Final = "subscription.handshake_"
+"""Behind it the state that a handshake has come to."""
 RETRY_REQUESTED: Final = "subscription.retry_requested"
 REPLAY_REQUESTED: Final = "subscription.replay_requested"
 REPLAY_FINISHED: Final = "subscription.replay_finished"
@@ -71,6 +74,17 @@ class Fact:
             "datacontenttype": "application/json",
         }
         return build(attributes, dict(self.data))
+
+
+def handshake(subscription_id: str, number: int, revision: int, consent: Consent, now_us: int) -> Fact:
+    """A handshake has come to another state, and all that is known of it: the hash of a token, never the token."""
+    data = {
+        "subscription_id": subscription_id,
+        "number": number,
+        "revision": revision,
+        "consent": consent.to_json(),
+    }
+    return Fact(HANDSHAKE + consent.state.value, subscription_id, f"{revision}:{now_us}", data)
 
 
 def secret_rotated(subscription_id: str, number: int, revision: int, rotation: int) -> Fact:

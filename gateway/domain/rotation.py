@@ -5,9 +5,11 @@ without losing a delivery. Each keeps the end that its own rotation gave it: a s
 nobody's.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
+
+from gateway.domain.signing import SEED_BYTES
 
 OVERLAP_US: Final = 24 * 3600 * 1_000_000
 SECRETS_MAX: Final = 5
@@ -21,10 +23,12 @@ class Secret:
     Attributes:
         text: As it is shown: `whsec_` and base64.
         until_us: When it ends; None for the present one, which has no end yet.
+        seed: The Ed25519 key that is replaced together with it; None where none was ever asked for.
     """
 
     text: str = field(repr=False)
     until_us: int | None = None
+    seed: bytes | None = field(default=None, repr=False)
 
     def signs_at(self, now_us: int) -> bool:
         """Whether it still signs."""
@@ -38,11 +42,30 @@ def rotated(secrets: Sequence[Secret], new: str, now_us: int) -> tuple[Secret, .
     """
     if secrets[-1].text == new:
         return tuple(secrets)
-    kept = [secret for secret in secrets if secret.signs_at(now_us) and secret.text != new]
+    there = [secret for secret in secrets if secret.signs_at(now_us)]
+    kept = [secret for secret in there if secret.text != new]
     kept = [
-        Secret(secret.text, now_us + OVERLAP_US) if secret.until_us is None else secret for secret in kept
+        replace(secret, until_us=now_us + OVERLAP_US) if secret.until_us is None else secret
+        for secret in kept
     ]
-    return (*kept[1 - SECRETS_MAX :], Secret(new))
+    seed = next((secret.seed for secret in there if secret.text == new), None)
+    return (*kept[1 - SECRETS_MAX :], Secret(new, seed=seed))
+
+
+def with_key(secrets: Sequence[Secret], random: Callable[[int], bytes]) -> tuple[Secret, ...]:
+    """The secrets, the present one with an Ed25519 key beside it: made here, where it has none.
+
+    The key is random and not derived from the secret: who verifies with one must not be able to sign with the other.
+    """
+    present = secrets[-1]
+    if present.seed is not None:
+        return tuple(secrets)
+    return (*secrets[:-1], replace(present, seed=random(SEED_BYTES)))
+
+
+def seeds(secrets: Sequence[Secret], now_us: int) -> tuple[bytes, ...]:
+    """The Ed25519 keys that sign now, the oldest first."""
+    return tuple([secret.seed for secret in secrets if secret.seed is not None and secret.signs_at(now_us)])
 
 
 def signing(secrets: Sequence[Secret], now_us: int) -> tuple[str, ...]:

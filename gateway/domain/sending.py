@@ -57,7 +57,8 @@ class SendErrorKind(StrEnum):
     """The stage in which an attempt ended without a status.
 
     ``TIMEOUT`` is an answer that did not come in time; a name lookup, a connection or a TLS handshake that
-    took too long is of its own stage, with ``SendError.timed_out`` set.
+    took too long is of its own stage, with ``SendError.timed_out`` set. ``TOKEN_…`` come before any of them:
+    there was no access token to send along.
     """
 
     REFUSED = "refused"
@@ -68,6 +69,9 @@ class SendErrorKind(StrEnum):
     PROTOCOL = "protocol"
     CLOSED = "closed"
     TOO_LARGE = "too_large"
+    TOKEN_REFUSED = "token_refused"  # noqa: S105 - the name of an error
+    TOKEN_UNAVAILABLE = "token_unavailable"  # noqa: S105 - likewise
+    TOKEN_MALFORMED = "token_malformed"  # noqa: S105 - likewise
 
 
 class SendError(Exception):
@@ -92,7 +96,7 @@ class SendError(Exception):
 
 @dataclass(slots=True)
 class OutboundRequest:
-    """One POST. URL, headers and body may hold secrets, so none of them shows in its repr.
+    """One request. URL, headers and body may hold secrets, so none of them shows in its repr.
 
     A value, not frozen for the cost of it, like ``Answer``: there is one of each for every attempt.
 
@@ -104,6 +108,8 @@ class OutboundRequest:
         timeout_s: The whole attempt, seconds; at most 15 count (S6a).
         privileged: Whether an admin token made the subscription: only then do opened private networks count
             (S11b).
+        method: Of the request: what is delivered is posted.
+        capture_bytes: How much of the answer's body is kept; None: as much as an attempt keeps (S11g).
     """
 
     url: str = field(repr=False)
@@ -111,6 +117,8 @@ class OutboundRequest:
     body: bytes = field(repr=False)
     timeout_s: float
     privileged: bool
+    method: bytes = b"POST"
+    capture_bytes: int | None = None
 
 
 @dataclass(slots=True)

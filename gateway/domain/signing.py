@@ -1,32 +1,31 @@
-"""Signatures on what a subscriber gets, and their verification for whoever receives it.
+"""Signatures on what a subscriber gets; `schemas.signatures` verifies them, for whoever receives it.
 
 Two schemes sign every POST. *Standard Webhooks* v1 (CONFORMANCE 38): HMAC-SHA256, keyed with the secret's
 decoded bytes, over `id.timestamp.body`, in `webhook-signature`. *Letta's own*: HMAC-SHA256, keyed with the
-UTF-8 bytes of the secret as shown, `whsec_` included, over the raw body, in `X-Letta-Signature`.
+UTF-8 bytes of the secret as shown, `whsec_` included, over the raw body, in `X-Letta-Signature`. Who asks for it
+gets Standard Webhooks' v1a as well, behind v1: Ed25519 (RFC 8032) over the same, with a key of its own, so that
+whoever checks it need not be able to sign.
 """
 
-import base64
 import binascii
 import hashlib
-import hmac
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from schemas import Problem
+from schemas.signatures import PUBLIC_KEY_PREFIX, SECRET_PREFIX, secret_key
 
-SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - what every secret begins with, not one
-SECRET_BYTES_MIN: Final = 24
-SECRET_BYTES_MAX: Final = 64
 NEW_SECRET_BYTES: Final = 32
-TOLERANCE_S: Final = 300
-"""How far a timestamp may lie from the receiver's clock (Standard Webhooks, "Replay attacks")."""
-
-SIGNATURES_MAX: Final = 16
-"""Signatures of one request that a verifier looks at: more than any rotation makes, and cheap."""
+SEED_BYTES: Final = 32
+"""An Ed25519 private key (RFC 8032, section 5.1.5): any 32 random bytes."""
 
 _LETTA: Final = "sha256="
 _V1: Final = "v1,"
-_TIMESTAMP_CHARS_MAX: Final = 12
+_V1A: Final = " v1a,"
+_PUBLIC_KEYS_REMEMBERED: Final = 4_096
 _BLOCK_BYTES: Final = 64
 _INNER_PAD: Final = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER_PAD: Final = bytes(byte ^ 0x5C for byte in range(256))
@@ -37,21 +36,27 @@ class Signer:
 
     Keys are prepared once, so a signer is kept for as long as the secrets stay. Raises ValueError where a
     secret is not one. Nothing of a secret shows in its repr.
+
+    Args:
+        secrets: As shown, `whsec_…`.
+        seeds: The Ed25519 keys that sign beside them (v1a); none where that is not asked for.
     """
 
-    __slots__ = ("_letta", "_v1")
+    __slots__ = ("_letta", "_v1", "_v1a")
 
-    def __init__(self, secrets: Sequence[str]) -> None:
+    def __init__(self, secrets: Sequence[str], seeds: Sequence[bytes] = ()) -> None:
         if not secrets:
             raise ValueError("signing takes at least one secret")
-        self._v1 = tuple(_Key(_key(secret)) for secret in secrets)
+        self._v1 = tuple(_Key(secret_key(secret)) for secret in secrets)
+        self._v1a = tuple(Ed25519PrivateKey.from_private_bytes(seed) for seed in seeds)
         shown = (secrets[0],) if len(secrets) == 1 else (secrets[0], secrets[-1])
         self._letta = tuple(_Key(secret.encode()) for secret in shown)
 
     def sign(self, id: str, timestamp_s: int, body: bytes) -> list[tuple[str, str]]:  # noqa: A002 - `webhook-id`
         """The signing headers of one attempt.
 
-        `webhook-signature` holds one signature per secret, so a receiver with either one accepts.
+        `webhook-signature` holds one signature per secret, and behind them one per Ed25519 key, so a receiver
+        with any of them accepts.
         `X-Letta-Signature` stays with the oldest secret until the overlap ends, and `X-Letta-Signature-Next`
         is of the newest.
 
@@ -67,6 +72,8 @@ class Signer:
         """The same as header lines, each with its end; and how many. Every delivery needs them, and no list."""
         signed = b"%b.%d.%b" % (id.encode("ascii"), timestamp_s, body)
         signature = " ".join([_V1 + _base64(key.digest(signed)) for key in self._v1])
+        if self._v1a:
+            signature += "".join([_V1A + _base64(key.sign(signed)) for key in self._v1a])
         lines = (
             f"webhook-id: {id}\r\nwebhook-timestamp: {timestamp_s}\r\nwebhook-signature: {signature}\r\n"
             f"X-Letta-Signature: {_LETTA}{self._letta[0].digest(body).hex()}\r\n"
@@ -75,48 +82,6 @@ class Signer:
             return lines, 4
         following = self._letta[-1].digest(body).hex()
         return f"{lines}X-Letta-Signature-Next: {_LETTA}{following}\r\n", 5
-
-
-class BadSignature(Exception):
-    """The request cannot be taken for one of the gateway's; the text says why and holds nothing secret."""
-
-
-def verify_v1(
-    secret: str,
-    *,
-    id: str,  # noqa: A002 - the header is called `webhook-id`
-    timestamp: str,
-    signature: str,
-    body: bytes,
-    now_s: float,
-    tolerance_s: float = TOLERANCE_S,
-) -> None:
-    """Check a request by Standard Webhooks v1; the header values are given as received.
-
-    One matching signature among those in the header suffices. Each is compared in constant time. Raises
-    BadSignature, and ValueError where the secret is none.
-    """
-    key = _key(secret)
-    if not (timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= _TIMESTAMP_CHARS_MAX):
-        raise BadSignature("webhook-timestamp is not a whole number of seconds")
-    if abs(int(timestamp) - now_s) > tolerance_s:
-        raise BadSignature(f"webhook-timestamp is more than {tolerance_s:g} s away from this clock")
-    signed = b".".join((id.encode("utf-8", "replace"), timestamp.encode("ascii"), body))
-    wanted = (_V1 + _base64(hmac.digest(key, signed, "sha256"))).encode("ascii")
-    given = signature.split(" ")[:SIGNATURES_MAX]
-    matching = [hmac.compare_digest(wanted, one.encode("utf-8", "replace")) for one in given]
-    if not any(matching):
-        raise BadSignature("no signature in webhook-signature is of this secret, id, timestamp and body")
-
-
-def verify_letta(secret: str, *, signature: str, body: bytes) -> None:
-    """Check a request by `X-Letta-Signature`, in constant time. Without a timestamp, a copy passes again.
-
-    Raises BadSignature.
-    """
-    wanted = (_LETTA + hmac.digest(secret.encode(), body, "sha256").hex()).encode("ascii")
-    if not hmac.compare_digest(wanted, signature.strip(" \t").encode("utf-8", "replace")):
-        raise BadSignature("X-Letta-Signature is not of this secret and body")
 
 
 def new_secret(random: bytes) -> str:
@@ -129,26 +94,18 @@ def new_secret(random: bytes) -> str:
 def check_secret(text: str, pointer: str = "/secret") -> Problem | None:
     """What is wrong with a secret that a subscriber gives (S11g), or None; never repeats the secret."""
     try:
-        _key(text)
+        secret_key(text)
     except ValueError as error:
         return Problem(pointer, str(error))
     return None
 
 
-def _key(secret: str) -> bytes:
-    encoded = secret.removeprefix(SECRET_PREFIX)
-    try:
-        key = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    sound = encoded != secret and SECRET_BYTES_MIN <= len(key) <= SECRET_BYTES_MAX
-    # One spelling: lax decoders drop stray bits, strict ones refuse them, and the receiver's may be either.
-    if not sound or _base64(key) != encoded:
-        raise ValueError(
-            f"must be `{SECRET_PREFIX}` and the padded standard base64 "
-            f"of {SECRET_BYTES_MIN} to {SECRET_BYTES_MAX} bytes"
-        )
-    return key
+@lru_cache(maxsize=_PUBLIC_KEYS_REMEMBERED)
+def public_key_of(seed: bytes) -> str:
+    """The public key of an Ed25519 key as it is shown: `whpk_` and base64 (Standard Webhooks, asymmetric keys)."""
+    return PUBLIC_KEY_PREFIX + _base64(
+        Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+    )
 
 
 class _Key:

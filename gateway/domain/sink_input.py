@@ -10,8 +10,15 @@ from types import MappingProxyType
 from typing import Final
 
 from gateway.domain.config_input import AVAILABLE
+from gateway.domain.credentials import (
+    TOKEN_CHARS_MAX,
+    AccessToken,
+    ClientCredentials,
+    Credential,
+    is_bearer_token,
+)
 from gateway.domain.members import Members, listed
-from gateway.domain.subscription import PULL_SINK, WITHHELD, AccessToken, Config
+from gateway.domain.subscription import PULL_SINK, WITHHELD, Config
 from schemas import Problem
 from schemas.errors import pointer_of
 from schemas.rfc3339 import is_timestamp
@@ -20,7 +27,8 @@ SINK_CHARS_MAX: Final = 2048
 HEADERS_MAX: Final = 32
 HEADER_NAME_CHARS_MAX: Final = 128
 HEADER_CHARS_MAX: Final = 4096
-TOKEN_CHARS_MAX: Final = 8192
+CLIENT_ID_CHARS_MAX: Final = 1024
+SCOPE_CHARS_MAX: Final = 2048
 
 RESERVED_HEADERS: Final = frozenset(
     {
@@ -45,8 +53,11 @@ RESERVED_HEADER_PREFIXES: Final = ("ce-", "content-", "proxy-", "webhook-", "x-l
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HEADER_VALUE: Final = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?")
-_OAUTH2_MEMBERS: Final = ("tokenurl", "clientid", "clientsecret", "scope")
-_BEARER: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+_VISIBLE: Final = re.compile(r"[ -~]+")
+_CREDENTIAL_MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "ACCESSTOKEN": ("accesstoken", "accesstokenexpiresutc", "accesstokentype"),
+    "OAUTH2CLIENTCREDENTIALS": ("tokenurl", "clientid", "clientsecret", "scope", "audience"),
+}
 _POSTING: Final = (
     "format",
     "batch_events_max",
@@ -153,35 +164,60 @@ def _header_fault(name: str, value: object) -> str | None:
     return None
 
 
-def parse_credential(members: Members, problems: list[Problem]) -> AccessToken | None:
-    """The `sinkcredential` (section 3.2.3 of the standard)."""
+def parse_credential(members: Members, problems: list[Problem]) -> Credential | None:
+    """The `sinkcredential` (section 3.2.3 of the standard; client credentials are this gateway's own)."""
     value = members.get("sinkcredential")
     if value is None:
         return None
     # The standard has spelled these names with and without capitals.
     lower = {name.lower(): item for name, item in value.items()} if isinstance(value, dict) else value
-    oauth2 = isinstance(lower, dict) and lower.get("credentialtype") == "OAUTH2CLIENTCREDENTIALS"
+    kind = lower.get("credentialtype") if isinstance(lower, dict) else None
+    own = _CREDENTIAL_MEMBERS.get(kind if isinstance(kind, str) else "", ())
     credential = Members(
         lower,
         members.at("sinkcredential"),
         problems,
-        allowed=("credentialtype", "accesstoken", "accesstokenexpiresutc", "accesstokentype"),
-        ignored=_OAUTH2_MEMBERS if oauth2 else (),
+        allowed=("credentialtype", *own),
+        # Of a type that nobody knows, what goes with it is not worth a word.
+        ignored=() if own or not isinstance(lower, dict) else lower,
     )
-    kind = credential.get("credentialtype")
-    if kind == "ACCESSTOKEN":
-        return _access_token(credential)
-    known = listed(sorted(AVAILABLE["sinkcredential"]))
-    if oauth2:
-        credential.not_yet("credentialtype", f"`{kind}`", f"use {known}")
-    else:
-        credential.fault("credentialtype", f"unknown type of credential; must be {known}")
-    return None
+    match kind:
+        case "ACCESSTOKEN":
+            return _access_token(credential)
+        case "OAUTH2CLIENTCREDENTIALS":
+            return _client_credentials(credential)
+        case _:
+            known = listed(sorted(AVAILABLE["sinkcredential"]))
+            credential.fault("credentialtype", f"unknown type of credential; must be {known}")
+            return None
+
+
+def _client_credentials(credential: Members) -> ClientCredentials:
+    return ClientCredentials(
+        token_url=_given(credential, "tokenurl", SINK_CHARS_MAX, "the URL of the token endpoint"),
+        client_id=_given(credential, "clientid", CLIENT_ID_CHARS_MAX, "the client's id"),
+        client_secret=_given(
+            credential,
+            "clientsecret",
+            TOKEN_CHARS_MAX,
+            "the client's secret; it is write-only, so a replacement gives it again and a patch may leave it out",
+        ),
+        scope=credential.text("scope", SCOPE_CHARS_MAX),
+        audience=credential.text("audience", SCOPE_CHARS_MAX),
+    )
+
+
+def _given(credential: Members, name: str, chars_max: int, what: str) -> str:
+    value = credential.get(name)
+    if isinstance(value, str) and len(value) <= chars_max and _VISIBLE.fullmatch(value):
+        return value
+    credential.fault(name, f"must be a string of 1 to {chars_max} printable ASCII characters: {what}")
+    return ""
 
 
 def _access_token(credential: Members) -> AccessToken | None:
     token = credential.get("accesstoken")
-    if not isinstance(token, str) or len(token) > TOKEN_CHARS_MAX or not _BEARER.fullmatch(token):
+    if not isinstance(token, str) or not is_bearer_token(token):
         credential.fault(
             "accesstoken",
             f"must be a bearer token (RFC 6750) of 1 to {TOKEN_CHARS_MAX} characters; it is write-only, so a "

@@ -56,6 +56,7 @@ class Story:
     Attributes:
         skips: Ranges that a resume from now has left out: behind the first position, up to the second.
         asks: The last retry by hand of a delivery, by position.
+        consent: Where the handshake with its sink stands, as the last fact about that has it.
     """
 
     number: int
@@ -70,6 +71,7 @@ class Story:
     revisions: list[RevisionStory] = field(default_factory=list)
     skips: list[tuple[int, int]] = field(default_factory=list)
     asks: dict[int, Ask] = field(default_factory=dict)
+    consent: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def present(self) -> bool:
@@ -161,7 +163,9 @@ class Stories:
         elif kind == facts.SUBSCRIPTION_UPDATED:
             story.revisions.append(RevisionStory(data["revision"], position, _selection(data)))
             story.privileged = data.get("privileged", story.privileged)
-            story.updated_at_us = at_us
+            story.updated_at_us, story.consent = at_us, data.get("consent", story.consent)
+        elif kind.startswith(facts.HANDSHAKE):
+            story.updated_at_us, story.consent = at_us, data["consent"]
         elif kind == facts.SUBSCRIPTION_SECRET_ROTATED:
             story.updated_at_us = at_us
         elif kind == facts.RETRY_REQUESTED and "attempts" in data:
@@ -171,6 +175,7 @@ class Stories:
         """It is deleted: nothing of its stream is left, and its replays are over (S3h)."""
         story.asks.clear()
         story.skips.clear()
+        story.consent = {}
         for replay in self.replays.values():
             if replay.number == story.number:
                 self._end(replay, CANCELLED, at_us)

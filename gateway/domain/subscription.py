@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, Self, TypeAlias
 from urllib.parse import urlsplit
 
+from gateway.domain.credentials import AccessToken, ClientCredentials, Credential, credential_from, present
 from gateway.domain.filters import EVERYTHING, Filters, Selector, filters_from
 from schemas.rfc3339 import timestamp
 
@@ -102,7 +103,7 @@ class Config:
             "start": start_to_json(self.start),
             "handshake": self.handshake.value,
         }
-        return _present(members)
+        return present(members)
 
     @classmethod
     def from_json(cls, members: Mapping[str, Any]) -> Self:
@@ -129,26 +130,6 @@ WITHHELD: Final = "***"
 """Stands for the value of a header that is not shown; given back, it stands for the value that there was."""
 
 
-@dataclass(frozen=True, slots=True)
-class AccessToken:
-    """A bearer token for the sink: it shows in no repr, and leaves in the `Authorization` header alone.
-
-    `expires_utc` is the subscriber's own note, kept as given: a token that has run out shows as 401 and is
-    retried.
-    """
-
-    token: str = field(repr=False)
-    expires_utc: str | None = None
-
-    def to_json(self) -> dict[str, object]:
-        """As in the resource, the token included: for the vault only."""
-        return _present({**self.view(), "accesstoken": self.token})
-
-    def view(self) -> dict[str, object]:
-        """What may be shown: everything but the token (CONFORMANCE 36)."""
-        return _present({"credentialtype": "ACCESSTOKEN", "accesstokenexpiresutc": self.expires_utc})
-
-
 def _none() -> Mapping[str, str]:
     return MappingProxyType({})
 
@@ -168,7 +149,7 @@ class SubscriptionSpec:
     config: Config = Config()
     protocol: str = "HTTP"
     headers: Mapping[str, str] = field(default_factory=_none, repr=False)
-    credential: AccessToken | None = None
+    credential: Credential | None = None
     name: str | None = None
     description: str | None = None
     labels: Mapping[str, str] = field(default_factory=_none)
@@ -179,14 +160,33 @@ class SubscriptionSpec:
         return self.sink == PULL_SINK
 
     @property
+    def signs_v1a(self) -> bool:
+        """Whether Ed25519 signatures go along."""
+        return Signing.V1A in self.config.signing
+
+    @property
     def destinations(self) -> tuple[str, ...]:
         """Every URL that is connected to for it: whoever moves one does not inherit what was opened to it (S11b)."""
-        return (self.sink,)
+        return (self.sink,) if self.token_url is None else (self.sink, self.token_url)
 
     @property
     def bearer_token(self) -> str | None:
-        """The token for the `Authorization` header; None: there is none."""
-        return None if self.credential is None else self.credential.token
+        """The subscriber's own token for the `Authorization` header; None: there is none, or it is fetched."""
+        return self.credential.token if isinstance(self.credential, AccessToken) else None
+
+    @property
+    def token_url(self) -> str | None:
+        """Where a token for the sink is fetched; None: it is not."""
+        return self.credential.token_url if isinstance(self.credential, ClientCredentials) else None
+
+    @property
+    def sent_secrets(self) -> tuple[str, ...]:
+        """What is sent along and must not be shown: the values of headers, token or client's secret (S11g)."""
+        credential = self.credential
+        if credential is None:
+            return tuple(self.headers.values())
+        secret = credential.token if isinstance(credential, AccessToken) else credential.client_secret
+        return (*self.headers.values(), secret)
 
     def selector(self, organization: str) -> Selector:
         """What it selects, within its organization (S11a)."""
@@ -218,9 +218,7 @@ class SubscriptionSpec:
             config=Config.from_json(members["config"]),
             protocol=members["protocol"],
             headers=MappingProxyType(dict(members.get("protocolsettings", {}).get("headers", {}))),
-            credential=None
-            if credential is None
-            else AccessToken(credential["accesstoken"], credential.get("accesstokenexpiresutc")),
+            credential=None if credential is None else credential_from(credential),
             name=members.get("name"),
             description=members.get("description"),
             labels=MappingProxyType(dict(members.get("labels", {}))),
@@ -242,7 +240,7 @@ class SubscriptionSpec:
             "protocolsettings": {"headers": dict(headers)} if headers else None,
             "config": self.config.to_json(),
         }
-        return _present(members)
+        return present(members)
 
 
 def selector_from(selection: Mapping[str, Any], organization: str) -> Selector:
@@ -282,7 +280,3 @@ def start_from_json(value: str | int) -> Start:
     if isinstance(value, int):
         return value
     return StartAt(value) if value in set(StartAt) else datetime.fromisoformat(value)
-
-
-def _present(members: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in members.items() if value is not None}

@@ -51,7 +51,9 @@ WRITABLE: Final = (
     "protocolsettings",
     "secret",
 )
-READ_ONLY: Final = frozenset({"state", "revision", "created_at", "updated_at"})
+READ_ONLY: Final = frozenset(
+    {"state", "revision", "created_at", "updated_at", "public_key", "previous_public_keys", "handshake"}
+)
 """Members that a view adds. A replacement may hand them back as it got them; elsewhere they are refused."""
 
 _LABEL_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]*[A-Za-z0-9])?")

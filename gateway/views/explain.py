@@ -31,10 +31,18 @@ _FACTS = {
 class Explainer:
     """Reads what there is to know, and says what it comes to."""
 
-    def __init__(self, log: EventLog, subscriptions: Subscriptions, deliveries: Deliveries) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        subscriptions: Subscriptions,
+        deliveries: Deliveries,
+        *,
+        handshake_required: bool = False,
+    ) -> None:
         self._log = log
         self._subscriptions = subscriptions
         self._deliveries = deliveries
+        self._handshake_required = handshake_required
 
     async def absent(self, position: int, stream: SubscriptionHistory) -> Json:
         """The answer for a position that holds no event."""
@@ -63,6 +71,8 @@ class Explainer:
         attempts = await self._deliveries.attempts(number, position)
         if pending is not None and pending.attempts < len(attempts):
             pending = None  # it was settled in between
+        record = await self._subscriptions.by_number(number)
+        needed = record is not None and (self._handshake_required or record.private.wants_handshake)
         found = Situation(
             entry=entry,
             attributes=None if envelope is None else envelope.attributes,
@@ -72,16 +82,13 @@ class Explainer:
             pending=pending,
             watched=await self._watched(entry, envelope),
             note=await self._deliveries.note(number),
-            pull_only=await self._pull_only(number),
+            pull_only=record is not None and record.pull_only,
+            consent=record.consent if record is not None and needed else None,
         )
         key = None if envelope is None else envelope.attributes.get("partitionkey")
         if key is None or found.attempts or found.pending is not None:
             return found
         return replace(found, head=await self._deliveries.blocking(number, text_of(key)))
-
-    async def _pull_only(self, number: int) -> bool:
-        record = await self._subscriptions.by_number(number)
-        return record is not None and record.spec.pull_only
 
     async def _watched(self, entry: Entry, envelope: Envelope | None) -> bool:
         """Whether it is a fact about a subscription that asks for facts, as the router has it (S1e)."""

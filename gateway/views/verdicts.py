@@ -13,6 +13,7 @@ from gateway.domain.clauses import first_failure
 from gateway.domain.delivery import Decision, State, fold
 from gateway.domain.dialects import Attributes
 from gateway.domain.facts import rfc3339
+from gateway.domain.handshake import Consent, HandshakeState
 from gateway.domain.lane import PENDING_MAX
 from gateway.domain.pending import PendingDelivery
 from gateway.ports import AttemptRecord, Entry, SubscriptionHistory, SubscriptionState
@@ -36,6 +37,8 @@ class Verdict(StrEnum):
     DELETED = "deleted"
     DISABLED = "disabled"
     PAUSED = "paused"
+    HANDSHAKE = "handshake"
+    """The sink has not agreed to be sent anything."""
     BREAKER_OPEN = "breaker_open"
     BACKLOGGED = "backlogged"
     BLOCKED = "blocked"
@@ -87,6 +90,7 @@ class Situation:
         note: What is remembered of the stream if it fails (S3g).
         head: The delivery that blocks the event's key in an ordered stream (S4b).
         pull_only: Whether the stream is only fetched (S10b).
+        consent: Where the handshake stands, if the sink has to agree first; None: it has not to.
     """
 
     entry: Entry
@@ -99,6 +103,7 @@ class Situation:
     note: StreamNote | None = None
     head: PendingDelivery | None = None
     pull_only: bool = False
+    consent: Consent | None = None
 
 
 def reason_of(situation: Situation) -> Reason:
@@ -272,7 +277,7 @@ def _passed_over(situation: Situation) -> Reason:
 
 def _stopped(situation: Situation, begin: str, lag: int | None = None) -> Reason | None:
     """What makes the whole stream stand still, if something does."""
-    note = situation.note
+    note, consent = situation.note, situation.consent
     match situation.stream.state:
         case SubscriptionState.DELETED:
             return Reason(Verdict.DELETED, f"{begin} the subscription is deleted.")
@@ -282,6 +287,12 @@ def _stopped(situation: Situation, begin: str, lag: int | None = None) -> Reason
         case SubscriptionState.PAUSED:
             sentence = f"{begin} the subscription is paused, and goes on when it is resumed."
             return Reason(Verdict.PAUSED, sentence, lag=lag)
+        case SubscriptionState.ACTIVE if consent is not None and not (consent.granted or consent.unasked):
+            again = consent.next_at_us
+            sentence = f"{begin} the sink has not agreed to be sent anything. {_HANDSHAKE[consent.state]}"
+            sentence += f" Its answer: {consent.detail}." if consent.detail else ""
+            sentence += "" if again is None else f" It is asked again at {rfc3339(again)}."
+            return Reason(Verdict.HANDSHAKE, sentence, until_us=again, lag=lag)
         case SubscriptionState.ACTIVE if note is not None and note.opened_at_us is not None:
             probe = (
                 "" if note.probe_at_us is None else f" The next probe is due at {rfc3339(note.probe_at_us)}."
@@ -290,6 +301,14 @@ def _stopped(situation: Situation, begin: str, lag: int | None = None) -> Reason
             return Reason(Verdict.BREAKER_OPEN, sentence, until_us=note.probe_at_us, lag=lag)
         case _:
             return None
+
+
+_HANDSHAKE: Mapping[HandshakeState, str] = {
+    HandshakeState.REQUESTED: "It is about to be asked.",
+    HandshakeState.ASKED: "It is being asked.",
+    HandshakeState.REFUSED: "It was asked, and may still agree by its callback; `validate` asks again.",
+    HandshakeState.UNANSWERED: "It could not be asked; `validate` asks at once.",
+}
 
 
 def why(attempt: AttemptRecord) -> str:

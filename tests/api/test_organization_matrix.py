@@ -57,6 +57,7 @@ class World:
             quarantine_id=self.quarantine,
             replay_id=self.replay,
             token_id=self.token,
+            token="A" * 43,
             name="agent.step.completed",
             version="1",
         )
@@ -137,6 +138,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("post", "/v1/secrets/rotate-key"): Row(Access.ADMIN),
     ("get", "/v1/secrets/keys"): Row(Access.ADMIN),
     ("post", ONE + "/test"): Row(Access.THING, 202),
+    ("post", ONE + "/validate"): Row(Access.THING, 409),  # the world's is only pulled: it has no sink to ask
     ("post", ONE + "/replay"): Row(Access.THING, 202, sends(from_position=1)),
     ("get", ONE + "/replays"): Row(Access.THING),
     ("delete", ONE + "/replays/{replay_id}"): Row(Access.THING, 204),
@@ -153,6 +155,9 @@ TABLE: dict[tuple[str, str], Row] = {
     ("get", "/payloads/{delivery_id}"): Row(
         Access.OPEN, 200, lambda world: {"params": {"sig": world.signature}}
     ),
+    # Whose it is says the token in the link; nobody waits for this one.
+    ("get", "/handshake/{token}"): Row(Access.OPEN, 404),
+    ("post", "/handshake/{token}"): Row(Access.OPEN, 404),
     ("get", "/healthz"): Row(Access.OPEN),
     ("get", "/readyz"): Row(Access.OPEN, 503),  # the fixture's Redis is away
     ("get", "/metrics"): Row(Access.LOCAL),

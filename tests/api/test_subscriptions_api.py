@@ -77,13 +77,6 @@ def test_a_sink_that_is_not_allowed(client, sink):
     assert answer.json()["errors"][0]["pointer"] == "/sink"
 
 
-@pytest.mark.parametrize("config", [{"handshake": "required"}])
-def test_what_is_not_built_yet_is_refused_by_name(client, config):
-    answer = client.post("/v1/subscriptions", json={"sink": SINK, "config": config})
-    assert answer.status_code == 422
-    assert answer.json()["errors"][0]["pointer"] == f"/config/{next(iter(config))}"
-
-
 @pytest.mark.parametrize(
     "config",
     [
@@ -360,3 +353,43 @@ def test_an_if_match_of_any_kind(client):
 def test_no_such_version_of_a_contract(anonymous, version):
     path = f"/registry/schemagroups/com.letta/schemas/agent.step.completed/versions/{version}"
     assert anonymous.get(path).status_code == 404
+
+
+def test_ed25519_public_keys_are_shown_and_follow_a_rotation(client):
+    made = make(client, config={"signing": ["v1", "v1a"]})
+    path, first = made.headers["location"], made.json()["public_key"]
+    assert first.startswith("whpk_")
+    assert "previous_public_keys" not in made.json()
+    rotated = client.post(path + "/rotate-secret").json()
+    shown = client.get(path).json()
+    assert shown["public_key"] == rotated["public_key"] != first
+    assert shown["previous_public_keys"] == [{"public_key": first, "until": rotated["overlap_until"]}]
+    # What a view adds may be handed back, and signing by HMAC alone shows none.
+    assert client.put(path, json=shown).status_code == 200
+    assert "public_key" not in client.patch(path, json={"config": {"signing": None}}).json()
+    again = client.patch(path, json={"config": {"signing": ["v1", "v1a"]}}).json()
+    assert again["public_key"] == shown["public_key"]
+    assert client.post("/v1/subscriptions", json={"sink": SINK, "public_key": first}).status_code == 422
+
+
+def test_validate_is_a_fact_and_shown(client):
+    made = make(client, config={"handshake": "required"})
+    path = made.headers["location"]
+    assert made.json()["handshake"] == {"state": "unasked"}
+    asked = client.post(path + "/validate")
+    assert asked.status_code == 202
+    assert asked.json()["handshake"]["state"] == "requested"
+    types = {"type": "com.letta.gateway.subscription.handshake_requested"}
+    assert len(client.get("/v1/events", params=types).json()["items"]) == 1
+    # What a view adds may be handed back.
+    assert client.put(path, json=client.get(path).json()).status_code == 200
+    client.delete(path)
+    assert client.post(path + "/validate").status_code == 404
+
+
+@pytest.mark.parametrize("token", ["A" * 43, "A" * 42, "A" * 5_000, "%00", "\u00e9"])
+def test_s11e_a_callback_that_nobody_waits_for(client, token):
+    for method in ("GET", "POST"):
+        answer = client.request(method, f"/handshake/{token}", headers={"Authorization": ""})
+        assert answer.status_code == 404
+    assert client.request("PUT", f"/handshake/{token}").status_code in {404, 405}

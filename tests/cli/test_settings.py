@@ -239,3 +239,18 @@ def test_the_environment_itself_is_read(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("GATEWAY_STREAM", "elsewhere")
     assert load_settings().stream == "elsewhere"
     assert Settings().stream == "elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("public_url", "origin"),
+    [
+        ("https://hooks.example.org", "hooks.example.org"),
+        ("https://hooks.example.org:8443/base", "hooks.example.org"),
+        ("http://127.0.0.1:8080", "localhost"),
+        ("http://[::1]:8080", "localhost"),
+        ("http://localhost:8080", "localhost"),
+    ],
+)
+def test_sinks_know_the_gateway_by_the_name_in_its_public_url(public_url, origin):
+    assert load_settings({}).origin_for(public_url) == origin
+    assert load_settings({"GATEWAY_WEBHOOK_ORIGIN": "a.example"}).origin_for(public_url) == "a.example"

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.rotation import OVERLAP_US, SECRETS_MAX, Secret, rotated, signing
+from gateway.domain.rotation import OVERLAP_US, SECRETS_MAX, Secret, rotated, seeds, signing, with_key
 
 NOW_US = 1_767_225_600_000_000
 HOUR_US = 3_600_000_000
@@ -54,3 +54,20 @@ def test_the_last_one_signs_for_ever_and_the_others_are_few_and_end(steps: list[
         assert all(end is not None and end <= now_us + OVERLAP_US for end in ends)
         assert ends == sorted(ends)  # type: ignore[type-var]  # none of them is None
     assert signing(secrets, now_us + OVERLAP_US) == (secrets[-1].text,)
+
+
+def test_an_ed25519_key_comes_and_goes_with_its_secret() -> None:
+    drawn = iter([bytes(32), bytes([1]) * 32])
+
+    def draw(_size: int) -> bytes:
+        return next(drawn)
+
+    first = with_key((Secret("a"),), draw)
+    assert with_key(first, draw) == first  # made once
+    second = with_key(rotated(first, "b", NOW_US), draw)
+    assert seeds(first, NOW_US) == (bytes(32),)
+    assert seeds(second, NOW_US) == (bytes(32), bytes([1]) * 32)
+    assert seeds(second, NOW_US + OVERLAP_US) == (bytes([1]) * 32,)
+    back = rotated(second, "a", NOW_US + 1)
+    assert [secret.seed for secret in back] == [bytes([1]) * 32, bytes(32)]
+    assert "seed" not in repr(first)

@@ -10,15 +10,8 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from gateway.domain.signing import (
-    TOLERANCE_S,
-    BadSignature,
-    Signer,
-    check_secret,
-    new_secret,
-    verify_letta,
-    verify_v1,
-)
+from gateway.domain.signing import Signer, check_secret, new_secret, public_key_of
+from schemas.signatures import TOLERANCE_S, BadSignature, verify_letta, verify_v1
 
 VECTORS = Path(__file__).parents[2] / "contracts" / "vectors" / "signatures.json"
 OLD = new_secret(bytes(range(32)))
@@ -50,9 +43,11 @@ def check(secret: str, headers: dict[str, str], *, body: bytes = BODY, now_s: fl
     "case", json.loads(VECTORS.read_text("utf-8"))["cases"], ids=lambda case: case["name"]
 )
 def test_conformance_38_the_vectors_in_the_repository_hold(case: dict[str, Any]) -> None:
-    body = case["body"].encode()
-    assert dict(Signer(case["secrets"]).sign(case["id"], case["timestamp_s"], body)) == case["headers"]
-    for secret in case["secrets"]:
+    body, seeds = case["body"].encode(), [bytes.fromhex(text) for text in case.get("ed25519_seeds", ())]
+    signer = Signer(case["secrets"], seeds)
+    assert dict(signer.sign(case["id"], case["timestamp_s"], body)) == case["headers"]
+    assert [public_key_of(seed) for seed in seeds] == case.get("public_keys", [])
+    for secret in (*case["secrets"], *case.get("public_keys", ())):
         check(secret, case["headers"], body=body, now_s=case["timestamp_s"])
     verify_letta(case["secrets"][0], signature=case["headers"]["X-Letta-Signature"], body=body)
 

@@ -5,13 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.domain.credentials import AccessToken
 from gateway.domain.filters import filters_from
 from gateway.domain.signing import new_secret
 from gateway.domain.subscription import (
-    AccessToken,
     Config,
     Format,
+    Handshake,
     Ordering,
+    Signing,
     StartAt,
     SubscriptionSpec,
     selector_from,
@@ -282,17 +284,13 @@ def test_config_has_bounds(member: str, value: object) -> None:
     assert pointers({"sink": SINK, "config": {member: value}}) == [f"/config/{member}"]
 
 
-@pytest.mark.parametrize(
-    ("member", "value"),
-    [
-        ("signing", ["v1", "v1a"]),
-        ("handshake", "required"),
-    ],
-)
-def test_what_is_not_built_yet_is_refused_by_name(member: str, value: object) -> None:
-    (problem,) = parse_subscription({"sink": SINK, "config": {member: value}})[1]
-    assert problem.pointer == f"/config/{member}"
-    assert "is not available in this version of the gateway; use `" in problem.detail
+def test_signatures_and_the_handshake_are_taken() -> None:
+    asked, problems = parse_subscription(
+        {"sink": SINK, "config": {"signing": ["v1", "v1a"], "handshake": "required"}}
+    )
+    assert not problems
+    assert asked is not None
+    assert asked.spec.config == Config(signing=(Signing.V1, Signing.V1A), handshake=Handshake.REQUIRED)
 
 
 def test_order_batches_and_rates_are_taken() -> None:
@@ -315,11 +313,6 @@ def test_order_batches_and_rates_are_taken() -> None:
         ordering=Ordering.PARTITIONKEY,
         max_per_second=0.5,
     )
-
-
-def test_what_is_not_built_yet_outside_of_config() -> None:
-    credential = {"credentialtype": "OAUTH2CLIENTCREDENTIALS", "tokenurl": "https://x", "clientid": "a"}
-    assert "`OAUTH2CLIENTCREDENTIALS` is not available" in sentence(sinkcredential=credential)
 
 
 @pytest.mark.parametrize("sink", ["pull:", "PULL:"])

@@ -151,9 +151,9 @@ def test_keys_are_prepared_for_those_at_work_and_end_with_their_secret(virtually
         engine = Engine()
         prepared: list[tuple[str, ...]] = []
 
-        def signers(texts: tuple[str, ...]) -> Signer:
+        def signers(texts: tuple[str, ...], seeds: tuple[bytes, ...]) -> Signer:
             prepared.append(texts)
-            return Signer(texts)
+            return Signer(texts, seeds)
 
         old, new = ("whsec_" + letter * 32 for letter in "AB")
         record, *others = await engine.subscriptions.create_many(wanted(3))

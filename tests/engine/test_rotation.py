@@ -6,7 +6,9 @@ import pytest
 from simulation.small import Engine, answer
 
 from gateway.domain.rotation import OVERLAP_US
-from gateway.domain.signing import BadSignature, verify_letta, verify_v1
+from gateway.domain.signing import public_key_of
+from gateway.domain.subscription import Config, Signing
+from schemas.signatures import BadSignature, verify_letta, verify_v1
 
 OLD, NEW = ("whsec_" + letter * 32 for letter in "AB")
 
@@ -82,5 +84,33 @@ def test_s11g_an_echo_of_either_secret_is_masked(virtually, secret):
             await engine.until(lambda: bool(engine.decisions(record.number, position)))
             (attempt,) = engine.store.attempts[record.number, position]
             assert attempt.response_headers == (("X-Echo", "***"),)
+
+    virtually(main())
+
+
+def test_ed25519_signs_where_it_is_asked_for_and_both_keys_for_a_day(virtually):
+    async def main() -> None:
+        engine = Engine()
+        async with engine.running():
+            record = await engine.subscribe(Config(signing=(Signing.V1, Signing.V1A)))
+            await engine.publish()
+            await engine.until(lambda: len(engine.posts) == 1)
+            await engine.subscriptions.rotate_secret(record.number, NEW)
+            engine.tell(record.number)
+            await asyncio.sleep(1)
+            await engine.publish()
+            await engine.until(lambda: len(engine.posts) == 2)
+            rotated = await engine.subscriptions.by_number(record.number)
+            assert rotated is not None
+            old, new = (public_key_of(secret.seed or b"") for secret in rotated.secrets)
+            await asyncio.sleep(OVERLAP_US / 1_000_000)
+            await engine.publish()
+            await engine.until(lambda: len(engine.posts) == 3)
+            before, during, after = engine.requests
+            assert [verified(request, old) for request in engine.requests] == [True, True, False]
+            assert [verified(request, new) for request in engine.requests] == [False, True, True]
+            assert verified(before, OLD)
+            assert verified(during, NEW)
+            assert dict(after.headers)["webhook-signature"].count("v1a,") == 1
 
     virtually(main())

@@ -86,6 +86,9 @@ class Sink:
     queue: deque[Reply] = field(default_factory=deque)
     rule: Callable[[Posted], Reply | None] | None = None
     posts: list[Posted] = field(default_factory=list)
+    # What was asked with OPTIONS, and how that is answered.
+    questions: list[Posted] = field(default_factory=list)
+    consent: Callable[[Posted], Reply] = field(default=lambda _question: Reply(405))
 
     def reply(self, *statuses: int) -> "Sink":
         self.queue.extend(Reply(status) for status in statuses)
@@ -183,6 +186,19 @@ class Receiver:
                     self.send_header("Content-Length", str(len(reply.body)))
                     self.end_headers()
                     self.wfile.write(reply.body)
+
+            def do_OPTIONS(self) -> None:
+                sink = receiver.sinks[self.path]
+                pairs = [(name.lower(), value) for name, value in self.headers.items()]
+                question = Posted(self.command, pairs, b"", time.time())
+                sink.questions.append(question)
+                reply = sink.consent(question)
+                with contextlib.suppress(OSError):
+                    self.send_response(reply.status)
+                    for name, value in reply.headers.items():
+                        self.send_header(name, value)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
 
             def do_GET(self) -> None:
                 # Nothing of ours ever sends one; a redirection that is followed would.
@@ -397,6 +413,23 @@ def shared(shared_process: Gateway) -> Iterator[Gateway]:
     """The gateway that tests share; the subscriptions that a test made go with it."""
     yield shared_process
     shared_process.forget()
+
+
+@pytest.fixture(scope="session")
+def asking_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """One that sinks know by a name, for handshakes."""
+    env = {"GATEWAY_WEBHOOK_ORIGIN": "hooks.example.org"}
+    gateway = Gateway(tmp_path_factory.mktemp("asking") / "data", env).start()
+    yield gateway
+    assert gateway.stop() == 0, gateway.said_on_stderr()[-4000:]
+    assert "Traceback" not in gateway.said_on_stderr(), gateway.said_on_stderr()[-8000:]
+
+
+@pytest.fixture
+def asking(asking_process: Gateway) -> Iterator[Gateway]:
+    """That one; the subscriptions that a test made go with it."""
+    yield asking_process
+    asking_process.forget()
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from gateway.domain.rotation import OVERLAP_US, Secret
-from gateway.domain.subscription import SubscriptionSpec
+from gateway.domain.subscription import Config, Signing, SubscriptionSpec
 from gateway.errors import NotFound
 from gateway.ports import EventQuery
 
@@ -73,3 +73,40 @@ def test_deleted_with_all_its_secrets(sql_stores):
     assert sql_stores.sql("SELECT count(*) FROM vault") == [(0,)]
     with pytest.raises(NotFound):
         sql_stores.run(sql_stores.subscriptions.rotate_secret(1, NEWEST))
+
+
+def with_v1a(*signing):
+    return SubscriptionSpec(
+        sink="https://example.com/", config=Config(signing=signing or (Signing.V1, Signing.V1A))
+    )
+
+
+def test_a_key_pair_is_made_where_it_is_asked_for_and_replaced_with_the_secret(stores):
+    create = stores.subscriptions.create
+    record = stores.run(create(with_v1a(), organization="*", privileged=True, secret=OLD))
+    (first,) = record.secrets
+    assert len(first.seed) == 32
+    record = stores.run(stores.subscriptions.rotate_secret(1, NEW))
+    assert [secret.text for secret in record.secrets] == [OLD, NEW]
+    assert record.secrets[0].seed == first.seed != record.secrets[1].seed
+    assert stores.run(stores.subscriptions.get(record.id)).secrets == record.secrets
+    assert first.seed.hex() not in repr(record)
+
+
+@pytest.mark.usefixtures("one")
+def test_a_key_pair_that_is_asked_for_later_is_made_then_and_kept(stores):
+    update = stores.subscriptions.update
+    (secret,) = stores.run(update(1, with_v1a())).secrets
+    assert (secret.text, len(secret.seed)) == (OLD, 32)
+    assert stores.run(update(1, with_v1a(Signing.V1))).secrets == (secret,)
+    assert stores.run(update(1, with_v1a())).secrets == (secret,)
+    assert stores.run(stores.subscriptions.by_number(1)).secrets == (secret,)
+
+
+def test_the_key_lies_sealed(sql_stores):
+    create = sql_stores.subscriptions.create
+    record = sql_stores.run(create(with_v1a(), organization="*", privileged=True, secret=OLD))
+    rows = sql_stores.sql("SELECT sealed FROM vault")
+    assert len(rows) == 2
+    assert all(record.secrets[0].seed not in bytes(row[0]) for row in rows)
+    assert all(record.secrets[0].seed.hex().encode() not in bytes(row[0]) for row in rows)

@@ -26,12 +26,13 @@ class EgressSender:
         except SinkRefused as refused:
             raise SendError(SendErrorKind.REFUSED, str(refused), rule=refused.rule) from None
         return self._transport.exchange(
-            b"POST",
+            request.method,
             target,
             block_from_text(request.headers),
             request.body,
             deadline_s=request.timeout_s,
             privileged=request.privileged,
+            capture_bytes=request.capture_bytes,
         )
 
     async def admit(self, url: str, *, privileged: bool) -> None:

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from gateway.adapters.memory.store import Cursor, MemoryStore
 from gateway.domain import facts
+from gateway.domain.handshake import Consent, HandshakeState
 from gateway.domain.ids import RANDOM_BYTES, subscription_id
-from gateway.domain.rotation import Secret, rotated
+from gateway.domain.rotation import Secret, rotated, with_key
 from gateway.domain.subscription import EVERY_ORGANIZATION, StartAt, SubscriptionSpec, sink_origin
 from gateway.errors import FieldError, InvalidRequest, NotFound, PreconditionFailed
 from gateway.ports import (
@@ -85,7 +86,7 @@ class MemorySubscriptions:
             cursor=start,
             live=live,
             pending=0,
-            private=Opened(spec, (Secret(asked.secret),)),
+            private=Opened(spec, self._keyed(spec, (Secret(asked.secret),))),
             revisions=(Revision(1, position, spec.selector(organization)),),
         )
         return self._now(number)
@@ -103,10 +104,13 @@ class MemorySubscriptions:
         if record.spec.to_json() == spec.to_json():
             return self._now(number)  # nothing is said twice
         revision, now_us = record.revision + 1, self._after(record)
+        consent = record.consent.revised(now_us, sink_changed=spec.sink != record.spec.sink)
         stays = record.privileged and (privileged or spec.destinations == record.spec.destinations)
         data = _selection(spec, record.organization, number, revision)
         if stays != record.privileged:
             data["privileged"] = stays
+        if consent != record.consent:
+            data["consent"] = consent.to_json()
         fact = facts.Fact(facts.SUBSCRIPTION_UPDATED, record.id, str(revision), data)
         position = self._fact(fact, record.organization, now_us)
         added = Revision(revision, position, spec.selector(record.organization))
@@ -117,8 +121,9 @@ class MemorySubscriptions:
             privileged=stays,
             revision=revision,
             updated_at_us=now_us,
-            private=Opened(spec, record.secrets),
+            private=Opened(spec, self._keyed(spec, record.secrets)),
             revisions=(*record.revisions, added),
+            consent=consent,
         )
         return self._now(number)
 
@@ -170,9 +175,39 @@ class MemorySubscriptions:
             fact = facts.secret_rotated(record.id, number, record.revision, rotation)
             self._fact(fact, record.organization, now_us)
             self._store.subscriptions[number] = replace(
-                record, updated_at_us=now_us, private=Opened(record.spec, secrets)
+                record,
+                updated_at_us=now_us,
+                private=Opened(record.spec, self._keyed(record.spec, secrets)),
             )
         return self._now(number)
+
+    async def set_consent(
+        self, number: int, consent: Consent, *, revision: int | None = None, callback: str | None = None
+    ) -> SubscriptionRecord:
+        """See ``Subscriptions.set_consent``."""
+        record = self._present(number, None)
+        if revision is not None and record.revision != revision:
+            raise PreconditionFailed(f"The subscription is at revision {record.revision} now.")
+        if callback is not None and record.consent.callback != callback:
+            raise PreconditionFailed("Another handshake has begun, or this one is over.")
+        return self._consent(record, consent)
+
+    async def called_back(self, callback: str, per_minute: int | None) -> SubscriptionRecord:
+        """See ``Subscriptions.called_back``."""
+        now_us = self._store.now()
+        for record in self._store.subscriptions.values():
+            if record is not None and record.consent.callback == callback:
+                if (record.consent.until_us or 0) <= now_us:
+                    break
+                return self._consent(record, Consent(HandshakeState.GRANTED, now_us, per_minute))
+        raise NotFound("No handshake waits for this callback.")
+
+    def _consent(self, record: SubscriptionRecord, consent: Consent) -> SubscriptionRecord:
+        now_us = self._after(record)
+        fact = facts.handshake(record.id, record.number, record.revision, consent, now_us)
+        self._fact(fact, record.organization, now_us)
+        self._store.subscriptions[record.number] = replace(record, updated_at_us=now_us, consent=consent)
+        return self._now(record.number)
 
     async def delete(self, number: int, *, unchanged_since_us: int | None = None) -> None:
         """See ``Subscriptions.delete``."""
@@ -224,6 +259,9 @@ class MemorySubscriptions:
     async def ids(self, numbers: Sequence[int]) -> Mapping[int, tuple[str, str]]:
         """See ``Subscriptions.ids``."""
         return {number: self._store.names[number] for number in numbers if number in self._store.names}
+
+    def _keyed(self, spec: SubscriptionSpec, secrets: tuple[Secret, ...]) -> tuple[Secret, ...]:
+        return with_key(secrets, self._store.random) if spec.signs_v1a else secrets
 
     def _now(self, number: int) -> SubscriptionRecord:
         return self._present(number, None)

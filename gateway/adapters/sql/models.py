@@ -150,6 +150,7 @@ class Subscription(SQLModel, table=True):
     """Projection of the subscription facts: what each subscription is now. Numbers are never reused (S3a)."""
 
     __tablename__ = "subscription"
+    __table_args__ = (Index("ix_subscription_callback", "callback", unique=True),)
 
     number: int = Field(sa_column=_position(primary_key=True))
     id: str = Field(sa_column=Column(Text, unique=True, nullable=False))
@@ -162,6 +163,8 @@ class Subscription(SQLModel, table=True):
     created_at: int = Field(sa_type=BigInteger)
     updated_at: int = Field(sa_type=BigInteger)
     skips: str = Field(default="[]", sa_column=Column(Text, nullable=False, server_default="[]"))
+    consent: str = Field(default="{}", sa_column=Column(Text, nullable=False, server_default="{}"))
+    callback: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
 
 
 class SubscriptionRevision(SQLModel, table=True):

@@ -182,11 +182,15 @@ class _Rebuild:
                 continue
             place = _Place(number, entry.position, None if key is None else text_of(key))
             if number in attempts:
-                self._tried(streams, story, place, attempts[number])
+                own = number in wanted and not story.left_out(entry.position)
+                self._tried(streams, story, place, attempts[number], own=own)
             elif not story.left_out(entry.position):
                 self._untried(streams, selections, place)
 
-    def _tried(self, streams: _Streams, story: Story, place: "_Place", attempts: Sequence[Told]) -> None:
+    def _tried(
+        self, streams: _Streams, story: Story, place: "_Place", attempts: Sequence[Told], *, own: bool
+    ) -> None:
+        """``own``: whether its stream would have sent it by itself."""
         try:
             item = outstanding(place.number, place.position, attempts, story.asks.get(place.position))
         except IllegalTransition as error:
@@ -195,8 +199,8 @@ class _Rebuild:
                 f"each other: {error}."
             ) from error
         if item is not None:
-            # What only a replay brought, from a part of the log that is none of the stream, has no place in its order.
-            only_replayed = story.left_out(place.position) and attempts[0].replay is not None
+            # What only a replay brought, and is none of the stream's own, has no place in its order.
+            only_replayed = not own and attempts[0].replay is not None
             first = not (arrived(attempts) or only_replayed)
             self._add(self._in_order(streams, place, item, first=first))
 
@@ -367,4 +371,6 @@ def _subscription_row(story: Story) -> dict[str, Any]:
         "created_at": story.created_at_us,
         "updated_at": story.updated_at_us,
         "skips": json.dumps(story.skips),
+        "consent": json.dumps(story.consent),
+        "callback": story.consent.get("callback"),
     }

@@ -13,7 +13,7 @@ from typing import Any
 
 from gateway.adapters.vault import Keyring
 from gateway.domain.rotation import Secret
-from gateway.domain.subscription import PULL_SINK, SubscriptionSpec
+from gateway.domain.subscription import PULL_SINK, Handshake, SubscriptionSpec
 from gateway.ports import Opened
 
 OPENED_MAX = 4_096
@@ -40,6 +40,8 @@ class Sealed:
     document: SealedRow
     signing: SealedRow
     pull_only: bool
+    fetches_token: bool
+    wants_handshake: bool
 
     @property
     def spec(self) -> SubscriptionSpec:
@@ -71,10 +73,12 @@ class SubscriptionVault:
 
     def secrets_row(self, owner: str, revision: int, secrets: Sequence[Secret]) -> dict[str, Any]:
         """The row for the signing secrets, the oldest first; its revision counts the rotations."""
-        document = {
+        document: dict[str, object] = {
             "secrets": [secret.text for secret in secrets],
             "until_us": [secret.until_us for secret in secrets],
         }
+        if any(secret.seed is not None for secret in secrets):
+            document["seeds"] = [None if secret.seed is None else secret.seed.hex() for secret in secrets]
         return self._row(SECRETS, owner, revision, document)
 
     def sealed(self, owner: str, document: SealedRow, signing: SealedRow) -> Sealed:
@@ -85,7 +89,16 @@ class SubscriptionVault:
         """
         members = json.loads(self._plain(SPEC, owner, document))
         self._plain(SECRETS, owner, signing)
-        return Sealed(self, owner, document, signing, pull_only=members["sink"] == PULL_SINK)
+        credential = members.get("sinkcredential") or {}
+        return Sealed(
+            self,
+            owner,
+            document,
+            signing,
+            pull_only=members["sink"] == PULL_SINK,
+            fetches_token="tokenurl" in credential,
+            wants_handshake=members["config"]["handshake"] == Handshake.REQUIRED,
+        )
 
     def opened(self, sealed: Sealed) -> Opened:
         """Both documents, open."""
@@ -98,7 +111,8 @@ class SubscriptionVault:
         texts = signing["secrets"]
         # Before there were rotations, there was one secret and no end of it.
         ends = signing.get("until_us", [None] * len(texts))
-        opened = Opened(spec, tuple(map(Secret, texts, ends)))
+        seeds = [None if text is None else bytes.fromhex(text) for text in signing.get("seeds", ())]
+        opened = Opened(spec, tuple(map(Secret, texts, ends, seeds or [None] * len(texts))))
         with self._lock:
             self._opened[key] = opened
             while len(self._opened) > self._opened_max:

@@ -71,14 +71,20 @@ def number_them(
     return made
 
 
-def store(connection: Connection, made: Sequence[Making], vault: SubscriptionVault, now_us: int) -> None:
+def store(
+    connection: Connection,
+    made: Sequence[Making],
+    vault: SubscriptionVault,
+    now_us: int,
+    secrets: Sequence[Sequence[Secret]],
+) -> None:
     """Write what stands beside the facts."""
     connection.execute(insert(_SUBSCRIPTION), [_subscription_row(item, now_us) for item in made])
     connection.execute(
         insert(_REVISION), [revision_row(item.number, 1, item.position, item.asked.spec) for item in made]
     )
     sealed = [vault.spec_row(item.id, 1, item.asked.spec) for item in made]
-    sealed += [vault.secrets_row(item.id, 1, [Secret(item.asked.secret)]) for item in made]
+    sealed += [vault.secrets_row(item.id, 1, own) for item, own in zip(made, secrets, strict=True)]
     connection.execute(insert(_VAULT), sealed)
     connection.execute(insert(_CURSOR), [_cursor_row(item) for item in made])
 

@@ -18,6 +18,7 @@ from gateway.adapters.sql.models import (
 from gateway.adapters.sql.sealed import SECRETS, SPEC, SealedRow, SubscriptionVault
 from gateway.adapters.sql.texts import same
 from gateway.domain.filters import Selector
+from gateway.domain.handshake import UNASKED, Consent
 from gateway.domain.subscription import selector_from
 from gateway.errors import DatabaseUnusable
 from gateway.ports import Revision, Skip, SubscriptionHistory, SubscriptionRecord, SubscriptionState
@@ -81,6 +82,7 @@ def read(
             private=vault.sealed(row.id, _document(row), _there(signing.get(row.id), row)),
             revisions=tuple(revisions[row.number]),
             skips=skips_of(row.skips),
+            consent=consent_of(row.consent),
         )
         for row in rows
     ]
@@ -89,6 +91,11 @@ def read(
 def skips_of(text: str) -> tuple[Skip, ...]:
     """What was left out, from its column."""
     return () if text == "[]" else tuple((after, until) for after, until in json.loads(text))
+
+
+def consent_of(text: str) -> Consent:
+    """Where the handshake stands, from its column."""
+    return UNASKED if text == "{}" else Consent.from_json(json.loads(text))
 
 
 def history(connection: Connection, subscription_id: str) -> SubscriptionHistory | None:

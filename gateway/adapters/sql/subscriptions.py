@@ -20,12 +20,13 @@ from gateway.adapters.sql.models import (
 from gateway.adapters.sql.sealed import KINDS, SECRETS, SubscriptionVault
 from gateway.adapters.sql.streams import cancel_replays
 from gateway.adapters.sql.subscription_making import number_them, revision_row, selection_data, store
-from gateway.adapters.sql.subscription_rows import history, present, read, skips_of
+from gateway.adapters.sql.subscription_rows import consent_of, history, present, read, skips_of
 from gateway.adapters.sql.texts import same
 from gateway.adapters.vault import Keyring
 from gateway.domain import facts
+from gateway.domain.handshake import UNASKED, Consent, HandshakeState
 from gateway.domain.ids import RANDOM_BYTES, subscription_id
-from gateway.domain.rotation import rotated
+from gateway.domain.rotation import Secret, rotated, with_key
 from gateway.domain.subscription import EVERY_ORGANIZATION, SubscriptionSpec
 from gateway.errors import NotFound, PreconditionFailed
 from gateway.ports import (
@@ -86,7 +87,8 @@ class SqlSubscriptions:
             made = number_them(connection, wanted, ids, pointers)
             entries = [self._entry(item.fact(), item.asked.organization, now_us) for item in made]
             append(connection, prepare(entries, self._random), now_us=now_us, kind=Kind.FACT)
-            store(connection, made, self._vault, now_us)
+            secrets = [self._keyed(item.spec, (Secret(item.secret),)) for item in wanted]
+            store(connection, made, self._vault, now_us, secrets)
             return self._read(connection, _SUBSCRIPTION.c.number.in_([item.number for item in made]))
 
         return await self._database.write(work) if wanted else []
@@ -107,11 +109,15 @@ class SqlSubscriptions:
             if known.spec.to_json() == spec.to_json():
                 return known  # nothing is said twice
             revision, now_us = row.revision + 1, max(self._now(), row.updated_at + 1)
+            consent = known.consent.revised(now_us, sink_changed=spec.sink != known.spec.sink)
             data = selection_data(spec, row.organization, number, revision)
-            changed: dict[str, int] = {"revision": revision}
+            changed: dict[str, object] = {"revision": revision}
             moved = spec.destinations != known.spec.destinations
             if row.privileged and moved and not privileged:
                 data["privileged"] = changed["privileged"] = False
+            if consent != known.consent:
+                data["consent"] = consent.to_json()
+                changed |= _consent_columns(consent)
             position = self._fact(
                 connection,
                 facts.Fact(facts.SUBSCRIPTION_UPDATED, row.id, str(revision), data),
@@ -121,6 +127,9 @@ class SqlSubscriptions:
             _touch(connection, number, now_us, **changed)
             connection.execute(insert(_REVISION), [revision_row(number, revision, position, spec)])
             connection.execute(insert(_VAULT), [self._vault.spec_row(row.id, revision, spec)])
+            secrets = self._keyed(spec, known.secrets)
+            if secrets != known.secrets:
+                self._seal(connection, row.id, secrets)
             if spec.pull_only:
                 # Nothing is sent any more: the cursor stands, as that of a paused stream does (S10b).
                 connection.execute(update(_CURSOR).where(_CURSOR.c.number == number).values(live=False))
@@ -177,19 +186,51 @@ class SqlSubscriptions:
             secrets = rotated(known.secrets, secret, now_us)
             if secrets == known.secrets:
                 return known  # nothing is said twice
-            here = (_VAULT.c.kind == SECRETS, _VAULT.c.owner == row.id)
-            rotation = 1 + connection.execute(select(func.max(_VAULT.c.revision)).where(*here)).scalar_one()
+            rotation = self._seal(connection, row.id, self._keyed(known.spec, secrets))
             fact = facts.secret_rotated(row.id, number, row.revision, rotation)
             self._fact(connection, fact, row.organization, now_us)
             _touch(connection, number, now_us)
-            # What still signs is in the new row: the old one would only keep what has ended.
-            connection.execute(delete(_VAULT).where(*here))
-            connection.execute(insert(_VAULT), [self._vault.secrets_row(row.id, rotation, secrets)])
             return self._one(connection, number)
 
         record = await self._database.write(work)
         self._vault.forget(record.id)
         return record
+
+    async def set_consent(
+        self, number: int, consent: Consent, *, revision: int | None = None, callback: str | None = None
+    ) -> SubscriptionRecord:
+        """See ``Subscriptions.set_consent``."""
+
+        def work(connection: Connection) -> SubscriptionRecord:
+            row = _present(connection, number, None)
+            if revision is not None and row.revision != revision:
+                raise PreconditionFailed(f"The subscription is at revision {row.revision} now.")
+            if callback is not None and row.callback != callback:
+                raise PreconditionFailed("Another handshake has begun, or this one is over.")
+            self._consent(connection, row, consent)
+            return self._one(connection, number)
+
+        return await self._database.write(work)
+
+    async def called_back(self, callback: str, per_minute: int | None) -> SubscriptionRecord:
+        """See ``Subscriptions.called_back``."""
+
+        def work(connection: Connection) -> SubscriptionRecord:
+            statement = select(_SUBSCRIPTION).where(same(_SUBSCRIPTION.c.callback, callback))
+            row = connection.execute(statement).one_or_none()
+            now_us = self._now()
+            if row is None or (consent_of(row.consent).until_us or 0) <= now_us:
+                raise NotFound("No handshake waits for this callback.")
+            self._consent(connection, row, Consent(HandshakeState.GRANTED, now_us, per_minute))
+            return self._one(connection, row.number)
+
+        return await self._database.write(work)
+
+    def _consent(self, connection: Connection, row: Row[Any], consent: Consent) -> None:
+        now_us = max(self._now(), row.updated_at + 1)
+        fact = facts.handshake(row.id, row.number, row.revision, consent, now_us)
+        self._fact(connection, fact, row.organization, now_us)
+        _touch(connection, row.number, now_us, **_consent_columns(consent))
 
     async def delete(self, number: int, *, unchanged_since_us: int | None = None) -> None:
         """See ``Subscriptions.delete``."""
@@ -204,7 +245,8 @@ class SqlSubscriptions:
                 row.organization,
                 now_us,
             )
-            _touch(connection, number, now_us, state=SubscriptionState.DELETED.value)
+            ended: dict[str, object] = {"state": SubscriptionState.DELETED.value, **_consent_columns(UNASKED)}
+            _touch(connection, number, now_us, **ended)
             connection.execute(delete(_CURSOR).where(_CURSOR.c.number == number))
             connection.execute(delete(_PENDING).where(_PENDING.c.number == number))
             connection.execute(delete(_VAULT).where(_VAULT.c.kind.in_(KINDS), _VAULT.c.owner == row.id))
@@ -261,6 +303,18 @@ class SqlSubscriptions:
         found = await self._database.read(lambda connection: self._read(connection, condition))
         return found[0] if found else None
 
+    def _keyed(self, spec: SubscriptionSpec, secrets: tuple[Secret, ...]) -> tuple[Secret, ...]:
+        return with_key(secrets, self._random) if spec.signs_v1a else secrets
+
+    def _seal(self, connection: Connection, owner: str, secrets: Sequence[Secret]) -> int:
+        """Put other secrets in the place of those that are there, and say how often that was done."""
+        here = (_VAULT.c.kind == SECRETS, _VAULT.c.owner == owner)
+        rotation = int(1 + connection.execute(select(func.max(_VAULT.c.revision)).where(*here)).scalar_one())
+        # What still signs is in the new row: the old one would only keep what has ended.
+        connection.execute(delete(_VAULT).where(*here))
+        connection.execute(insert(_VAULT), [self._vault.secrets_row(owner, rotation, secrets)])
+        return rotation
+
     def _one(self, connection: Connection, number: int) -> SubscriptionRecord:
         [record] = self._read(connection, _SUBSCRIPTION.c.number == number)
         return record
@@ -299,6 +353,13 @@ def _passed(connection: Connection, row: Row[Any]) -> int:
         return int(cursor.cursor)
     routed = connection.execute(select(func.min(_SHARD.c.routed))).scalar()
     return max(int(cursor.cursor), int(routed or 0))
+
+
+def _consent_columns(consent: Consent) -> dict[str, object]:
+    """The handshake as it is stored; what is found by its callback has a column for that."""
+    if consent == UNASKED:
+        return {"consent": "{}", "callback": None}
+    return {"consent": json.dumps(consent.to_json()), "callback": consent.callback}
 
 
 def _touch(connection: Connection, number: int, now_us: int, **values: object) -> None:

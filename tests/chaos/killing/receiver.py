@@ -9,8 +9,8 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from gateway.domain.signing import BadSignature, verify_letta, verify_v1
 from killing.moods import Mood, reply
+from schemas.signatures import BadSignature, verify_letta, verify_v1
 
 SURE_S = 0.3
 """Well below the shortest timeout of a stream."""

@@ -88,7 +88,7 @@ class Sinks:
 
     def _position_of(self, source: str, event_id: str) -> int:
         """Where the event of this name stands; whose it is, a batch does not say, and no two have the same name."""
-        keys = (event_key(source, event_id, owner) for owner in ORGANIZATIONS)
+        keys = (event_key(source, event_id, owner) for owner in (None, *ORGANIZATIONS))
         return next(self.positions[key] for key in keys if key in self.positions)
 
     def _posts_of(self, request: OutboundRequest, process: int) -> list[Post]:
