@@ -1,7 +1,7 @@
 """Positions whose deliveries do not start yet, because their agent brought in too much at once.
 
 A note in memory: after a crash they are sent at once, but for those that wait by their row already. Nothing is ever
-dropped for it; where too many are held, the next ones are not.
+dropped for it; where too many are held, those that were first noted are let go.
 """
 
 from collections import OrderedDict
@@ -24,8 +24,9 @@ class Held:
 
     def hold(self, position: int, until_us: int) -> None:
         """Start nothing of this position before then."""
-        if len(self._until_us) < self._held_max:
-            self._until_us[position] = until_us
+        self._until_us[position] = until_us
+        if len(self._until_us) > self._held_max:
+            self._until_us.popitem(last=False)
 
     def until_us(self, position: int) -> int:
         """Until when a position is held; 0: it is not."""

@@ -27,6 +27,7 @@ KEYS = [hashlib.sha256(f"key {number}".encode()).digest() for number in range(2)
 GIVEN = "whsec_" + base64.b64encode(hashlib.sha256(b"given").digest()).decode()
 ROTATED = "whsec_" + base64.b64encode(hashlib.sha256(b"rotated").digest()).decode()
 BEARER = "bearer-credential-that-nobody-may-see"
+CLIENT = "client-secret-that-nobody-may-see"
 HEADER = "own-header-value-that-nobody-may-see"
 REDIS = "redis-password-that-nobody-may-see"
 DATABASE = "not-asked-for"
@@ -62,6 +63,7 @@ class Secrets:
             "given": GIVEN,
             "rotated": ROTATED,
             "bearer": BEARER,
+            "client": CLIENT,
             "header": HEADER,
             "redis": REDIS,
             "database": DATABASE,
@@ -146,6 +148,10 @@ def wrong_requests(client: httpx.Client, made: dict) -> Iterator[httpx.Response]
         {"sink": made["sink"], "secret": [GIVEN], "sinkcredential": BEARER},
         {"sink": made["sink"], "sinkcredential": {"credentialtype": BEARER, "accesstoken": [BEARER]}},
         {"sink": made["sink"], "sinkcredential": {**credential, "accesstokenexpiresutc": BEARER}},
+        {
+            "sink": made["sink"],
+            "sinkcredential": {"credentialtype": "OAUTH2CLIENTCREDENTIALS", "clientsecret": CLIENT},
+        },
         {"sink": made["sink"], "protocolsettings": {"headers": {"X-A": HEADER + "\r\n", "Host": HEADER}}},
         {"sink": made["sink"], "protocol": BEARER, "config": {"format": BEARER, "retry": GIVEN}},
         {"sink": made["sink"], "filters": [{"exact": {"type": [BEARER]}}], "types": BEARER},
@@ -218,6 +224,18 @@ def test_known_secrets_are_found_nowhere(
         sink, **own_secret, protocolsettings={"headers": {"X-Own": HEADER, "X-Number": "fresh"}}
     )
     secrets.known["made"] = fresh["secret"]
+    # An endpoint that says the client's secret back, in the very words that are kept of an error.
+    told = {"error": "invalid_client", "error_description": f"no client has {CLIENT}", "x": CLIENT}
+    endpoint = receiver.sink().reply_by(
+        lambda _post: reply(400, {"X-Echo": CLIENT}, json.dumps(told).encode())
+    )
+    fetched = {
+        "credentialtype": "OAUTH2CLIENTCREDENTIALS",
+        "tokenurl": endpoint.url,
+        "clientid": "gateway",
+        "clientsecret": CLIENT,
+    }
+    gateway.subscribe(receiver.sink(), sinkcredential=fetched, config={"retry": [0.05]})
     said: list[httpx.Response] = []
     client = gateway.client
     secrets.known["made token"] = client.post("/v1/tokens", json={"admin": True}).json()["token"]
@@ -228,7 +246,8 @@ def test_known_secrets_are_found_nowhere(
     with redis.Redis.from_url(gateway.env["GATEWAY_REDIS_URL"]) as queue:
         queue.xadd("letta.events", {"event": json.dumps(make_event())})
     sink.wait(8)
-    until(lambda: sum(item["state"] == "exhausted" for item in gateway.deliveries(position)) == 2)
+    endpoint.wait(2)
+    until(lambda: sum(item["state"] == "exhausted" for item in gateway.deliveries(position)) == 3)
     delivery = gateway.deliveries(position)[0]["id"]
     said += [
         client.post(f"/v1/subscriptions/{made['id']}/{verb}", json={})
@@ -242,7 +261,8 @@ def test_known_secrets_are_found_nowhere(
     valkey.restart()
     until(lambda: "Redis is not readable" in gateway.said_on_stderr() or _asks(valkey))
     deliveries = [client.get(f"/v1/deliveries/{item['id']}") for item in gateway.deliveries(position)]
-    assert all(item.json()["attempts"][0]["response_body"] for item in deliveries)
+    assert sum(bool(item.json()["attempts"][0]["response_body"]) for item in deliveries) >= 3
+    assert "token_refused" in "".join(item.text for item in deliveries)
     assert BEARER[:6] not in "".join(item.text for item in deliveries), "nor a part of one that was cut off"
     said += deliveries
     assert {answer.status_code // 100 for answer in said} >= {2, 4}
