@@ -31,6 +31,7 @@ from gateway.adapters.redis_stream import RedisStreamReader
 from gateway.adapters.sql.commands import SqlStreamCommands
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.deliveries import SqlDeliveries
+from gateway.adapters.sql.erasing import SqlErasures
 from gateway.adapters.sql.log import SqlLog
 from gateway.adapters.sql.migrate import upgrade
 from gateway.adapters.sql.opening import open_database
@@ -50,6 +51,7 @@ from gateway.api.credentials import Credentials
 from gateway.api.services import Limits, Readiness, Services
 from gateway.api.slots import Slots
 from gateway.deliver.dispatcher import Dispatcher
+from gateway.deliver.erasing import Eraser
 from gateway.deliver.held import Held
 from gateway.deliver.tail import Tail
 from gateway.deliver.world import DEFAULT_LIMITS, AttemptPolicy, World
@@ -228,6 +230,14 @@ class _Gateway:
                 held=held,
             )
         )
+        erasures = SqlErasures(database, fact_source=fact_source, now=now_us, random=os.urandom)
+        self.eraser = Eraser(
+            erasures,
+            forget=self._forget,
+            resume=self.dispatcher.cache.resume,
+            changed=self.dispatcher.changed,
+            appended=self._appended,
+        )
         self.batcher = Batcher(self.log, self._take)
         door = Door(
             _DoorContracts(types, Validator(known)),
@@ -261,6 +271,7 @@ class _Gateway:
                 deliveries=self.deliveries,
                 quarantine=SqlQuarantine(database),
                 vault_keys=self.vault_keys,
+                erasures=erasures,
                 contracts=known,
                 limits=Limits(settings.event_bytes_max, settings.batch_bytes_max, settings.batch_events_max),
                 public_url=public_url,
@@ -272,6 +283,7 @@ class _Gateway:
                 admit_sink=self._admit_sink,
                 changed=self._changed,
                 appended=self._appended,
+                erase=self.eraser.ask,
                 readiness=self._readiness,
                 dataschema_of=dataschema_of,
                 payload_links=links,
@@ -293,6 +305,11 @@ class _Gateway:
         """The log has grown: who sends and who is followed are told, and read for themselves."""
         self.dispatcher.appended()
         self.tail.appended()
+
+    def _forget(self, until: int) -> None:
+        """What is up to here is being erased: nobody goes on with what memory has of it."""
+        self.dispatcher.cache.forget(until)
+        self.tail.forget()
 
     def _changed(self, number: int) -> None:
         self.dispatcher.changed(number)
@@ -326,6 +343,7 @@ async def _serve(
         async with anyio.create_task_group() as writing:
             writing.start_soon(gateway.batcher.run)
             writing.start_soon(gateway.tail.run)
+            writing.start_soon(gateway.eraser.run)
             writing.start_soon(gateway.credentials.run)
             async with anyio.create_task_group() as flows:
                 if role in _DELIVERING:

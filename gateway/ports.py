@@ -5,19 +5,21 @@ Unix epoch, UTC (``_us``); positions count from 1, and 0 stands before the first
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from gateway.domain.api_tokens import ApiToken
 from gateway.domain.breaker import StreamNote
 from gateway.domain.delivery import Decision, State
+from gateway.domain.erasure import NO_TRACE, Scope, Target
 from gateway.domain.filters import Selector
 from gateway.domain.handshake import UNASKED, Consent
 from gateway.domain.header_lines import Message
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.rotation import Secret
 from gateway.domain.sending import Answer, OutboundRequest
+from gateway.domain.skips import Skip, skipped
 from gateway.domain.subscription import Handshake, SubscriptionSpec
 from schemas import Envelope
 
@@ -272,10 +274,6 @@ class NewSubscription:
     secret: str = field(repr=False)
 
 
-Skip = tuple[int, int]
-"""What a resume from now has left out of a stream: behind the first position, up to the second (S3h)."""
-
-
 @dataclass(frozen=True, slots=True)
 class SubscriptionRecord:
     """A subscription as it is now, with the history of its selection and of what was left out."""
@@ -315,7 +313,7 @@ class SubscriptionRecord:
 
     def skipped(self, position: int) -> bool:
         """Whether a resume from now has left this position out of the stream (S3h)."""
-        return bool(self.skips) and any(after < position <= until for after, until in self.skips)
+        return bool(self.skips) and skipped(self.skips, position)
 
     def selector_at(self, position: int) -> Selector:
         """The selection in force at a position; before the first revision, the first (S3d)."""
@@ -532,6 +530,10 @@ class AttemptRecord:
     response_body: bytes = b""
     batch: str | None = None
     replay: int | None = None
+
+    def untold(self) -> "AttemptRecord":
+        """The same without what it says of an event that was erased (S8b): the answer, and the event's trace."""
+        return replace(self, response_headers=(), response_body=b"", detail=None, trace_id=NO_TRACE)
 
 
 class ReplayState(StrEnum):
@@ -792,6 +794,95 @@ class StreamCommands(Protocol):
 
     async def notice(self, number: int, kind: str, data: Mapping[str, object]) -> None:
         """Tell operators something about a stream, as a fact that nothing is derived from (S1e)."""
+        ...
+
+
+class ErasureState(StrEnum):
+    """Where an erasure stands (S8b)."""
+
+    RUNNING = "running"
+    SCRUBBING = "scrubbing"
+    """Everything is erased, and the storage is asked to let go of what it still has of it in its files."""
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureRecord:
+    """An erasure as it is now, without whom it is about: that is forgotten with the rest.
+
+    Attributes:
+        until_position: The head at the command: what came later is not erased.
+        events: The events erased so far.
+        attempts: The attempts whose stored answers are gone.
+        quarantined: The records of the quarantine that are empty now.
+        rewritten: Whether the storage's files were written anew, so that nothing is left in space that is free.
+    """
+
+    id: str
+    scope: Scope
+    state: ErasureState
+    until_position: int
+    requested_at_us: int
+    finished_at_us: int | None = None
+    events: int = 0
+    attempts: int = 0
+    quarantined: int = 0
+    rewritten: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureCount:
+    """What an erasure would take now."""
+
+    events: int
+    quarantined: int
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureStep:
+    """What one step of an erasure came to.
+
+    Attributes:
+        finished: Whether there is nothing left to do.
+        waits: Whether nothing could be done now; try again in a while.
+        appended: Whether the log has grown by a fact.
+        numbers: Subscriptions that have deliveries pending of what was erased: these are due now, to be settled.
+    """
+
+    finished: bool = False
+    waits: bool = False
+    appended: bool = False
+    numbers: frozenset[int] = frozenset()
+
+
+class Erasures(Protocol):
+    """Erasure (S8b): commanded by a fact, then done step by step, each in a bounded transaction of its own."""
+
+    async def request(self, target: Target) -> ErasureRecord:
+        """Command it, of everything up to the head. Raises ``Conflict`` where too many are not finished yet.
+
+        The same again finds what has come since, if anything.
+        """
+        ...
+
+    async def count(self, target: Target) -> ErasureCount:
+        """What it would take now, a part of the log at a time."""
+        ...
+
+    async def get(self, erasure_id: str) -> ErasureRecord | None:
+        """One erasure."""
+        ...
+
+    async def page(self, *, before: int | None, limit: int) -> Sequence[tuple[int, ErasureRecord]]:
+        """The latest first, each with its number; from behind one."""
+        ...
+
+    async def open(self) -> Sequence[ErasureRecord]:
+        """Those that are not finished, in the order of their commands."""
+        ...
+
+    async def step(self, erasure_id: str) -> ErasureStep:
+        """Do a bounded part of what is left. The same again, its answer having been lost, does no harm."""
         ...
 
 

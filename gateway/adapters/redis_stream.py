@@ -41,6 +41,7 @@ _BATCH = 500
 _POLL_MS = 500
 _CHECK_S = 1.0
 _RETRY_S = 0.5
+_RETRY_S_MAX = 30.0
 _STOP_S = 5.0
 _SILENCE_S = 3.0
 _ANSWER_S = 10.0
@@ -75,6 +76,7 @@ class RedisStreamReader(Generic[J]):
         self._ending = False
         self._handling = anyio.CancelScope()
         self._healthy = False
+        self._troubled = False
         self._stands_by = False
         self._asked_at: float | None = None
 
@@ -86,7 +88,7 @@ class RedisStreamReader(Generic[J]):
         its silence tells.
         """
         silent = self._asked_at is not None and time.monotonic() - self._asked_at > _SILENCE_S
-        return self._healthy and not silent
+        return self._healthy and not (self._troubled or silent)
 
     @contextlib.contextmanager
     def _asking(self) -> Iterator[None]:
@@ -99,7 +101,7 @@ class RedisStreamReader(Generic[J]):
 
     async def run(self) -> None:
         """Read until cancelled. Redis may go, come back, come back empty, or be full."""
-        full = False
+        full, wait_s = False, _RETRY_S
         try:
             while True:
                 try:
@@ -108,11 +110,16 @@ class RedisStreamReader(Generic[J]):
                             await self._make_room()
                             full = False
                         await self._read_until_broken()
+                    wait_s = _RETRY_S
                 except (RedisError, OSError) as error:
-                    self._healthy = False
+                    self._healthy, wait_s = False, _RETRY_S
                     full = isinstance(error, OutOfMemoryError)
                     _LOGGER.warning("Redis is not readable, trying again: %s", error)
-                await anyio.sleep(_RETRY_S)
+                except Exception:
+                    # Whatever it is about this batch, deliveries and the API are not to end with it.
+                    self._healthy, wait_s = False, min(wait_s * 2, _RETRY_S_MAX)
+                    _LOGGER.exception("a batch of the stream was not stored, trying again in %.1f s", wait_s)
+                await anyio.sleep(wait_s)
         finally:
             self._healthy = False
             with anyio.move_on_after(_STOP_S, shield=True):
@@ -192,24 +199,24 @@ class RedisStreamReader(Generic[J]):
         ahead, behind = anyio.create_memory_object_stream[tuple[list[RawEntry], J]](_AHEAD_MAX)
         subscriber(partial(self._on_batch, ahead))
         self._ending = False
-        failure: Exception | None = None
+        failures: list[Exception] = []
         async with anyio.create_task_group() as group:
-            group.start_soon(self._work, behind)
+            group.start_soon(self._work, behind, failures)
             try:
                 await broker.start()
                 self._healthy = True
-                while subscriber.running and await self._may_read():
+                while subscriber.running and not failures and await self._may_read():
                     await anyio.sleep(_CHECK_S)
                     if not behind.statistics().current_buffer_used:
                         await self._lookafter()
-            except (RedisError, OSError) as error:
-                failure = error  # raised below: the group would wrap it
+            except Exception as error:  # noqa: BLE001 - raised below: the group would wrap it
+                failures.append(error)
             finally:
                 self._healthy = False
                 await self._end(broker, behind)
                 group.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
+        if failures:
+            raise failures[0]
 
     async def _end(
         self, broker: RedisBroker, behind: MemoryObjectReceiveStream[tuple[list[RawEntry], J]]
@@ -246,7 +253,9 @@ class RedisStreamReader(Generic[J]):
         with contextlib.suppress(anyio.BrokenResourceError):  # the other end is closed at the end
             await ahead.send((entries, self._intake.judge(entries)))
 
-    async def _work(self, behind: MemoryObjectReceiveStream[tuple[list[RawEntry], J]]) -> None:
+    async def _work(
+        self, behind: MemoryObjectReceiveStream[tuple[list[RawEntry], J]], failures: list[Exception]
+    ) -> None:
         """Store what was read, batch by batch."""
         while True:
             try:
@@ -258,7 +267,11 @@ class RedisStreamReader(Generic[J]):
                     return
                 # Whoever ends this reader waits for a batch, but not for long: see `_end`.
                 with anyio.CancelScope(shield=True) as self._handling:
-                    await self._store(entries, judged)
+                    try:
+                        await self._store(entries, judged)
+                    except Exception as error:  # noqa: BLE001 - the supervisor's to judge
+                        failures.append(error)
+                        return
 
     async def _store(self, entries: Sequence[RawEntry], judged: J) -> None:
         drained = await self._repeat(lambda: self._drain_own(until=entries[0].id))
@@ -330,11 +343,11 @@ class RedisStreamReader(Generic[J]):
                     _LOGGER.warning("the stream's group is gone: %s", error)
                     return False
                 # Away, full, read-only after a failover: all of it passes, and the batch waits for that.
-                self._healthy = False
+                self._troubled = True
                 _LOGGER.warning("Redis cannot be used now, the batch waits: %s", error)
                 await anyio.sleep(_RETRY_S)
             else:
-                self._healthy = True
+                self._troubled = False
                 return True
 
     async def _ensure_group(self) -> None:

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from gateway.api import (
     deliveries,
     delivery_lists,
+    erasures,
     events,
     handshakes,
     payloads,
@@ -63,6 +64,7 @@ def create_api(services: Services, version: str) -> FastAPI:
         payloads.router,
         handshakes.router,
         quarantine.router,
+        erasures.router,
         tokens.router,
         vault_keys.router,
         service_routes.router,

@@ -164,6 +164,7 @@ async def explain(
         service.log,
         service.subscriptions,
         service.deliveries,
+        now=service.now,
         handshake_required=service.handshake_required,
     )
     entry = await service.log.get(place)

@@ -15,6 +15,7 @@ from gateway.ingest.door import Door
 from gateway.ingest.pace import Pace
 from gateway.ports import (
     Deliveries,
+    Erasures,
     EventLog,
     Now,
     Quarantine,
@@ -67,6 +68,7 @@ class Services:
         admit_sink: Judges a sink at creation; raises ``SinkRefused`` of the domain.
         changed: Tells the dispatcher that a subscription was changed by a command.
         appended: Tells the dispatcher that the log has grown.
+        erase: Tells the eraser that something was commanded.
         readiness: Each thing the gateway needs, and whether it is there.
         dataschema_of: The URL of the contract of a type; None for a type without one.
         handshake_required: Whether every sink has to agree before it is sent anything.
@@ -83,6 +85,7 @@ class Services:
     deliveries: Deliveries
     quarantine: Quarantine
     vault_keys: VaultKeys
+    erasures: Erasures
     contracts: ContractFiles
     limits: Limits
     public_url: str
@@ -94,6 +97,7 @@ class Services:
     admit_sink: Callable[[str, bool], Awaitable[None]]
     changed: Callable[[int], None]
     appended: Callable[[], None]
+    erase: Callable[[], None]
     readiness: Callable[[], Awaitable[Readiness]]
     dataschema_of: Callable[[str], str | None]
     payload_links: PayloadLinks

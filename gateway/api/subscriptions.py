@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Literal, Protocol
 
 from fastapi import APIRouter, Query, Request, Response
@@ -206,8 +207,13 @@ async def check_spec(
 ) -> None:
     """Judge every URL that requests are to go to. Raises ``SinkRefused``.
 
-    Those that it has already were judged, and are again at every connection.
+    Those that it has already were judged, and are again at every connection. Nor may a stream begin later than now:
+    what is appended until then would be in it all the same.
     """
+    start = spec.config.start
+    if previous is None and isinstance(start, datetime) and start.timestamp() * 1_000_000 > service.now():
+        fault = FieldError("/config/start", "lies in the future; give a time that has been, or `now`")
+        raise InvalidRequest("This start lies ahead of the log.", fields=[fault])
     if previous is None or spec.sink != previous.sink:
         await check_sink(service, spec.sink, privileged=privileged)
     if spec.token_url is not None and (previous is None or spec.token_url != previous.token_url):

@@ -13,6 +13,7 @@ from gateway.cli import (
     deliveries,
     demo,
     emit,
+    erasing,
     events,
     explaining,
     listen,
@@ -66,6 +67,7 @@ app.command()(deliveries.attempts)
 deliveries.app.command("retry")(stream_commands.retry)
 app.command()(explaining.explain)
 app.add_typer(deliveries.quarantine, name="quarantine")
+app.command()(erasing.erase)
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(vault_keys.app, name="secrets")

@@ -44,10 +44,12 @@ def verify_log(*, data_dir: DatabaseDir = DEFAULT_DATA_DIR, as_json: AsJson = Fa
                 "checked": result.checked,
                 "first_bad": result.first_bad,
                 "reason": result.reason,
+                "erased": result.erased,
             }
         )
     elif result.ok:
-        results().print(f"The log is sound: {result.checked} positions, first to last.")
+        erased = f", {result.erased} of them erased" if result.erased else ""
+        results().print(f"The log is sound: {result.checked} positions, first to last{erased}.")
     if not result.ok:
         raise CheckFailed(
             f"The log does not verify: position {result.first_bad} is the first bad one ({result.reason})."

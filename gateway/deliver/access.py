@@ -71,6 +71,10 @@ class AccessTokens:
             del self._fetching[key]
             done.set()
 
+    def forget(self, number: int) -> None:
+        """Drop the token of a subscription that is deleted."""
+        self._held.pop(number, None)
+
     def lacks(self, current: Current) -> bool:
         """Whether there is neither: the subscription was changed meanwhile, or its token was given up."""
         held = self._of(current.record.number, current.record.revision)

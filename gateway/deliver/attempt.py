@@ -112,23 +112,29 @@ class Attempts:
         kept = [index for index, moment_us in enumerate(until_us) if moment_us <= now_us]
         return tuple(started[index] for index in kept), [events[index] for index in kept]
 
+    def forget(self, number: int) -> None:
+        """A subscription is deleted: let go of what it was let in with at its sink."""
+        self._posting.access.forget(number)
+
     async def _read(self, position: int) -> Event | None:
         return await patiently(lambda: self._cache.get(position), "the log cannot be read")
 
     async def _attempt(
         self, lane: Lane, delivery: PendingDelivery, current: Current, event: Event | None
     ) -> None:
+        # Opened once: what was sent is what an answer is masked by, also of one that is deleted meanwhile.
+        terms = current.terms(self._now())
         ended = self._posting.unsent(event, delivery)
         if ended is None and event is not None and event.envelope is not None:
-            ended = await self._posting.one(event, event.envelope, current.terms(self._now()), delivery)
+            ended = await self._posting.one(event, event.envelope, terms, delivery)
         if ended is None:
             raise AssertionError("an event is sent, or there is a reason why not")
         # Of a subscription that was deleted meanwhile the attempt is kept, and nothing else (S3h).
-        settlement = self._settling.judge(lane, delivery, current, ended)
+        settlement = self._settling.judge(lane, delivery, terms, ended)
         hash6 = _NO_HASH if event is None else event.entry.row_hash[:HASH_BYTES]
         # First what it means for the stream: settling may have to wait for the log, and others go on meanwhile.
         self._settling.conclude(lane, current, ended, settlement, delivery.position)
-        await self._settling.settle(lane, delivery, current, ended, settlement, hash6=hash6)
+        await self._settling.settle(lane, delivery, terms, ended, settlement, hash6=hash6)
 
 
 def _is_first_try(delivery: PendingDelivery) -> bool:

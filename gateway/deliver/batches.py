@@ -10,6 +10,7 @@ from gateway.deliver.posting import LEASE_S, Ended, Posting
 from gateway.deliver.request import AttemptContext, build_batch_request
 from gateway.deliver.settling import Settling
 from gateway.deliver.suspects import CRASHES_MAX
+from gateway.deliver.terms import Terms
 from gateway.deliver.world import World
 from gateway.domain.due import Started
 from gateway.domain.ids import HASH_BYTES, batch_id, delivery_id
@@ -71,8 +72,9 @@ class Batches:
         if not present.active or self._now() < lane.waits_until_us or self._posting.held_up(present):
             self._settling.postpone(lane, tuple(member.delivery for member in frozen), present)
             return
-        ended = await self._post(frozen, present)
-        await self._settle(lane, frozen, present, ended)
+        terms = present.terms(self._now())
+        ended = await self._post(frozen, terms)
+        await self._settle(lane, frozen, present, terms, ended)
 
     async def _to_be_sent(
         self, lane: Lane, started: Started, events: Sequence[Event | None], current: Current
@@ -87,9 +89,10 @@ class Batches:
             if ended is None and event is not None:
                 members.append(_Member(delivery, event))
             elif ended is not None:
-                settlement = self._settling.judge(lane, delivery, current, ended)
+                terms = current.terms(ended.ended_at_us)
+                settlement = self._settling.judge(lane, delivery, terms, ended)
                 hash6 = _NO_HASH if event is None else event.entry.row_hash[:HASH_BYTES]
-                await self._settling.settle(lane, delivery, current, ended, settlement, hash6=hash6)
+                await self._settling.settle(lane, delivery, terms, ended, settlement, hash6=hash6)
         return members
 
     def _freeze(self, lane: Lane, members: list[_Member]) -> list[_Member]:
@@ -105,15 +108,17 @@ class Batches:
             replace(member, delivery=delivery) for member, delivery in zip(members, assigned, strict=True)
         ]
 
-    async def _post(self, members: Sequence[_Member], current: Current) -> Ended:
+    async def _post(self, members: Sequence[_Member], terms: Terms) -> Ended:
         first = members[0].delivery
         started_at_us = self._now()
         batch = first.batch or ""
         trace = derive("batch", batch).with_span(span_id_from(self._random(_SPAN_BYTES)))
         context = AttemptContext(
-            trace, started_at_us // _SECOND_US, replay=all(member.delivery.replay for member in members)
+            trace,
+            started_at_us // _SECOND_US,
+            replay=all(member.delivery.replay for member in members),
+            test=all(member.event.entry.addressee is not None for member in members),
         )
-        terms = current.terms(started_at_us)
         if terms.fetches_token:
             try:
                 context.bearer = self._posting.access.token(terms)
@@ -129,36 +134,40 @@ class Batches:
                 dataref_of=self._policy.dataref_of,
                 timeout_s=self._policy.timeout_s,
             )
+        except SendError as error:
+            return self._posting.failed(error, trace, started_at_us)
         except Exception as error:  # noqa: BLE001 - see `Posting.inside`
             return self._posting.inside(error, trace, started_at_us, first.position)
         return await self._posting.send(request, context, terms, started_at_us, first.position)
 
-    async def _settle(self, lane: Lane, members: Sequence[_Member], current: Current, ended: Ended) -> None:
+    async def _settle(
+        self, lane: Lane, members: Sequence[_Member], current: Current, terms: Terms, ended: Ended
+    ) -> None:
         """2xx settles all, anything else none; what no retry would change is tried in halves."""
-        one = self._settling.judge(lane, members[0].delivery, current, ended)
+        one = self._settling.judge(lane, members[0].delivery, terms, ended)
         self._settling.conclude(lane, current, ended, one, members[0].delivery.position)
         if splits(ended.outcome) and len(members) > 1:
             middle = len(members) // 2
             for half in (members[:middle], members[middle:]):
-                self._try_again(lane, half, current, ended)
+                self._try_again(lane, half, terms, ended)
         else:
-            await self._settle_all(lane, members, current, ended, one)
+            await self._settle_all(lane, members, terms, ended, one)
 
     async def _settle_all(
-        self, lane: Lane, members: Sequence[_Member], current: Current, ended: Ended, one: Settlement
+        self, lane: Lane, members: Sequence[_Member], terms: Terms, ended: Ended, one: Settlement
     ) -> None:
         for member in members:
             delivery = member.delivery
             same = delivery.failures == members[0].delivery.failures
-            settlement = one if same else self._settling.judge(lane, delivery, current, ended)
+            settlement = one if same else self._settling.judge(lane, delivery, terms, ended)
             if settlement.next_at is not None and one.next_at is not None:
                 # They are one batch, and due together.
                 settlement = replace(settlement, next_at=one.next_at)
             hash6 = member.event.entry.row_hash[:HASH_BYTES]
-            await self._settling.settle(lane, delivery, current, ended, settlement, hash6=hash6)
+            await self._settling.settle(lane, delivery, terms, ended, settlement, hash6=hash6)
 
-    def _try_again(self, lane: Lane, half: Sequence[_Member], current: Current, ended: Ended) -> None:
+    def _try_again(self, lane: Lane, half: Sequence[_Member], terms: Terms, ended: Ended) -> None:
         batch = batch_id([member.id for member in half])
         for member in half:
             again = replace(member.delivery, batch=batch, batch_size=len(half))
-            self._settling.try_again(lane, again, current, ended, member.event.entry.row_hash[:HASH_BYTES])
+            self._settling.try_again(lane, again, terms, ended, member.event.entry.row_hash[:HASH_BYTES])

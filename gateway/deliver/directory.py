@@ -6,14 +6,13 @@ What a subscription *is* (sink, secrets, limits, paused or not) is read here bef
 
 import gc
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache, partial
+from functools import partial
 
 from gateway.deliver.envelopes import Event
 from gateway.deliver.patience import patiently
 from gateway.deliver.selecting import asks_for_facts
 from gateway.deliver.terms import OpenTerms, Terms
 from gateway.domain.routing import RoutingIndex
-from gateway.domain.signing import Signer
 from gateway.ports import Kind, SubscriptionRecord, Subscriptions, SubscriptionState
 
 _PAGE = 500
@@ -67,7 +66,7 @@ class Directory:
         self._audits: set[str] = set()
         self._last = 0
         self._last_made = 0
-        self._opened = OpenTerms(lru_cache(maxsize=_SIGNERS_MAX)(Signer), webhook_origin=webhook_origin)
+        self._opened = OpenTerms(webhook_origin=webhook_origin)
         self.index = RoutingIndex()
         """The selections of those that are active: a stream that stands costs an event nothing."""
         self.stopped: Callable[[Current], None] = lambda _before: None
@@ -197,6 +196,8 @@ class Directory:
         if record.number not in self._by_number and _dormant(record):
             return
         before = self._by_number.get(record.number)
+        if before is not None and before.record != record:
+            self._opened.forget(record.number)
         now = self._by_number[record.number] = self._current(record, self._opened)
         self._numbers[record.id] = record.number
         if before is not None and before.active and not now.active:

@@ -245,6 +245,7 @@ class Dispatcher:
         current, lane = self.directory.get(number), self.lanes.get(number)
         if current is None:
             self.lanes.drop(number)
+            self.attempts.forget(number)
             return
         self.handshakes.look(current)
         if lane is None:
@@ -252,12 +253,16 @@ class Dispatcher:
                 return  # it stands, or it is where the router is: what it waits for will make its lane (S2g)
             lane = self.lanes.open(current)
         elif current.active and lane.halted:
+            if lane.stopping_at == current.record.revision:
+                return  # its sink is gone (410), and that is still to be written (S3f)
             self.lanes.resume(lane)
         elif not current.active and not lane.halted:
             self.lanes.halt(lane)
-        if current.record.skips:
-            # What is stored comes from here, so it can be ahead only by a resume from now (S3h).
-            lane.skip(current.record.skips, current.record.cursor)
+        # What is stored comes from here, so it can be ahead only by a resume from now (S3h).
+        if current.record.skips and lane.skip(current.record.skips, current.record.cursor):
+            # Also of one that goes on: whoever commands it wants it tried (S3g).
+            lane.breaker.reset()
+            self.lanes.mark(lane)
         configure(lane, current)
 
     async def _recover(self) -> None:

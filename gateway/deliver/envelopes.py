@@ -30,11 +30,12 @@ class EnvelopeCache:
         self._bytes_max = bytes_max
         self._bytes = 0
         self._events: OrderedDict[int, Event] = OrderedDict()
+        self._withheld_until = 0
 
     def put(self, event: Event) -> None:
         """Keep an event, and drop the oldest where the bound is reached."""
         position = event.entry.position
-        if position in self._events:
+        if position in self._events or position <= self._withheld_until:
             return
         self._events[position] = event
         self._bytes += _size(event)
@@ -67,10 +68,18 @@ class EnvelopeCache:
         self.put(event)
         return event
 
-    def forget(self) -> None:
-        """Drop everything: envelopes were erased."""
+    def forget(self, until: int) -> None:
+        """Drop everything, and keep nothing up to here before ``resume``: it is being erased (S8b).
+
+        Whoever has read a page of the log before a part of it was erased puts it here afterwards.
+        """
         self._events.clear()
         self._bytes = 0
+        self._withheld_until = max(until, self._withheld_until)
+
+    def resume(self) -> None:
+        """Keep everything again."""
+        self._withheld_until = 0
 
 
 def _size(event: Event) -> int:

@@ -97,6 +97,10 @@ class Journal:
         self._settled.pop(key, None)
         self._dirty.set()
 
+    def replay_ended(self, replay: int) -> None:
+        """How far it came is not to be written any more."""
+        self._replayed.pop(replay, None)
+
     def touch(self) -> None:
         """Ask for a checkpoint although no outcome came: the router or a cursor moved."""
         self._dirty.set()
@@ -124,13 +128,15 @@ class Journal:
         """Write everything noted so far and a checkpoint; returns when it is durable. Nothing to say: no write."""
         async with self._lock:
             done, self._next = self._next, anyio.Event()
-            batch = self._take()
+            batch, written = self._take(), True
             if batch is not None:
                 # A cancelled write would still happen, or be lost: either way it must be seen to its end.
                 with anyio.CancelScope(shield=True):
-                    await self._write(batch)
+                    written = await self._write(batch)
             self._committing = frozenset()
-            done.set()
+            if written:
+                # Else whoever waits for it must not go on, and is cancelled: the process ends.
+                done.set()
 
     def _take(self) -> JournalBatch | None:
         checkpoint = self._checkpoint()
@@ -162,7 +168,8 @@ class Journal:
             checkpoint.notes,
         )
 
-    async def _write(self, batch: JournalBatch) -> None:
+    async def _write(self, batch: JournalBatch) -> bool:
+        """Whether it is durable; not, where the process ends before the storage is back."""
         wait_s = _RETRY_FIRST_S
         while True:
             try:
@@ -170,9 +177,9 @@ class Journal:
             except Unavailable as error:
                 if self._gives_up_at is not None and anyio.current_time() >= self._gives_up_at:
                     _LOGGER.warning("the journal was not written; what is not in it will be repeated")
-                    return
+                    return False
                 _LOGGER.error("the journal cannot be written, trying again in %.1f s: %s", wait_s, error)  # noqa: TRY400
                 await anyio.sleep(wait_s)
                 wait_s = min(wait_s * 2, _RETRY_MAX_S)
             else:
-                return
+                return True

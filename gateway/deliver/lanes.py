@@ -8,7 +8,7 @@ from gateway.deliver.directory import Current, Directory
 from gateway.deliver.journal import Checkpoint
 from gateway.deliver.roll import Roll
 from gateway.deliver.world import DEFAULT_LIMITS, Limits
-from gateway.domain.breaker import StreamNote
+from gateway.domain.breaker import Breaker, StreamNote
 from gateway.domain.due import Started
 from gateway.domain.feed import Feed
 from gateway.domain.lane import Lane
@@ -78,7 +78,7 @@ class Lanes(Roll):
     def open(self, current: Current, *, waiting: int = 0) -> Lane:
         """Make the lane of a subscription that has none: live where it was live, else at its own cursor."""
         record, rest, number = current.record, self.rest, current.record.number
-        stood = rest.take_cursor(number)
+        stood, note = rest.take_cursor(number), rest.take_note(number)
         # What stood missed what came meanwhile, whatever its row says: an older journal may still write that.
         follows = stood is None and (number in rest.following or (current.active and record.live))
         lane = Lane(
@@ -90,8 +90,9 @@ class Lanes(Roll):
             waiting=waiting + rest.take_waiting(number),
             queue_max=self._limits.queue_max,
             pending_max=self._limits.pending_max,
-            breaker=rest.take_breaker(number),
+            breaker=Breaker(note),
         )
+        lane.waits_until_us = 0 if note is None else note.waits_until_us or 0
         configure(lane, current)
         _block(lane.feed, rest.take_heads(number))
         if stood is not None and current.active:
@@ -99,6 +100,7 @@ class Lanes(Roll):
         elif lane.breaker.open:
             lane.demote(self.routed)
         lane.halted = not current.active
+        lane.skipped_to = record.skips[-1][1] if record.skips else 0
         self.add(lane)
         return lane
 
@@ -255,7 +257,7 @@ class Lanes(Roll):
         for lane in lanes:
             if lane.breaker.changed:
                 lane.breaker.changed = False
-                notes.append(lane.breaker.note(lane.number))
+                notes.append(lane.note(self._now()))
         cursors = [CursorUpdate(lane.number, lane.cursor, lane.live) for lane in lanes]
         cursors += self.rest.to_write()
         replays = [ReplayUpdate(replay.replay, replay.feed.cursor) for _, replay in self.replaying()]
@@ -268,7 +270,7 @@ class Lanes(Roll):
     def _let_go(self, lane: Lane) -> None:
         """Drop a lane that has no work; whatever may end its work notes that it has moved."""
         if lane.live:
-            if not lane.idle or lane.pending:
+            if not lane.idle or lane.pending or self._keeps_rate(lane):
                 return
             if lane.seen <= self.routed:
                 self.remove(lane)
@@ -279,8 +281,18 @@ class Lanes(Roll):
         stopped = lane.halted and current is not None and not current.active
         # A sink that asked for a pause gets it, whatever is commanded meanwhile (S3e).
         if stopped and not (lane.in_flight or lane.replays or lane.waits_until_us > self._now()):
+            if self._keeps_rate(lane):
+                return
             self.rest.lay_down(lane)
             self.remove(lane)
+
+    def _keeps_rate(self, lane: Lane) -> bool:
+        """Whether the next lane of this stream would allow more than is allowed: then this one is looked at later."""
+        rests_us = 0 if lane.rate is None else lane.rate.rests_from_us()
+        if rests_us <= self._now():
+            return False
+        self.wakes(lane.number, rests_us)
+        return True
 
 
 def _block(feed: Feed, heads: Iterable[PendingDelivery]) -> None:

@@ -99,6 +99,8 @@ class Posting:
                 dataref_of=self._policy.dataref_of,
                 timeout_s=self._policy.timeout_s,
             )
+        except SendError as error:
+            return _at_once(self.failed(error, trace, started_at_us))
         except Exception as error:  # noqa: BLE001 - see `inside`
             return _at_once(self.inside(error, trace, started_at_us, delivery.position))
         return self.send(request, context, terms, started_at_us, delivery.position)

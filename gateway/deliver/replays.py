@@ -67,6 +67,8 @@ class Replays:
         for lane, replay in self._lanes.replaying():
             if replay.replay not in running and (numbers is None or lane.number in numbers):
                 self._lanes.end_replay(lane, replay.replay)  # it was cancelled
+                self._records.pop(replay.replay, None)
+                self._journal.replay_ended(replay.replay)
 
     @property
     def wanting(self) -> bool:
@@ -90,6 +92,7 @@ class Replays:
             lane = self._lanes.get(record.number)
             if lane is not None:
                 self._lanes.end_replay(lane, number)
+            self._journal.replay_ended(number)
 
     async def look_ahead(self) -> None:
         """Feed one of them a page. Called between two commits of the journal, never beside one."""

@@ -7,7 +7,7 @@ from gateway.deliver.envelopes import Event
 from gateway.deliver.terms import Terms
 from gateway.domain.header_lines import HeaderLines, Message
 from gateway.domain.ids import delivery_id
-from gateway.domain.sending import OutboundRequest
+from gateway.domain.sending import OutboundRequest, SendError
 from otel.traceparent import TraceParent, derive, parse_traceparent, valid_tracestate
 from schemas import Envelope, short_of, to_binary_lines, to_reference, to_structured
 
@@ -102,7 +102,7 @@ def _request(
 ) -> OutboundRequest:
     """Behind the lines that all such requests have in common: this attempt's own, the signatures, the subscriber's."""
     if terms.fault is not None:
-        raise terms.fault
+        raise SendError(terms.fault.kind, terms.fault.detail)  # a new one: each raising adds to its traceback
     own, count = terms.signer.lines(webhook_id, context.timestamp_s, body)
     own = f"X-Letta-Delivery: {webhook_id}\r\ntraceparent: {context.trace.render()}\r\n{own}"
     if context.replay:

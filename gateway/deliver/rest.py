@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from gateway.domain.breaker import Breaker, StreamNote
+from gateway.domain.breaker import StreamNote
 from gateway.domain.lane import Lane
 from gateway.domain.pending import PendingDelivery
 from gateway.ports import CursorUpdate
@@ -74,9 +74,9 @@ class AtRest:
         """How many of its deliveries wait in the database."""
         return self._waiting.pop(number, 0)
 
-    def take_breaker(self, number: int) -> Breaker:
-        """Its breaker, as it was."""
-        return Breaker(self._notes.pop(number, None))
+    def take_note(self, number: int) -> StreamNote | None:
+        """What is remembered of its sink; None: nothing is wrong with it."""
+        return self._notes.pop(number, None)
 
     def take_heads(self, number: int) -> Iterable[PendingDelivery]:
         """The heads of its blocked keys."""

@@ -53,6 +53,7 @@ class Router:
         self._changed = changed
         self._limits = limits
         self._heads: dict[int, int] = {}
+        self._batching: dict[int, Lane] = {}
         self._handed: deque[Event] = deque()
         self._unread = True
         self.between_batches: Callable[[], None] = lambda: None
@@ -89,6 +90,10 @@ class Router:
                 if event.entry.kind is Kind.FACT:
                     await self._pass(event)
                 self._route(event)
+            for number, lane in self._batching.items():
+                if self._lanes.get(number) is lane:
+                    self._lanes.pump(lane)
+            self._batching.clear()
             self._lanes.join()
             if events:
                 self._journal.touch()
@@ -169,7 +174,9 @@ class Router:
                 continue
             if lane.offer(position, key, size_bytes=size_bytes, now_us=now_us):
                 self._lanes.fed(lane)
-                if lane.has_room:
+                if lane.batching is not None:
+                    self._batching[number] = lane  # what comes next may go with it
+                elif lane.has_room:
                     self._lanes.pump(lane)
             else:
                 self._demote(lane)

@@ -13,6 +13,7 @@ from gateway.deliver.patience import patiently
 from gateway.deliver.posting import Ended
 from gateway.deliver.successors import Successors
 from gateway.deliver.suspects import CRASHES_MAX
+from gateway.deliver.terms import Terms
 from gateway.deliver.timers import Timers
 from gateway.deliver.world import World
 from gateway.domain import facts
@@ -65,12 +66,12 @@ class Settling:
         self._changed = changed
         self.spawn: Spawn = _not_started
 
-    def judge(self, lane: Lane, delivery: PendingDelivery, current: Current, ended: Ended) -> Settlement:
+    def judge(self, lane: Lane, delivery: PendingDelivery, terms: Terms, ended: Ended) -> Settlement:
         """What the outcome means, by the stream's schedule; while the breaker is open nothing counts (S3g)."""
         return decide(
             ended.outcome,
             failures_in_round=delivery.failures,
-            schedule=current.terms(ended.ended_at_us).schedule_s,
+            schedule=terms.schedule_s,
             now_s=ended.ended_at_us / _SECOND_US,
             jitter=self._jitter(),
             round_started_s=delivery.first_at_us / _SECOND_US,
@@ -81,14 +82,14 @@ class Settling:
         self,
         lane: Lane,
         delivery: PendingDelivery,
-        current: Current,
+        terms: Terms,
         ended: Ended,
         settlement: Settlement,
         *,
         hash6: bytes,
     ) -> None:
         """Settle one delivery. It waits only where the key that it blocks has successors to be looked up."""
-        attempt = self._record(delivery, current, ended, settlement, hash6)
+        attempt = self._record(delivery, terms, ended, settlement, hash6)
         if settlement.next_at is None:
             if lane.wants_successors(delivery.position) is not None:
                 await self._successors.bring(lane, delivery.position)
@@ -124,16 +125,16 @@ class Settling:
         self._timers.add(again)
 
     def try_again(
-        self, lane: Lane, delivery: PendingDelivery, current: Current, ended: Ended, hash6: bytes
+        self, lane: Lane, delivery: PendingDelivery, terms: Terms, ended: Ended, hash6: bytes
     ) -> None:
         """What was too much at once is tried again at once in another batch; it counts for nothing (S10a)."""
-        settlement = self.judge(lane, delivery, current, ended)
+        settlement = self.judge(lane, delivery, terms, ended)
         once_more = Settlement(
             Decision.FAILED,
             next_at=ended.ended_at_us / _SECOND_US,
             error_class=settlement.error_class,
         )
-        attempt = self._record(delivery, current, ended, once_more, hash6)
+        attempt = self._record(delivery, terms, ended, once_more, hash6)
         again = replace(
             delivery,
             attempts=delivery.attempts + 1,
@@ -194,13 +195,13 @@ class Settling:
     def _record(
         self,
         delivery: PendingDelivery,
-        current: Current,
+        terms: Terms,
         ended: Ended,
         settlement: Settlement,
         hash6: bytes,
     ) -> AttemptRecord:
         answer = ended.answer
-        headers, body = ((), b"") if answer is None else mask(answer, current.terms(ended.ended_at_us))
+        headers, body = ((), b"") if answer is None else mask(answer, terms)
         return AttemptRecord(
             id=attempt_id(self._random(ATTEMPT_BYTES)),
             number=delivery.number,
@@ -213,7 +214,7 @@ class Settling:
             counts=settlement.counts,
             started_at_us=ended.started_at_us,
             duration_us=max(0, ended.ended_at_us - ended.started_at_us),
-            revision=current.record.revision,
+            revision=terms.revision,
             trace_id=ended.trace.trace_id,
             span_id=ended.trace.span_id,
             error_class=settlement.error_class,
@@ -235,9 +236,11 @@ class Settling:
         if not (state is SubscriptionState.DISABLED or present.active):
             return  # it stands already, and disabled must not become paused
         self._lanes.halt(lane)
-        self.spawn(self._write_state, lane.number, state, cause, revision)
+        lane.stopping_at = revision
+        self.spawn(self._write_state, lane, state, cause, revision)
 
-    async def _write_state(self, number: int, state: SubscriptionState, cause: str, revision: int) -> None:
+    async def _write_state(self, lane: Lane, state: SubscriptionState, cause: str, revision: int) -> None:
+        number = lane.number
         try:
             await patiently(
                 lambda: self._subscriptions.set_state(number, state, cause=cause, revision=revision),
@@ -246,6 +249,7 @@ class Settling:
         except GatewayError as error:
             # It was changed or deleted meanwhile: that change has the last word.
             _LOGGER.info("subscription %d was not stopped: %s", number, error)
+        lane.stopping_at = None
         self._changed(number)
 
 

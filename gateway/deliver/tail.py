@@ -61,6 +61,7 @@ class Tail:
         self._kept: deque[Event] = deque()
         self._bytes = 0
         self._end = 0
+        self._forgotten = 0
         self._grown = anyio.Event()
         self._wanted = Signal()
         self._scans = anyio.Semaphore(_SCANS)
@@ -72,9 +73,10 @@ class Tail:
         self._wanted.set()
 
     def forget(self) -> None:
-        """Drop what is in memory: envelopes were erased."""
+        """Drop what is in memory: envelopes were erased (S8b)."""
         self._kept.clear()
         self._bytes = 0
+        self._forgotten += 1
 
     def stop(self) -> None:
         """The process ends: whoever waits is to finish at once, and nobody waits any more."""
@@ -144,7 +146,10 @@ class Tail:
 
     async def _read_on(self) -> bool:
         """Take in what was appended; whether there may be more."""
+        forgotten = self._forgotten
         entries = await patiently(lambda: self._log.read(self._end, ROWS), _HELD_UP)
+        if forgotten != self._forgotten:
+            return True  # what was read may have been erased since
         for entry in entries:
             self._keep(event_of(entry))
         if entries:

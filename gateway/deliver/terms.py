@@ -102,7 +102,9 @@ def terms_of(
 class OpenTerms:
     """Those that were opened last, by subscription; what was opened first goes first, however much it is used."""
 
-    def __init__(self, signers: Signers, *, webhook_origin: str = "", opened_max: int = OPENED_MAX) -> None:
+    def __init__(
+        self, signers: Signers = Signer, *, webhook_origin: str = "", opened_max: int = OPENED_MAX
+    ) -> None:
         self._signers = signers
         self._webhook_origin = webhook_origin
         self._opened_max = opened_max
@@ -122,5 +124,5 @@ class OpenTerms:
         return terms
 
     def forget(self, number: int) -> None:
-        """Drop what lies open of a subscription that is gone."""
+        """Drop what lies open of a subscription that is gone, or not any more what it was."""
         self._opened.pop(number, None)

@@ -95,7 +95,8 @@ class Timers:
         for delivery in self._journal.waiting:
             if delivery.next_at_us is not None and delivery.next_at_us <= until_us:
                 self._take_in(delivery)
-        self._look_at_us = 0 if more or last is not None else now_us + int(LOOK_S * _SECOND_US)
+        at_once = more or last is not None or self._resumed  # what was resumed meanwhile, too
+        self._look_at_us = 0 if at_once else now_us + int(LOOK_S * _SECOND_US)
 
     async def run(self) -> None:
         """Wake lanes until cancelled."""

@@ -30,7 +30,7 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StreamNote:
-    """What is remembered of a failing stream over a restart; all None: nothing is wrong with it.
+    """What is remembered of a stream over a restart while its sink is not well; all None: nothing is wrong with it.
 
     Attributes:
         number: The subscription.
@@ -38,6 +38,7 @@ class StreamNote:
         opened_at_us: When the breaker opened.
         probe_at_us: When the next probe is due.
         probes: Probes since it opened.
+        waits_until_us: How long its sink has asked for a pause (S3e).
     """
 
     number: int
@@ -45,6 +46,7 @@ class StreamNote:
     opened_at_us: int | None = None
     probe_at_us: int | None = None
     probes: int = 0
+    waits_until_us: int | None = None
 
 
 class Breaker:

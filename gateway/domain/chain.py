@@ -2,11 +2,13 @@
 
 A third party can verify the chain from exported rows alone; `contracts/vectors/hash-chain.json` is worked
 out for that purpose, field by field. A row's hash covers the *hash* of its payload, so an erased payload
-leaves the chain whole: what is gone is only the means to recompute that one inner hash.
+leaves the chain whole: its row keeps its hash, on which the next one builds, and what else is left of it is
+covered by the fact that says that it was erased (`remains_hash`).
 """
 
 import hashlib
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, Protocol
 
 from schemas import TYPE_PREFIX
 
@@ -81,6 +83,45 @@ def row_hash(
             )
         )
     ).digest()
+
+
+class Remains(Protocol):
+    """What is left of an erased row."""
+
+    @property
+    def position(self) -> int: ...  # noqa: D102 - the columns of the log
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def type(self) -> str: ...  # noqa: D102
+    @property
+    def organization(self) -> str | None: ...  # noqa: D102
+    @property
+    def appended_at(self) -> int: ...  # noqa: D102
+    @property
+    def payload_hash(self) -> bytes: ...  # noqa: D102
+    @property
+    def row_hash(self) -> bytes: ...  # noqa: D102
+
+
+def remains_hash(rows: Iterable[Remains]) -> bytes:
+    """SHA-256 over what is left of erased rows, in log order (S8b).
+
+    Of each the fields position, kind, type, organization, appended_at, payload_hash and row_hash, spelled as in
+    `row_hash`. A row's own hash covers its source and id, which name the agent and are gone; so the fact that says
+    what was erased has this hash of the rest, and being a row of the chain itself it holds them as the chain did.
+    """
+    digest = hashlib.sha256()
+    for row in rows:
+        organization = row.organization
+        digest.update(_INTEGER_FIELD + row.position.to_bytes(8, "big"))
+        digest.update(_field(row.kind.encode()))
+        digest.update(_field(row.type.encode()))
+        digest.update(_ABSENT if organization is None else _field(organization.encode()))
+        digest.update(_INTEGER_FIELD + row.appended_at.to_bytes(8, "big"))
+        digest.update(_field(bytes(row.payload_hash)))
+        digest.update(_field(bytes(row.row_hash)))
+    return digest.digest()
 
 
 def event_key(source: str, id: str, owner: str | None = None) -> bytes:  # noqa: A002 - CloudEvents' own name

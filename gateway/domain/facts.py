@@ -32,6 +32,10 @@ REPLAY_CANCELLED: Final = "subscription.replay_cancelled"
 TOKEN_CREATED: Final = "token.created"  # noqa: S105 - the name of a fact
 TOKEN_REVOKED: Final = "token.revoked"  # noqa: S105 - the name of a fact
 
+ERASURE_REQUESTED: Final = "erasure.requested"
+ERASED: Final = "erased"
+ERASURE_FINISHED: Final = "erasure.finished"
+
 BREAKER_OPENED: Final = "breaker.opened"
 BREAKER_CLOSED: Final = "breaker.closed"
 DELIVERY_EXHAUSTED: Final = "delivery.exhausted"

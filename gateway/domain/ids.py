@@ -26,6 +26,7 @@ _DELIVERY: Final = "dlv_"
 _ATTEMPT: Final = "att_"
 _SUBSCRIPTION: Final = "sub_"
 _QUARANTINE: Final = "qrn_"
+_ERASURE: Final = "ers_"
 _API_TOKEN: Final = "tok_"  # noqa: S105 - what the id of a token begins with
 _FACT: Final = "fct_"
 _DELIVERY_CHARS: Final = len(_DELIVERY) + 36  # 22 bytes in base32 without padding
@@ -107,6 +108,11 @@ def subscription_id(random: bytes) -> str:
 def quarantine_id(random: bytes) -> str:
     """The id of a quarantined entry from 16 random bytes."""
     return _QUARANTINE + _random32(random)
+
+
+def erasure_id(random: bytes) -> str:
+    """The id of an erasure from 16 random bytes."""
+    return _ERASURE + _random32(random)
 
 
 def token_id(random: bytes) -> str:

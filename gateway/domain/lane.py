@@ -8,14 +8,16 @@ Everything that bounds a stream is asked in one place, ``start``: concurrency, r
 shares of retries and replays.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from gateway.domain.batching import Batching
-from gateway.domain.breaker import Breaker, Change
+from gateway.domain.breaker import Breaker, Change, StreamNote
 from gateway.domain.due import Started
 from gateway.domain.feed import Feed, Queued
 from gateway.domain.rate import Rate
+from gateway.domain.skips import Skip
 from gateway.domain.stock import Stock
 
 QUEUE_MAX: Final = 1_000
@@ -29,7 +31,7 @@ class Lane(Stock):
     cursor.
     """
 
-    __slots__ = ("breaker", "halted", "live", "rate", "waits_until_us")
+    __slots__ = ("breaker", "halted", "live", "rate", "skipped_to", "stopping_at", "waits_until_us")
 
     def __init__(
         self,
@@ -59,6 +61,9 @@ class Lane(Stock):
         self.rate = rate
         self.breaker = Breaker() if breaker is None else breaker
         self.halted = False
+        self.stopping_at: int | None = None
+        """The revision that its sink has ended, until that is written."""
+        self.skipped_to = 0
         self.waits_until_us = 0
 
     # What it is like now.
@@ -158,15 +163,26 @@ class Lane(Stock):
             self.live = True
         return self.live
 
-    def skip(self, ranges: Iterable[tuple[int, int]], position: int) -> None:
-        """Leave out what lies in these ranges, and go on behind ``position``: a resume from now (S3h)."""
+    def skip(self, ranges: Sequence[Skip], position: int) -> bool:
+        """Leave out what lies in these ranges, and go on behind ``position``: a resume from now (S3h).
+
+        Says whether one of them is news.
+        """
         for after, until in ranges:
             self.feed.leave_out(after, until)
         self.feed.skip_to(position)
+        before, self.skipped_to = self.skipped_to, max([self.skipped_to, *(until for _, until in ranges)])
+        return self.skipped_to > before
 
     def wait(self, until_us: int) -> None:
         """The sink asked for a pause (429, Retry-After): nothing starts before then (S3e)."""
         self.waits_until_us = max(self.waits_until_us, until_us)
+        self.breaker.changed = True  # the next process is to wait as well
+
+    def note(self, now_us: int) -> StreamNote:
+        """What another process, or another lane of this stream, is to know."""
+        waits = self.waits_until_us if self.waits_until_us > now_us else None
+        return replace(self.breaker.note(self.number), waits_until_us=waits)
 
     # Starting.
 

@@ -34,6 +34,10 @@ class Rate:
         """Whether a start is allowed now."""
         return now_us >= self._next_us
 
+    def rests_from_us(self) -> int:
+        """From when on it is as a new one would be: until then it must not be forgotten."""
+        return -(-self._due // _TICKS)
+
     def take(self, now_us: int) -> None:
         """Note a start."""
         self._due = max(self._due, now_us * _TICKS) + self._step

@@ -54,6 +54,9 @@ def _check(asked: AskedReplay, members: Members) -> None:
     ):
         members.fault("until_position", f"must not lie before `from_position`, {asked.from_position}")
 
+    if asked.since is not None and asked.until is not None and asked.until < asked.since:
+        members.fault("until", "must not lie before `since`")
+
 
 def _moment(members: Members, name: str) -> datetime | None:
     value = members.get(name)

@@ -10,7 +10,6 @@ whoever checks it need not be able to sign.
 import binascii
 import hashlib
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -100,7 +99,6 @@ def check_secret(text: str, pointer: str = "/secret") -> Problem | None:
     return None
 
 
-@lru_cache(maxsize=_PUBLIC_KEYS_REMEMBERED)
 def public_key_of(seed: bytes) -> str:
     """The public key of an Ed25519 key as it is shown: `whpk_` and base64 (Standard Webhooks, asymmetric keys)."""
     return PUBLIC_KEY_PREFIX + _base64(

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from gateway.domain import facts
 from gateway.domain.filters import Selector
+from gateway.domain.skips import Skip, added, skipped
 from gateway.domain.subscription import selector_from
 from schemas import GATEWAY_TYPE_PREFIX
 
@@ -69,7 +70,7 @@ class Story:
     updated_at_us: int
     state: str = ACTIVE
     revisions: list[RevisionStory] = field(default_factory=list)
-    skips: list[tuple[int, int]] = field(default_factory=list)
+    skips: tuple[Skip, ...] = ()
     asks: dict[int, Ask] = field(default_factory=dict)
     consent: Mapping[str, Any] = field(default_factory=dict)
 
@@ -85,7 +86,7 @@ class Story:
 
     def left_out(self, position: int) -> bool:
         """Whether an event here is none of its stream: before its start, or passed over by a resume from now."""
-        return position <= self.start or any(after < position <= until for after, until in self.skips)
+        return position <= self.start or skipped(self.skips, position)
 
     def selectors(self) -> Iterator[tuple[int, Selector]]:
         """Its selections with the position behind which each counts; the first one from the start on (S3d)."""
@@ -157,7 +158,7 @@ class Stories:
         if kind in _STATES:
             story.state, story.updated_at_us = _STATES[kind], at_us
             if "skipped_after" in data:
-                story.skips.append((data["skipped_after"], position))
+                story.skips = added(story.skips, data["skipped_after"], position)
             if not story.present:
                 self._forget(story, at_us)
         elif kind == facts.SUBSCRIPTION_UPDATED:
@@ -174,7 +175,7 @@ class Stories:
     def _forget(self, story: Story, at_us: int) -> None:
         """It is deleted: nothing of its stream is left, and its replays are over (S3h)."""
         story.asks.clear()
-        story.skips.clear()
+        story.skips = ()
         story.consent = {}
         for replay in self.replays.values():
             if replay.number == story.number:

@@ -55,7 +55,8 @@ def delivery_json(
         "id": delivery_id(number, entry.position, entry.row_hash),
         "subscription": subscription_id,
         "position": entry.position,
-        "event": {"id": entry.id, "source": entry.source, "type": entry.type},
+        # Once it is erased, only its type is left of its name (S8b).
+        "event": {"id": entry.id or None, "source": entry.source or None, "type": entry.type},
         "state": state.state.value,
         "round": state.round,
         "next_at": _time(state.next_at_us if state.state is State.PENDING else None),

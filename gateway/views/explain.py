@@ -12,6 +12,7 @@ from gateway.ports import (
     EventLog,
     EventQuery,
     Kind,
+    Now,
     SubscriptionHistory,
     Subscriptions,
 )
@@ -37,11 +38,13 @@ class Explainer:
         subscriptions: Subscriptions,
         deliveries: Deliveries,
         *,
+        now: Now,
         handshake_required: bool = False,
     ) -> None:
         self._log = log
         self._subscriptions = subscriptions
         self._deliveries = deliveries
+        self._now = now
         self._handshake_required = handshake_required
 
     async def absent(self, position: int, stream: SubscriptionHistory) -> Json:
@@ -82,6 +85,7 @@ class Explainer:
             pending=pending,
             watched=await self._watched(entry, envelope),
             note=await self._deliveries.note(number),
+            now_us=self._now(),
             pull_only=record is not None and record.pull_only,
             consent=record.consent if record is not None and needed else None,
         )

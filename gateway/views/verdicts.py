@@ -87,7 +87,8 @@ class Situation:
         attempts: The delivery's attempts, in order.
         pending: The delivery's row, where it is not terminal.
         watched: Whether the event is a fact about a subscription that asks for facts (S1e).
-        note: What is remembered of the stream if it fails (S3g).
+        note: What is remembered of the stream while its sink is not well (S3e, S3g).
+        now_us: When this is asked.
         head: The delivery that blocks the event's key in an ordered stream (S4b).
         pull_only: Whether the stream is only fetched (S10b).
         consent: Where the handshake stands, if the sink has to agree first; None: it has not to.
@@ -101,6 +102,7 @@ class Situation:
     pending: PendingDelivery | None = None
     watched: bool = False
     note: StreamNote | None = None
+    now_us: int = 0
     head: PendingDelivery | None = None
     pull_only: bool = False
     consent: Consent | None = None
@@ -293,14 +295,25 @@ def _stopped(situation: Situation, begin: str, lag: int | None = None) -> Reason
             sentence += f" Its answer: {consent.detail}." if consent.detail else ""
             sentence += "" if again is None else f" It is asked again at {rfc3339(again)}."
             return Reason(Verdict.HANDSHAKE, sentence, until_us=again, lag=lag)
-        case SubscriptionState.ACTIVE if note is not None and note.opened_at_us is not None:
-            probe = (
-                "" if note.probe_at_us is None else f" The next probe is due at {rfc3339(note.probe_at_us)}."
-            )
-            sentence = f"{begin} the sink fails, so the stream stands still since {rfc3339(note.opened_at_us)}.{probe}"
-            return Reason(Verdict.BREAKER_OPEN, sentence, until_us=note.probe_at_us, lag=lag)
+        case SubscriptionState.ACTIVE if note is not None:
+            return _unwell(situation, note, begin, lag)
         case _:
             return None
+
+
+def _unwell(situation: Situation, note: StreamNote, begin: str, lag: int | None) -> Reason | None:
+    """What its sink makes it wait for."""
+    if note.opened_at_us is not None:
+        probe = "" if note.probe_at_us is None else f" The next probe is due at {rfc3339(note.probe_at_us)}."
+        sentence = (
+            f"{begin} the sink fails, so the stream stands still since {rfc3339(note.opened_at_us)}.{probe}"
+        )
+        return Reason(Verdict.BREAKER_OPEN, sentence, until_us=note.probe_at_us, lag=lag)
+    until_us = note.waits_until_us or 0
+    if not lag or until_us <= situation.now_us:
+        return None  # a delivery that waits for its own attempt says so itself
+    sentence = f"{begin} the sink asked for a pause, and gets nothing before {rfc3339(until_us)}."
+    return Reason(Verdict.WAITING, sentence, until_us=until_us, lag=lag)
 
 
 _HANDSHAKE: Mapping[HandshakeState, str] = {

@@ -23,6 +23,7 @@ from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
 from gateway.adapters.sql.commands import SqlStreamCommands
 from gateway.adapters.sql.deliveries import SqlDeliveries
+from gateway.adapters.sql.erasing import SqlErasures
 from gateway.adapters.sql.log import SqlLog
 from gateway.adapters.sql.migrate import upgrade
 from gateway.adapters.sql.quarantine import SqlQuarantine
@@ -112,6 +113,7 @@ def services(database) -> Services:
         deliveries=SqlDeliveries(database),
         quarantine=SqlQuarantine(database),
         vault_keys=SqlVaultKeys(database, Keyring((bytes(32),)), now=now),
+        erasures=SqlErasures(database, fact_source=PUBLIC_URL + "/gateway", now=now, random=os.urandom),
         contracts=known.files,
         limits=Limits(event_bytes_max=65_536, batch_bytes_max=262_144, batch_events_max=10),
         payload_links=PayloadLinks(PUBLIC_URL, [bytes(32)]),
@@ -129,6 +131,7 @@ def services(database) -> Services:
         admit_sink=admit_sink,
         changed=lambda _number: tail.appended(),
         appended=tail.appended,
+        erase=lambda: None,
         readiness=readiness,
         dataschema_of=schemas.get,
     )

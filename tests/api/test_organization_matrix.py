@@ -16,6 +16,7 @@ import pytest
 from gateway.api import streams
 from gateway.api.application import create_api
 from gateway.domain.delivery import Decision
+from gateway.domain.erasure import Scope, Target
 from gateway.domain.ids import delivery_id
 from gateway.ports import AttemptRecord, JournalBatch, NewQuarantine
 
@@ -47,6 +48,7 @@ class World:
     quarantine: str
     replay: str
     token: str
+    erasure: str
     signature: str
 
     def path(self, template: str) -> str:
@@ -57,6 +59,7 @@ class World:
             quarantine_id=self.quarantine,
             replay_id=self.replay,
             token_id=self.token,
+            erasure_id=self.erasure,
             token="A" * 43,
             name="agent.step.completed",
             version="1",
@@ -64,7 +67,7 @@ class World:
 
     def hidden(self, text: str) -> str:
         """The text without what tells this world from another."""
-        for name in (self.subscription, self.delivery, self.quarantine, self.token):
+        for name in (self.subscription, self.delivery, self.quarantine, self.token, self.erasure):
             text = text.replace(name, "ID")
         return text
 
@@ -76,6 +79,7 @@ NOBODYS = World(
     quarantine="qrn_" + "a" * 26,
     replay="999999",
     token="tok_" + "a" * 26,
+    erasure="ers_" + "a" * 26,
     signature="A" * 43,
 )
 
@@ -113,6 +117,7 @@ def sends(**body: Any) -> Callable[[World], dict[str, Any]]:
 
 
 S, E, D, T = "/v1/subscriptions", "/v1/events", "/v1/deliveries", "/v1/tokens"
+X = "/v1/erasures"
 ONE = S + "/{subscription_id}"
 
 TABLE: dict[tuple[str, str], Row] = {
@@ -152,6 +157,9 @@ TABLE: dict[tuple[str, str], Row] = {
     ("post", T): Row(Access.ADMIN, 201, sends(organization=OWN)),
     ("get", T + "/{token_id}"): Row(Access.ADMIN),
     ("delete", T + "/{token_id}"): Row(Access.ADMIN, 204),
+    ("get", X): Row(Access.ADMIN),
+    ("post", X): Row(Access.ADMIN, 202, sends(organization_id=OWN)),
+    ("get", X + "/{erasure_id}"): Row(Access.ADMIN),
     ("get", "/payloads/{delivery_id}"): Row(
         Access.OPEN, 200, lambda world: {"params": {"sig": world.signature}}
     ),
@@ -252,6 +260,7 @@ def world(anonymous, services, tokens, headers, monkeypatch) -> Callable[[], Wor
             quarantine=quarantined,
             replay=str(replay),
             token=tokens.make(organization=OWN)[0],
+            erasure=call(services.erasures.request, Target(Scope.AGENT, f"agent-{unique}")).id,
             signature=services.payload_links.url(delivery).partition("?sig=")[2],
         )
 

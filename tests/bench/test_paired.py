@@ -11,8 +11,9 @@ sys.path.insert(0, str(Path(__file__).parent / "report"))
 
 from paired import figures, messages, rendering, wire
 
-from gateway.domain.signing import BadSignature, Signer
+from gateway.domain.signing import Signer
 from schemas import parse_structured
+from schemas.signatures import BadSignature
 
 SECRET = "whsec_" + "bGV0dGEtZ2F0ZXdheS1iZW5jaC1zZWNyZXQtMzJieXQ="
 BODY = b'{"data":{"sent_at_us":"0000000000001234"}}'

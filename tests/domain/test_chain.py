@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.chain import EVENT_KEY_BYTES, GENESIS, event_key, key_owner, payload_hash, row_hash
+from gateway.domain.chain import (
+    EVENT_KEY_BYTES,
+    GENESIS,
+    event_key,
+    key_owner,
+    payload_hash,
+    remains_hash,
+    row_hash,
+)
 
 VECTORS = Path(__file__).parents[2] / "contracts" / "vectors" / "hash-chain.json"
 
@@ -111,6 +120,62 @@ def test_wrong_lengths_are_refused() -> None:
         row_hash(GENESIS, **{**ROW, "payload_hash": b""})
     with pytest.raises(OverflowError):
         row_hash(GENESIS, **{**ROW, "position": -1})
+
+
+@dataclass(frozen=True)
+class Left:
+    """What is left of an erased row."""
+
+    position: int
+    kind: str
+    type: str
+    organization: str | None
+    appended_at: int
+    payload_hash: bytes
+    row_hash: bytes
+
+
+def left_of(positions: list[int]) -> list[Left]:
+    return [
+        Left(
+            row["position"],
+            row["kind"],
+            row["type"],
+            row["organization"],
+            row["appended_at_us"],
+            bytes.fromhex(row["payload_hash"]),
+            bytes.fromhex(row["hash"]),
+        )
+        for row in load()["rows"]
+        if row["position"] in positions
+    ]
+
+
+def test_s8b_the_vector_of_an_erasure_holds() -> None:
+    said = load()["erasure"]
+    assert remains_hash(left_of(said["positions"])).hex() == said["remains"]
+    assert hashlib.sha256(bytes.fromhex(said["preimage"])).hexdigest() == said["remains"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"position": 9},
+        {"kind": "fact"},
+        {"type": "x"},
+        {"organization": None},
+        {"organization": ""},
+        {"appended_at": 1},
+        {"payload_hash": bytes(32)},
+        {"row_hash": bytes(32)},
+    ],
+)
+def test_s8b_each_thing_that_is_left_is_held(change: dict[str, Any]) -> None:
+    said = load()["erasure"]
+    first, *others = left_of(said["positions"])
+    assert remains_hash([replace(first, **change), *others]).hex() != said["remains"]
+    assert remains_hash([*others, first]).hex() != said["remains"]
+    assert remains_hash(others).hex() != said["remains"]
 
 
 @given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))

@@ -26,12 +26,16 @@ class Taken:
         self.started: list[RawEntry] = []
         self.gate = asyncio.Event()
         self.gate.set()
+        self.poisoned = 0
 
     def judge(self, batch: Sequence[RawEntry]) -> Sequence[RawEntry]:
         return batch
 
     async def store(self, batch: Sequence[RawEntry]) -> None:
         self.started += batch
+        if self.poisoned:
+            self.poisoned -= 1
+            raise RuntimeError("neither the log nor the quarantine takes it")
         await self.gate.wait()
         self.entries += batch
 
@@ -260,5 +264,39 @@ def test_trimming_goes_up_to_what_is_appended_and_no_further(valkey: Any) -> Non
                         await asyncio.sleep(0.01)
             await add(redis, "kept")
             assert (await redis.xrevrange(STREAM, count=1))[0][1] == {b"event": b"kept"}
+
+    asyncio.run(main())
+
+
+def test_a_batch_that_cannot_be_stored_ends_nothing_and_is_tried_again(valkey: Any) -> None:
+    async def main() -> None:
+        taken = Taken()
+        taken.poisoned = 2
+        async with client(valkey.url) as redis, reading(valkey.url, taken) as reader:
+            await add(redis, "a", "b")
+            await until(lambda: taken.different == ["a", "b"])
+            await until(lambda: reader.healthy)
+            await until_settled(redis)
+
+    asyncio.run(main())
+
+
+def test_one_that_lost_the_stream_to_another_while_a_batch_was_stored_is_not_healthy(valkey: Any) -> None:
+    async def main() -> None:
+        taken = Taken()
+        async with client(valkey.url) as redis, reading(valkey.url, taken) as reader:
+            await until(lambda: reader.healthy)
+            taken.gate.clear()
+            await add(redis, "a")
+            await until(lambda: bool(taken.started))
+            await redis.set(f"{STREAM}:reader", "another")
+            await until(lambda: not reader.healthy)
+            taken.gate.set()
+            await until(lambda: taken.events == ["a"])
+            await until_settled(redis)
+            await until(lambda: reader._stands_by)
+            assert not reader.healthy
+            await redis.delete(f"{STREAM}:reader")
+            await until(lambda: reader.healthy)
 
     asyncio.run(main())

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -198,6 +199,35 @@ def test_memory_is_bounded_in_bytes() -> None:
                 assert await positions(tail, 40) == [41]
                 tail.forget()
                 assert tail._bytes == 0
+
+    run(main)
+
+
+def test_s8b_what_was_read_before_it_was_erased_is_not_kept() -> None:
+    async def main() -> None:
+        log = CountingLog()
+        tail = Tail(log, look_s=FOREVER_S)
+        async with followed(tail):
+            with tail.following():
+                await settled()
+                read, reading, erased = log.read, asyncio.Event(), asyncio.Event()
+
+                async def held(after: int, limit: int) -> Any:
+                    found = await read(after, limit)
+                    reading.set()
+                    await erased.wait()
+                    return found
+
+                log.read = held  # type: ignore[method-assign]
+                await log.add(1)
+                tail.appended()
+                await reading.wait()
+                [row] = log.store.rows
+                log.store.rows[:] = [replace(row, entry=replace(row.entry, envelope=None))]
+                tail.forget()
+                erased.set()
+                assert await tail.wait_beyond(0, FOREVER_S)
+                assert [event.envelope for event in tail._kept] == [None]
 
     run(main)
 

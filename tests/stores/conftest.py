@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 from gateway.adapters.memory import (
     MemoryApiTokens,
     MemoryDeliveries,
+    MemoryErasures,
     MemoryLog,
     MemoryQuarantine,
     MemoryStore,
@@ -23,6 +24,7 @@ from gateway.adapters.memory import (
 from gateway.adapters.sql.commands import SqlStreamCommands
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.deliveries import SqlDeliveries
+from gateway.adapters.sql.erasing import SqlErasures
 from gateway.adapters.sql.log import SqlLog
 from gateway.adapters.sql.migrate import upgrade
 from gateway.adapters.sql.opening import open_database
@@ -30,7 +32,15 @@ from gateway.adapters.sql.quarantine import SqlQuarantine
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
 from gateway.adapters.sql.tokens import SqlApiTokens
 from gateway.adapters.vault import Keyring
-from gateway.ports import ApiTokens, Deliveries, EventLog, Quarantine, StreamCommands, Subscriptions
+from gateway.ports import (
+    ApiTokens,
+    Deliveries,
+    Erasures,
+    EventLog,
+    Quarantine,
+    StreamCommands,
+    Subscriptions,
+)
 from gateway.settings import load_settings
 
 T = TypeVar("T")
@@ -57,6 +67,7 @@ class Stores:
     subscriptions: Subscriptions
     quarantine: Quarantine
     commands: StreamCommands
+    erasures: Erasures
     tokens: ApiTokens
     clock: Clock
     run: Callable[[Coroutine[Any, Any, T]], T]
@@ -81,6 +92,7 @@ def memory() -> Iterator[Stores]:
         MemorySubscriptions(store, fact_source=FACT_SOURCE),
         MemoryQuarantine(store),
         MemoryStreamCommands(store, fact_source=FACT_SOURCE),
+        MemoryErasures(store, fact_source=FACT_SOURCE),
         MemoryApiTokens(store, fact_source=FACT_SOURCE),
         clock,
         asyncio.run,
@@ -101,6 +113,7 @@ def sql(settings: dict[str, str], folder: Path) -> Iterator[Stores]:
             SqlSubscriptions(database, keyring, fact_source=FACT_SOURCE, now=clock, random=dice),
             SqlQuarantine(database),
             SqlStreamCommands(database, fact_source=FACT_SOURCE, now=clock, random=dice),
+            SqlErasures(database, fact_source=FACT_SOURCE, now=clock, random=dice),
             SqlApiTokens(database, fact_source=FACT_SOURCE, now=clock, random=dice),
             clock,
             runner.run,

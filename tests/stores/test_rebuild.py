@@ -12,6 +12,7 @@ from gateway.adapters.sql.sealed import SubscriptionVault
 from gateway.adapters.vault import Keyring, VaultError
 from gateway.domain.breaker import StreamNote
 from gateway.domain.delivery import Decision
+from gateway.domain.erasure import Scope, Target
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.subscription import Config, Ordering, StartAt, SubscriptionSpec
 from gateway.errors import DatabaseUnusable
@@ -336,3 +337,24 @@ def test_without_the_key_it_says_so(stores, again):
     with pytest.raises(VaultError):
         again((bytes(32),))
     assert tables(stores) == before
+
+
+def test_s8b_what_waits_of_an_erased_event_is_due_since_it_was_erased(stores, again):
+    number = create(stores).number
+    [mine, theirs] = publish(stores, "a", key="agent-1") + publish(stores, "a", key="agent-2")
+    tried = [attempt(number, at, decision=Decision.FAILED, next_at_us=NOW_US) for at in (mine, theirs)]
+    pending = [waits(number, at, next_at_us=NOW_US) for at in (mine, theirs)]
+    stores.sql("UPDATE log_entry SET partition_key = 'agent-1' WHERE position = :at", at=mine)
+    stores.run(
+        stores.deliveries.commit(
+            JournalBatch(tried, pending, (), (CursorUpdate(number, theirs, live=True),), theirs)
+        )
+    )
+    record = stores.run(stores.erasures.request(Target(Scope.AGENT, "agent-1")))
+    while not stores.run(stores.erasures.step(record.id)).finished:
+        pass
+    before = tables(stores)["pending"]
+    again()
+    assert tables(stores)["pending"] == before
+    due = {item.position: item.next_at_us for item in stores.run(stores.deliveries.due(NOW_US, 10))}
+    assert due[mine] < due[theirs] == NOW_US

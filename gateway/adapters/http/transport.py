@@ -23,6 +23,8 @@ _BODILESS_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 _DECODED = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 #: Unpacking is for what a sink packs unasked; an answer is never worth asking for it.
 _ACCEPT = (b"accept-encoding", b"identity")
+#: How long after a request a connection that had been idle may turn out to have been closed meanwhile.
+_STALE_S = 0.1
 _CONNECTING = frozenset({SendErrorKind.DNS, SendErrorKind.CONNECT, SendErrorKind.TLS})
 
 
@@ -120,7 +122,9 @@ class EgressTransport(httpx.AsyncBaseTransport):
                 request, started=started, deadline=deadline, capture_bytes=capture, bodiless=bodiless
             )
         except SendError as error:
-            stale = connection.exchanges > 0 and connection.untouched
+            # Closed before a sink can have worked on it: else that would be a second attempt, and nobody would see it.
+            at_once = loop.time() - now < _STALE_S
+            stale = connection.exchanges > 0 and connection.untouched and at_once
             self._pool.discard(connection)
             if error.kind is not SendErrorKind.CLOSED or not stale:
                 raise

@@ -2,6 +2,7 @@
 
 from gateway.adapters.memory.commands import MemoryStreamCommands
 from gateway.adapters.memory.deliveries import MemoryDeliveries
+from gateway.adapters.memory.erasing import MemoryErasures
 from gateway.adapters.memory.log import MemoryLog
 from gateway.adapters.memory.quarantine import MemoryQuarantine
 from gateway.adapters.memory.store import MemoryStore
@@ -11,6 +12,7 @@ from gateway.adapters.memory.tokens import MemoryApiTokens
 __all__ = [
     "MemoryApiTokens",
     "MemoryDeliveries",
+    "MemoryErasures",
     "MemoryLog",
     "MemoryQuarantine",
     "MemoryStore",

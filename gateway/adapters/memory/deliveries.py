@@ -31,7 +31,9 @@ class MemoryDeliveries:
         store = self._store
         if batch.attempts and self._has(batch.attempts[0]):
             return
-        for attempt in batch.attempts:
+        for settled in batch.attempts:
+            # What was in flight while its event was erased keeps no answer (S8b).
+            attempt = settled.untold() if settled.position in store.erased else settled
             store.attempts.setdefault((attempt.number, attempt.position), []).append(attempt)
             store.settled += 1
             store.seqs[attempt.id] = store.settled

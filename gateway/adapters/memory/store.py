@@ -73,6 +73,8 @@ class MemoryStore:
     settled: int = 0
     """How many attempts there are: what ``seq`` numbers in a database."""
     seqs: dict[str, int] = field(default_factory=dict)
+    erased: dict[int, int] = field(default_factory=dict)
+    """By which fact each position was erased."""
 
     @property
     def head(self) -> int:

@@ -8,6 +8,7 @@ from gateway.domain import facts
 from gateway.domain.handshake import Consent, HandshakeState
 from gateway.domain.ids import RANDOM_BYTES, subscription_id
 from gateway.domain.rotation import Secret, rotated, with_key
+from gateway.domain.skips import added
 from gateway.domain.subscription import EVERY_ORGANIZATION, StartAt, SubscriptionSpec, sink_origin
 from gateway.errors import FieldError, InvalidRequest, NotFound, PreconditionFailed
 from gateway.ports import (
@@ -155,7 +156,7 @@ class MemorySubscriptions:
             position = self._fact(fact, record.organization, now_us)
             skips = record.skips
             if skip:
-                skips = (*skips, (after, position))
+                skips = added(skips, after, position)
             self._store.subscriptions[number] = replace(
                 record, state=state, updated_at_us=now_us, skips=skips
             )

@@ -45,6 +45,18 @@ class Database(Leadership, Protocol):
         """Run ``work``, which changes the schema, as ``write`` does, for as long as it takes."""
         ...
 
+    async def erase(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` as ``write`` does; what it deletes is overwritten where that is the database's to do (S8b)."""
+        ...
+
+    async def scrub(self) -> bool | None:
+        """Let go of what the database's own files still have of what ``erase`` deleted.
+
+        Returns whether they were rewritten, so that nothing of it is left in space that is free; None: it cannot
+        be done at the moment.
+        """
+        ...
+
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in a short read transaction beside the writer, on one state of the database."""
         ...

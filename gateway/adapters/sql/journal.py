@@ -6,6 +6,7 @@ from sqlalchemy import Connection, bindparam, case, insert, select, update
 
 from gateway.adapters.sql.bulk import BulkDelete, BulkInsert
 from gateway.adapters.sql.delivery_rows import ATTEMPT_COLUMNS, attempt_row, pending_row
+from gateway.adapters.sql.erased_rows import forgetting
 from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import Attempt, DeliveryCursor, Pending, Shard
 from gateway.adapters.sql.streams import write_notes, write_replays
@@ -24,11 +25,12 @@ def write_journal(connection: Connection, batch: JournalBatch) -> None:
     if batch.attempts:
         if _is_there(connection, batch.attempts[0]):
             return
-        _INSERT_ATTEMPTS(connection, [attempt_row(attempt) for attempt in batch.attempts])
+        kept = forgetting(connection, batch.attempts)
+        _INSERT_ATTEMPTS(connection, [attempt_row(attempt) for attempt in kept])
     # A pending row is replaced whole: delete and insert spell the same on every database.
     _DELETE_PENDING(connection, [*batch.settled, *((item.number, item.position) for item in batch.pending)])
-    kept = _still_there(connection, {item.number for item in batch.pending})
-    rows = [pending_row(item) for item in batch.pending if item.number in kept]
+    there = _still_there(connection, {item.number for item in batch.pending})
+    rows = [pending_row(item) for item in batch.pending if item.number in there]
     if rows:
         connection.execute(insert(_PENDING), rows)
     if batch.cursors:

@@ -1,7 +1,8 @@
 """The tables. Times are integers, microseconds since the Unix epoch, UTC.
 
 Truth (SEMANTICS S1a): ``log_entry`` with ``event_key`` and ``log_head``, ``attempt``, ``vault``,
-``api_token``, ``quarantine``. Everything else is a projection that can be derived again, or a working note.
+``api_token``, ``quarantine``, and ``erasure`` while one runs. Everything else is a projection that can be derived
+again, or a working note.
 """
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Text, text
@@ -62,6 +63,8 @@ class LogEntry(SQLModel, table=True):
     envelope: bytes | None = Field(default=None, sa_type=LargeBinary)
     payload_hash: bytes = Field(sa_type=LargeBinary)
     row_hash: bytes = Field(sa_type=LargeBinary)
+    erased_by: int | None = Field(default=None, sa_column=_position(nullable=True))
+    """The position of the fact that says that this was erased (S8b); source and id are empty then."""
 
 
 class EventKey(SQLModel, table=True):
@@ -107,6 +110,31 @@ class QuarantineEntry(SQLModel, table=True):
     size_bytes: int
     state: str = Field(default="open", sa_type=Text)
     position: int | None = Field(default=None, sa_column=_position(nullable=True))
+
+
+class Erasure(SQLModel, table=True):
+    """An erasure (S8b). Whom it is about stands here until it is done, since no fact may say it; then nowhere."""
+
+    __tablename__ = "erasure"
+
+    position: int = Field(sa_column=_position(primary_key=True))
+    """The position of the fact that commanded it."""
+    id: str = Field(sa_column=Column(Text, unique=True, nullable=False))
+    scope: str = Field(sa_type=Text)
+    target: str | None = Field(default=None, sa_type=Text)
+    state: str = Field(sa_type=Text)
+    until_position: int = Field(sa_column=_position(index=True))
+    cursor: int = Field(sa_column=_position())
+    """Everything up to here is erased."""
+    seen_at: int = Field(default=0, sa_type=BigInteger)
+    seen_id: str = Field(default="", sa_type=Text)
+    """Up to which record the quarantine was looked through."""
+    events: int = Field(default=0, sa_type=BigInteger)
+    attempts: int = Field(default=0, sa_type=BigInteger)
+    quarantined: int = Field(default=0, sa_type=BigInteger)
+    rewritten: bool = False
+    requested_at: int = Field(sa_type=BigInteger)
+    finished_at: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class VaultEntry(SQLModel, table=True):
@@ -258,7 +286,7 @@ class Replay(SQLModel, table=True):
 
 
 class StreamNote(SQLModel, table=True):
-    """A working note on a stream that fails: its breaker, and since when nothing succeeded (S3g)."""
+    """A working note on a stream whose sink is not well: its breaker, since when nothing succeeded (S3g), its wait."""
 
     __tablename__ = "stream_note"
 
@@ -267,6 +295,7 @@ class StreamNote(SQLModel, table=True):
     opened_at: int | None = Field(default=None, sa_type=BigInteger)
     probe_at: int | None = Field(default=None, sa_type=BigInteger)
     probes: int = 0
+    waits_until: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class Attempt(SQLModel, table=True):

@@ -106,6 +106,14 @@ class PostgresDatabase:
 
         return await self._to_its_end(self._write(at_leisure), None)
 
+    async def erase(self, work: Callable[[Connection], T]) -> T:
+        """See ``Database.erase``: here it is the server's, whose vacuum reclaims what is dead."""
+        return await self.write(work)
+
+    async def scrub(self) -> bool | None:
+        """See ``Database.scrub``: the files are the server's own, and only its own ``VACUUM FULL`` rewrites them."""
+        return False
+
     async def read(self, work: Callable[[Connection], T]) -> T:
         """See ``Database.read``."""
         return await self._to_its_end(self._transact(self._reader, work), _PATIENCE_S)

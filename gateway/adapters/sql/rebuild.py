@@ -11,7 +11,7 @@ Memory is that of the subscriptions and of a page of the log with what was tried
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
@@ -180,7 +180,7 @@ class _Rebuild:
             story = streams.stories.get(number)
             if story is None:
                 continue
-            place = _Place(number, entry.position, None if key is None else text_of(key))
+            place = _Place(number, entry.position, None if key is None else text_of(key), entry.erased_at)
             if number in attempts:
                 own = number in wanted and not story.left_out(entry.position)
                 self._tried(streams, story, place, attempts[number], own=own)
@@ -199,6 +199,9 @@ class _Rebuild:
                 f"each other: {error}."
             ) from error
         if item is not None:
+            if place.erased_at_us is not None and item.next_at_us is not None:
+                # It is due since, to be settled as erased (S8b).
+                item = replace(item, next_at_us=min(item.next_at_us, place.erased_at_us))
             # What only a replay brought, and is none of the stream's own, has no place in its order.
             only_replayed = not own and attempts[0].replay is not None
             first = not (arrived(attempts) or only_replayed)
@@ -309,6 +312,7 @@ class _Place:
     number: int
     position: int
     key: str | None
+    erased_at_us: int | None
 
 
 class _Selections:

@@ -81,11 +81,14 @@ def reached(connection: Connection) -> dict[int, int]:
 
 
 def entries(connection: Connection) -> Iterator[list[Row[Any]]]:
-    """Pages of the log, from its first entry to its last."""
+    """Pages of the log, from its first entry to its last; ``erased_at`` is when an entry was erased, if it was."""
     after = 0
+    fact = _LOG.alias()
+    erased_at = select(fact.c.appended_at).where(fact.c.position == _LOG.c.erased_by).scalar_subquery()
+    columns = (_LOG.c.position, _LOG.c.kind, _LOG.c.organization, _LOG.c.addressee, _LOG.c.envelope)
     while True:
         statement = (
-            select(_LOG.c.position, _LOG.c.kind, _LOG.c.organization, _LOG.c.addressee, _LOG.c.envelope)
+            select(*columns, erased_at.label("erased_at"))
             .where(_LOG.c.position > after)
             .order_by(_LOG.c.position)
             .limit(_PAGE)

@@ -65,13 +65,30 @@ def read_key(connection: Connection, key: str, after: int, until: int, limit: in
     return [found[position] for position in sorted(found)[:limit]]
 
 
+def read_positions(
+    connection: Connection, column: Column[Any], value: str, within: tuple[int, int], limit: int
+) -> list[int]:
+    """The lowest positions of events that have this in an indexed column, both ends of the range included."""
+    if not fits(value):
+        return []
+    conditions = [sought(column, value), _LOG.c.kind == Kind.EVENT.value]
+    rows = _by_stretches(
+        connection, column, conditions, _Range(*within, ascending=True, limit=limit), (_LOG.c.position,)
+    )
+    return [row.position for row in rows]
+
+
 def _by_stretches(
-    connection: Connection, column: Column[Any], conditions: Sequence[ColumnElement[bool]], within: _Range
+    connection: Connection,
+    column: Column[Any],
+    conditions: Sequence[ColumnElement[bool]],
+    within: _Range,
+    wanted: Sequence[Column[Any]] = COLUMNS,
 ) -> list[Row[Any]]:
     found: list[Row[Any]] = []
     for part in stretches(within.first, within.last, ascending=within.ascending):
         rest = _Range(within.first, within.last, within.ascending, within.limit - len(found))
-        statement = _statement([STRETCH.in_(part), *conditions], rest).with_hint(
+        statement = _statement([STRETCH.in_(part), *conditions], rest, wanted).with_hint(
             # It knows nothing of how many rows a value has, and may take another one, or read all in order.
             _LOG,
             f"INDEXED BY {_INDEXES[column.name]}",
@@ -83,10 +100,12 @@ def _by_stretches(
     return found
 
 
-def _statement(conditions: Sequence[ColumnElement[bool]], within: _Range) -> Any:  # noqa: ANN401 - a SELECT
+def _statement(
+    conditions: Sequence[ColumnElement[bool]], within: _Range, wanted: Sequence[Column[Any]] = COLUMNS
+) -> Any:  # noqa: ANN401 - a SELECT
     position = _LOG.c.position
     return (
-        select(*COLUMNS)
+        select(*wanted)
         .where(and_(*conditions), position >= within.first, position <= within.last)
         .order_by(position.asc() if within.ascending else position.desc())
         .limit(within.limit)

@@ -6,6 +6,7 @@ Every call is one short transaction; the file belongs to one process, by a lock 
 import asyncio
 import contextlib
 import fcntl
+import logging
 import math
 import os
 import socket
@@ -17,6 +18,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.pool import QueuePool, StaticPool
 
@@ -26,6 +28,10 @@ T = TypeVar("T")
 
 _READERS = 3
 _BUSY_TIMEOUT_S = 5.0
+_SCRUB_WAIT_MS = 50
+REWRITTEN_BYTES_MAX = 128 * 1024 * 1024
+"""The largest file that is rewritten while it serves: about half a second, in which appends wait."""
+_LOGGER = logging.getLogger(__name__)
 
 
 class SqliteDatabase:
@@ -70,6 +76,39 @@ class SqliteDatabase:
     async def alter(self, work: Callable[[Connection], T]) -> T:
         """See ``Database.alter``."""
         return await self.write(work)
+
+    async def erase(self, work: Callable[[Connection], T]) -> T:
+        """See ``Database.erase``."""
+
+        def overwriting(connection: Connection) -> T:
+            connection.exec_driver_sql("PRAGMA secure_delete=ON")
+            try:
+                return work(connection)
+            finally:
+                connection.exec_driver_sql("PRAGMA secure_delete=FAST")
+
+        return await self.write(overwriting)
+
+    async def scrub(self) -> bool | None:
+        """See ``Database.scrub``. A file up to ``REWRITTEN_BYTES_MAX`` is rewritten; no write waits for more."""
+        return await asyncio.get_running_loop().run_in_executor(self._write_thread, self._scrub)
+
+    def _scrub(self) -> bool | None:
+        # Beside any transaction, which SQLAlchemy's own connections always are in.
+        connection = self._writer.raw_connection()
+        cursor = connection.cursor()
+        try:
+            # Whoever reads for long, such as a backup, is not waited for here: appends would wait as well.
+            cursor.execute(f"PRAGMA busy_timeout={_SCRUB_WAIT_MS}")
+            if not _begun_anew(cursor):
+                return None
+            rewritten = self._path.stat().st_size <= REWRITTEN_BYTES_MAX and _vacuum(cursor)
+            return rewritten if _begun_anew(cursor) else None
+        except (sqlite3.Error, OSError) as error:
+            raise Unavailable(f"The database cannot be used now: {error}.") from error
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout={int(_BUSY_TIMEOUT_S * 1_000)}")
+            connection.close()
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """See ``Database.read``."""
@@ -128,6 +167,8 @@ def _engine(path: Path, *, writer: bool) -> Engine:
             "temp_store=MEMORY",
             "cache_size=-65536",
             "wal_autocheckpoint=4000",
+            # What is deleted is overwritten wherever that costs no further page: an erasure (S8b) finds less to do.
+            "secure_delete=FAST",
         ):
             dbapi_connection.execute(f"PRAGMA {pragma}")
 
@@ -146,6 +187,26 @@ def _storage_errors() -> Iterator[None]:
         raise ValueError(f"The database cannot hold this: {error.orig}.") from error
     except DBAPIError as error:
         raise Unavailable(f"The database cannot be used now: {error.orig}.") from error
+
+
+def _begun_anew(cursor: DBAPICursor) -> bool:
+    """Begin the log of writes anew, which has the pages as they were before; False where somebody reads from it."""
+    [busy, _, _] = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
+
+
+def _vacuum(cursor: DBAPICursor) -> bool:
+    """Write the file anew; whether that was possible.
+
+    What is deleted is overwritten where it stands, and may yet have copies in the unused part of a page of an index:
+    SQLite leaves one behind where it has moved an entry to another page.
+    """
+    try:
+        cursor.execute("VACUUM")
+    except sqlite3.OperationalError as error:  # as much space again is needed for a moment
+        _LOGGER.warning("the database file was not rewritten after an erasure: %s", error)
+        return False
+    return True
 
 
 def _take_lock(path: Path) -> int:

@@ -36,7 +36,7 @@ def write_notes(connection: Connection, notes: Sequence[Note]) -> None:
         return
     for part in parts([note.number for note in notes]):
         connection.execute(delete(_NOTE).where(_NOTE.c.number.in_(part)))
-    failing = [note for note in notes if note.failing_since_us is not None]
+    failing = [note for note in notes if (note.failing_since_us, note.waits_until_us) != (None, None)]
     kept: set[int] = set()
     for part in parts([note.number for note in failing]):
         kept.update(connection.execute(select(_CURSOR.c.number).where(_CURSOR.c.number.in_(part))).scalars())
@@ -47,6 +47,7 @@ def write_notes(connection: Connection, notes: Sequence[Note]) -> None:
             "opened_at": note.opened_at_us,
             "probe_at": note.probe_at_us,
             "probes": note.probes,
+            "waits_until": note.waits_until_us,
         }
         for note in failing
         if note.number in kept
@@ -61,7 +62,7 @@ def notes(connection: Connection, number: int | None = None) -> list[Note]:
     if number is not None:
         statement = statement.where(_NOTE.c.number == number)
     return [
-        Note(row.number, row.failing_since, row.opened_at, row.probe_at, row.probes)
+        Note(row.number, row.failing_since, row.opened_at, row.probe_at, row.probes, row.waits_until)
         for row in connection.execute(statement)
     ]
 

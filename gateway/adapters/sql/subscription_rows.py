@@ -19,9 +19,10 @@ from gateway.adapters.sql.sealed import SECRETS, SPEC, SealedRow, SubscriptionVa
 from gateway.adapters.sql.texts import same
 from gateway.domain.filters import Selector
 from gateway.domain.handshake import UNASKED, Consent
+from gateway.domain.skips import Skip
 from gateway.domain.subscription import selector_from
 from gateway.errors import DatabaseUnusable
-from gateway.ports import Revision, Skip, SubscriptionHistory, SubscriptionRecord, SubscriptionState
+from gateway.ports import Revision, SubscriptionHistory, SubscriptionRecord, SubscriptionState
 
 T = TypeVar("T")
 

@@ -27,6 +27,7 @@ from gateway.domain import facts
 from gateway.domain.handshake import UNASKED, Consent, HandshakeState
 from gateway.domain.ids import RANDOM_BYTES, subscription_id
 from gateway.domain.rotation import Secret, rotated, with_key
+from gateway.domain.skips import added
 from gateway.domain.subscription import EVERY_ORGANIZATION, SubscriptionSpec
 from gateway.errors import NotFound, PreconditionFailed
 from gateway.ports import (
@@ -170,7 +171,7 @@ class SqlSubscriptions:
                 changes: dict[str, object] = {"state": state.value}
                 if skip:
                     values["cursor"] = position
-                    changes["skips"] = json.dumps([*skips_of(row.skips), (after, position)])
+                    changes["skips"] = json.dumps(added(skips_of(row.skips), after, position))
                 _touch(connection, number, now_us, **changes)
                 connection.execute(update(_CURSOR).where(_CURSOR.c.number == number).values(values))
             return self._one(connection, number)
@@ -246,7 +247,7 @@ class SqlSubscriptions:
                 now_us,
             )
             ended: dict[str, object] = {"state": SubscriptionState.DELETED.value, **_consent_columns(UNASKED)}
-            _touch(connection, number, now_us, **ended)
+            _touch(connection, number, now_us, skips="[]", **ended)
             connection.execute(delete(_CURSOR).where(_CURSOR.c.number == number))
             connection.execute(delete(_PENDING).where(_PENDING.c.number == number))
             connection.execute(delete(_VAULT).where(_VAULT.c.kind.in_(KINDS), _VAULT.c.owner == row.id))

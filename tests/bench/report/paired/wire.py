@@ -6,7 +6,7 @@ what is measured, so every microsecond here would be taken for the sender's.
 
 from __future__ import annotations
 
-from gateway.domain.signing import verify_v1
+from schemas.signatures import verify_v1
 
 _HEAD_END = b"\r\n\r\n"
 # Clients spell it in one of these two ways.

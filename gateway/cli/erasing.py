@@ -1,0 +1,94 @@
+"""`erase`: everything of an agent, or of an organization, goes from the log and from what stands beside it."""
+
+import sys
+import time
+from typing import Annotated, Final
+from urllib.parse import quote
+
+import typer
+
+from gateway.cli.client import GatewayClient, Json, connect
+from gateway.cli.options import AsJson, DataDir
+from gateway.cli.output import print_record, results, say
+from gateway.errors import UsageError
+
+_ERASURES: Final = "/v1/erasures"
+_LOOK_S: Final = 0.2
+_COUNT_S: Final = 600.0
+"""How long a dry run may take: it looks through the whole log."""
+
+
+def erase(
+    *,
+    agent: Annotated[
+        str | None, typer.Option("--agent", metavar="ID", help="All events of this agent.")
+    ] = None,
+    organization: Annotated[
+        str | None, typer.Option("--organization", metavar="ID", help="All events of this organization.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count what would go, and erase nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask. It cannot be undone.")] = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Erase all that the log has of an agent or an organization; waits until it is done.
+
+    What comes in later are new events. It goes on by itself where this command, or the gateway, ends before it.
+    """
+    if (agent is None) == (organization is None):
+        raise UsageError("Name either --agent ID or --organization ID.")
+    body: Json = {"agent_id": agent} if organization is None else {"organization_id": organization}
+    with connect(data_dir) as client:
+        if dry_run:
+            _print_count(_count(client, body), as_json=as_json)
+            return
+        if not (yes or _confirmed(_count(client, body))):
+            say("Nothing was erased.")
+            return
+        record = _followed(client, client.request("POST", _ERASURES, body=body))
+    if as_json:
+        print_record(record)
+    else:
+        results().print(
+            f"Erased: {record['events']} events, the answers of {record['attempts']} attempts, "
+            f"{record['quarantined']} records in quarantine ({record['id']}).",
+            soft_wrap=True,
+        )
+        if not record["rewritten"]:
+            say(
+                "The database's files were not rewritten, so space that is free in them may still have ids of it: "
+                "docs/security.md, Erasure."
+            )
+
+
+def _count(client: GatewayClient, body: Json) -> Json:
+    return client.request("POST", _ERASURES, body=body | {"dry_run": True}, timeout_s=_COUNT_S)
+
+
+def _print_count(count: Json, *, as_json: bool) -> None:
+    if as_json:
+        print_record(count)
+    else:
+        results().print(f"Would erase {_told(count)}.", soft_wrap=True)
+
+
+def _told(count: Json) -> str:
+    return f"{count['events']} events and {count['quarantined']} records in quarantine"
+
+
+def _confirmed(count: Json) -> bool:
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "It cannot be undone, and nobody can be asked here: look with --dry-run, then give --yes."
+        )
+    return typer.confirm(f"Erase {_told(count)}? This cannot be undone.", err=True)
+
+
+def _followed(client: GatewayClient, record: Json) -> Json:
+    """The erasure once it is done."""
+    while record["state"] != "finished":
+        time.sleep(_LOOK_S)
+        record = client.request("GET", f"{_ERASURES}/{quote(record['id'], safe='')}")
+    return record

@@ -1,0 +1,23 @@
+"""An erasure as the API shows it: how far it is, and how much there was; never whose (S8b)."""
+
+from typing import Any
+
+from gateway.domain.facts import rfc3339
+from gateway.ports import ErasureRecord, ErasureState
+
+
+def erasure_json(record: ErasureRecord) -> dict[str, Any]:
+    """A record. It runs until the storage has let go of what it still had."""
+    finished = record.state is ErasureState.FINISHED
+    return {
+        "id": record.id,
+        "scope": record.scope.value,
+        "state": (ErasureState.FINISHED if finished else ErasureState.RUNNING).value,
+        "until_position": record.until_position,
+        "events": record.events,
+        "attempts": record.attempts,
+        "quarantined": record.quarantined,
+        "rewritten": record.rewritten,
+        "requested_at": rfc3339(record.requested_at_us),
+        "finished_at": None if record.finished_at_us is None else rfc3339(record.finished_at_us),
+    }
