@@ -143,7 +143,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("post", "/v1/secrets/rotate-key"): Row(Access.ADMIN),
     ("get", "/v1/secrets/keys"): Row(Access.ADMIN),
     ("post", ONE + "/test"): Row(Access.THING, 202),
-    ("post", ONE + "/validate"): Row(Access.THING, 202),  # the world's is only pulled: it has no sink to ask
+    ("post", ONE + "/validate"): Row(Access.THING, 202),
     ("post", ONE + "/replay"): Row(Access.THING, 202, sends(from_position=1)),
     ("get", ONE + "/replays"): Row(Access.THING),
     ("delete", ONE + "/replays/{replay_id}"): Row(Access.THING, 204),
