@@ -338,3 +338,17 @@ def test_what_was_never_tried_cannot_be_tried_again(client, mine, journal, deliv
     assert reference is not None
     foreign = delivery_id(2, position, reference.hash6)
     problem(client.post(f"/v1/deliveries/{foreign}/retry"), 404)
+
+
+def test_nothing_is_replayed_to_one_that_is_only_pulled(client, publish):
+    publish()
+    pulled = client.post("/v1/subscriptions", json={"sink": "pull:"}).json()["id"]
+    answer = client.post(f"/v1/subscriptions/{pulled}/replay", json={"from_position": 1})
+    assert (answer.status_code, "only pulled" in answer.json()["detail"]) == (409, True)
+
+
+def test_a_replay_until_before_it_begins(client, mine):
+    body = {"since": "2026-01-02T00:00:00Z", "until": "2026-01-01T00:00:00Z"}
+    answer = client.post(f"{mine}/replay", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"pointer": "/until", "detail": "must not lie before `since`"}]

@@ -164,6 +164,14 @@ def test_pause_and_resume(client):
     assert client.post(path + "/resume").json()["state"] == "active"
 
 
+def test_a_start_in_the_future_is_refused(client):
+    answer = client.post(
+        "/v1/subscriptions", json={"sink": SINK, "config": {"start": "2100-01-01T00:00:00Z"}}
+    )
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/config/start"
+
+
 def test_start_ahead_of_the_log_is_refused(client):
     answer = client.post("/v1/subscriptions", json={"sink": SINK, "config": {"start": 99}})
     assert answer.status_code == 422

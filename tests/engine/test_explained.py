@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from simulation.clock import now_us
 from simulation.clock import run as virtually
 from simulation.making import FACTS
 from simulation.plan import Plan
@@ -40,7 +41,7 @@ def expected(run: Simulation, number: int, position: int) -> set[str]:
 @pytest.mark.parametrize("seed", range(600, 606))
 def test_explain_agrees_with_what_happened(simulated: Simulate, seed: int) -> None:
     run = simulated(Plan(seed=seed, crash=0.03))
-    explainer = Explainer(run.log, run.subscriptions, MemoryDeliveries(run.store))
+    explainer = Explainer(run.log, run.subscriptions, MemoryDeliveries(run.store), now=now_us)
     seen: set[str] = set()
 
     async def explain_all() -> None:

@@ -187,3 +187,25 @@ def test_a_backlog_of_batches_begins_with_a_full_one(virtually: Virtually) -> No
         assert sizes == [100] * 10
 
     virtually(main())
+
+
+def test_s3e_the_next_process_waits_as_long_as_the_sink_asked_for(virtually: Virtually) -> None:
+    async def main() -> None:
+        asked = answer(429, ("Retry-After", "600"))
+
+        async def script(_number: int, _position: int) -> Answer | int:
+            return asked if len(engine.posts) == 1 else 204
+
+        engine = Engine(script=script)
+        async with engine.running():
+            await engine.subscribe()
+            await engine.publish()
+            await engine.until(lambda: len(engine.posts) == 1)
+            asked_at_us = now_us()
+            await engine.publish()
+        async with engine.running():
+            await engine.publish()
+            await engine.until(lambda: len(engine.posts) == 4, 3600)
+            assert now_us() - asked_at_us > 590_000_000
+
+    virtually(main())

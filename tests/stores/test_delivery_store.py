@@ -144,7 +144,7 @@ def test_states_are_facts_and_the_same_state_again_is_none(stores):
     assert resumed.skipped(record.cursor + 1)
     assert not resumed.skipped(resumed.cursor + 1)
     again = stores.run(stores.subscriptions.set_state(1, SubscriptionState.ACTIVE, cause="test", skip=True))
-    assert again.skips == (*resumed.skips, (resumed.cursor, again.cursor))
+    assert again.skips == ((record.cursor, again.cursor),), "one that touches the last one is one with it"
 
 
 def test_s3h_delete_drops_all_but_the_attempts(stores):
