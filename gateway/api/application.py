@@ -18,6 +18,7 @@ from gateway.api import (
     subscription_import,
     subscriptions,
     tokens,
+    vault_keys,
 )
 from gateway.api.guarding import HostCheck
 from gateway.api.problems import GUARDED, add_handlers
@@ -65,6 +66,7 @@ def create_api(services: Services, version: str) -> FastAPI:
         quarantine.router,
         erasures.router,
         tokens.router,
+        vault_keys.router,
         service_routes.router,
     ):
         app.include_router(router)
