@@ -30,6 +30,10 @@ chaos rounds="100" seed="1": _venv
     CHAOS_ROUNDS={{ trim_start_match(rounds, "rounds=") }} CHAOS_SEED={{ trim_start_match(seed, "seed=") }} \
       {{ bin }}/python -m pytest -m chaos tests/chaos -s
 
+# look for a 500 or a crash in the API and the parsers, from another seed each round: `just fuzz minutes=10 seed=1`
+fuzz minutes="10" seed="1": _venv
+    {{ bin }}/python tests/fuzz/run.py {{ trim_start_match(minutes, "minutes=") }} {{ trim_start_match(seed, "seed=") }}
+
 # replay 50,000 events, and let as many wait for a paused subscription
 large replayed="50000" paused="50000": _venv
     FLOWS_REPLAYED={{ replayed }} FLOWS_PAUSED={{ paused }} {{ bin }}/python -m pytest tests/flows/test_replays.py tests/flows/test_paused.py

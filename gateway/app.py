@@ -12,7 +12,7 @@ import random
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -41,6 +41,7 @@ from gateway.adapters.sql.rebuild import rebuild as derive_again
 from gateway.adapters.sql.sealed import SubscriptionVault
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
 from gateway.adapters.sql.tokens import SqlApiTokens
+from gateway.adapters.sql.vault_keys import SqlVaultKeys
 from gateway.adapters.sql.verify import VerifyResult
 from gateway.adapters.sql.verify import verify_log as verify_chain
 from gateway.adapters.vault import KeyMissing, Keyring
@@ -51,12 +52,15 @@ from gateway.api.services import Limits, Readiness, Services
 from gateway.api.slots import Slots
 from gateway.deliver.dispatcher import Dispatcher
 from gateway.deliver.erasing import Eraser
+from gateway.deliver.held import Held
 from gateway.deliver.tail import Tail
 from gateway.deliver.world import DEFAULT_LIMITS, AttemptPolicy, World
+from gateway.domain.agent_rate import AgentRates
 from gateway.domain.payload_links import PayloadLinks
 from gateway.errors import Unavailable
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
+from gateway.ingest.pace import Pace
 from gateway.ingest.stream import StreamIngest
 from gateway.ports import Event, Head
 from gateway.settings import Settings
@@ -76,7 +80,7 @@ class Running:
     """Where a gateway that has started is to be found."""
 
     url: str
-    redis_url: str
+    redis_url: str = field(repr=False)
     stream: str
 
 
@@ -118,6 +122,7 @@ async def run(
             settings, place, database, redis_url=redis_url, url=url, listens=(address, bound_port)
         )
         stack.push_async_callback(gateway.sender.aclose)
+        await gateway.vault_keys.begin()
         stopping = anyio.Event()
         async with anyio.create_task_group() as group:
             group.start_soon(_serve, gateway, listening, stopping, on_ready)
@@ -181,9 +186,11 @@ class _Gateway:
         self.log = SqlLog(database, now=now_us, random=os.urandom)
         self.tail = Tail(self.log)
         self.deliveries = SqlDeliveries(database)
+        keyring = Keyring(settings.secret_keys_raw)
+        self.vault_keys = SqlVaultKeys(database, keyring, now=now_us)
         self.subscriptions = SqlSubscriptions(
             database,
-            Keyring(settings.secret_keys_raw),
+            keyring,
             fact_source=fact_source,
             now=now_us,
             random=os.urandom,
@@ -199,6 +206,7 @@ class _Gateway:
                 policy, resolver=SystemResolver(), limits=limits_for(DEFAULT_LIMITS.in_flight_max)
             )
         )
+        held = Held()
         self.dispatcher = Dispatcher(
             World(
                 log=self.log,
@@ -219,6 +227,7 @@ class _Gateway:
                 random=PooledRandom(),
                 jitter=random.random,
                 leadership=database,
+                held=held,
             )
         )
         erasures = SqlErasures(database, fact_source=fact_source, now=now_us, random=os.urandom)
@@ -239,7 +248,10 @@ class _Gateway:
                 contract_policy=settings.contract_policy,
             ),
         )
-        ingest = StreamIngest(door, self.batcher, stream=settings.stream)
+        pace = None
+        if settings.agent_events_per_second is not None:
+            pace = Pace(AgentRates(settings.agent_events_per_second), held.hold, now_us)
+        ingest = StreamIngest(door, self.batcher, stream=settings.stream, pace=pace)
         self.reader = RedisStreamReader(redis_url, settings.stream, ingest, owner=database.identity)
         self.credentials = Credentials(
             SqlApiTokens(database, fact_source=fact_source, now=now_us, random=os.urandom),
@@ -253,10 +265,12 @@ class _Gateway:
                 slots=Slots(),
                 batcher=self.batcher,
                 door=door,
+                pace=pace,
                 subscriptions=self.subscriptions,
                 commands=self.commands,
                 deliveries=self.deliveries,
                 quarantine=SqlQuarantine(database, now=now_us, random=os.urandom),
+                vault_keys=self.vault_keys,
                 erasures=erasures,
                 contracts=known,
                 limits=Limits(settings.event_bytes_max, settings.batch_bytes_max, settings.batch_events_max),

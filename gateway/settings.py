@@ -222,6 +222,16 @@ class Settings(BaseSettings):
         ge=65_536,
         le=16_777_216,
     )
+    agent_events_per_second: float | None = _field(
+        None,
+        "Events a second that one agent may bring in, ten seconds' worth of them at once. Above it HTTP answers 429; "
+        "what comes by Redis is stored all the same and delivered later.",
+        "more than 0, at most 1000000; fractions allowed",
+        "no limit",
+        gt=0,
+        le=1_000_000,
+        allow_inf_nan=False,
+    )
     batch_events_max: int = _field(1_000, "Events in one batch over HTTP.", "1 to 10000", ge=1, le=10_000)
     batch_bytes_max: int = _field(
         8_388_608,

@@ -26,9 +26,12 @@ KEYS_MAX: Final = 16
 KEY_ID_BYTES: Final = 8
 NONCE_BYTES: Final = 12
 
+KEY_ID_AT: Final = 1
+"""Where the key's id begins in a sealed blob: it can be told by a query which keys are in use."""
+
 _VERSION: Final = b"\x01"
 _TAG_BYTES: Final = 16
-_HEAD_BYTES: Final = len(_VERSION) + KEY_ID_BYTES
+_HEAD_BYTES: Final = KEY_ID_AT + KEY_ID_BYTES
 _OVERHEAD_BYTES: Final = _HEAD_BYTES + NONCE_BYTES + _TAG_BYTES
 
 
@@ -108,9 +111,9 @@ class Keyring:
                 f"the stored {kind} of {owner} is no sealed value: cut short, or of an unknown version"
             )
         head, nonce, rest = _parts(sealed)
-        cipher = self._ciphers.get(head[len(_VERSION) :])
+        cipher = self._ciphers.get(head[KEY_ID_AT:])
         if cipher is None:
-            key_id = head[len(_VERSION) :].hex()
+            key_id = head[KEY_ID_AT:].hex()
             raise KeyMissing(
                 f"A stored secret is sealed under key {key_id}, which this process does not have."
             )
@@ -125,6 +128,11 @@ class Keyring:
     def current(self, sealed: bytes) -> bool:
         """Whether it is sealed under the first key; a rotation seals the others again."""
         return sealed.startswith(_VERSION + self._first)
+
+    def reseal(self, sealed: bytes, *, kind: str, owner: str, revision: int) -> bytes:
+        """Seal what stands in a row anew under the first key. Raises KeyMissing or Tampered."""
+        plain = self.open(sealed, kind=kind, owner=owner, revision=revision)
+        return self.seal(plain, kind=kind, owner=owner, revision=revision)
 
 
 _HOW: Final = "Make one with `openssl rand -base64 32`."

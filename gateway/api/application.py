@@ -19,6 +19,7 @@ from gateway.api import (
     subscription_import,
     subscriptions,
     tokens,
+    vault_keys,
     webhooks,
 )
 from gateway.api.guarding import HostCheck
@@ -69,6 +70,7 @@ def create_api(services: Services, version: str) -> FastAPI:
         quarantine.router,
         erasures.router,
         tokens.router,
+        vault_keys.router,
         service_routes.router,
     ):
         app.include_router(router)

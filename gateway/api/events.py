@@ -57,6 +57,8 @@ async def publish(request: Request, caller: Caller) -> JSONResponse:
     service = services(request)
     envelopes = await _read(request, service)
     entries = _admit(envelopes, service, caller)
+    if service.pace is not None:
+        service.pace.admit(entries)
     appended = await _append(entries, service)
     duplicates = sum(item.duplicate for item in appended)
     answer = {

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from collections.abc import Mapping
 
 from fastapi import FastAPI, Request, Response
@@ -33,7 +34,7 @@ def problem_response(error: GatewayError) -> Response:
         why = ', error="invalid_token"' if isinstance(error, InvalidToken) else ""
         headers["WWW-Authenticate"] = f'Bearer realm="letta-gateway"{why}'
     if error.retry_after_s is not None:
-        headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     return _response(error.problem(), error.status, headers)
 
 

@@ -12,6 +12,7 @@ from gateway.deliver.tail import Tail
 from gateway.domain.payload_links import PayloadLinks
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door
+from gateway.ingest.pace import Pace
 from gateway.ports import (
     Deliveries,
     Erasures,
@@ -21,6 +22,7 @@ from gateway.ports import (
     Random,
     StreamCommands,
     Subscriptions,
+    VaultKeys,
 )
 
 
@@ -62,6 +64,7 @@ class Services:
     """Everything behind the routes.
 
     Attributes:
+        pace: Bounds what one agent may bring in; None: it is not bounded.
         admit_sink: Judges a sink at creation; raises ``SinkRefused`` of the domain.
         changed: Tells the dispatcher that a subscription was changed by a command.
         appended: Tells the dispatcher that the log has grown.
@@ -76,10 +79,12 @@ class Services:
     slots: Slots
     batcher: Batcher
     door: Door
+    pace: Pace | None
     subscriptions: Subscriptions
     commands: StreamCommands
     deliveries: Deliveries
     quarantine: Quarantine
+    vault_keys: VaultKeys
     erasures: Erasures
     contracts: ContractFiles
     limits: Limits

@@ -9,7 +9,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -32,7 +32,7 @@ class Endpoint:
     """
 
     url: str
-    redis_url: str | None
+    redis_url: str | None = field(repr=False)
     stream: str
     pid: int
     token_file: str | None
@@ -43,8 +43,19 @@ class Connection:
     """A gateway's address and a token for it; `origin` says in words where both came from."""
 
     url: str
-    token: str
+    token: str = field(repr=False)
     origin: str
+
+
+def without_password(url: str) -> str:
+    """A Redis URL as it may be printed: whoever set one with a password has it."""
+    scheme, separator, rest = url.partition("://")
+    credentials, at, place = rest.rpartition("@")
+    user, colon, _ = credentials.partition(":")
+    kept = f"{user}{colon}{'***' if colon else ''}{at}{place}" if at else rest
+    address, mark, query = kept.partition("?")
+    shown = "&".join("password=***" if part.startswith("password=") else part for part in query.split("&"))
+    return f"{scheme}{separator}{address}{mark}{shown}"
 
 
 def write_endpoint(data_dir: Path, endpoint: Endpoint) -> None:

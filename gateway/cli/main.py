@@ -24,6 +24,7 @@ from gateway.cli import (
     stream_commands,
     subscriptions,
     tokens,
+    vault_keys,
 )
 from gateway.cli.failures import FAILED, WRONG_USAGE, explain
 from gateway.cli.output import say
@@ -72,6 +73,7 @@ app.add_typer(quarantine.app, name="quarantine")
 app.command()(erasing.erase)
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(contracts.app, name="contracts")
+app.add_typer(vault_keys.app, name="secrets")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

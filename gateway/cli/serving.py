@@ -15,7 +15,14 @@ import typer
 
 from gateway.adapters.development import token_path, with_development_secrets
 from gateway.adapters.lockfile import try_lock
-from gateway.cli.endpoint import DEFAULT_DATA_DIR, Endpoint, read_endpoint, remove_endpoint, write_endpoint
+from gateway.cli.endpoint import (
+    DEFAULT_DATA_DIR,
+    Endpoint,
+    read_endpoint,
+    remove_endpoint,
+    without_password,
+    write_endpoint,
+)
 from gateway.cli.interrupts import until_interrupted
 from gateway.cli.memory import settle_collector
 from gateway.cli.options import AsJson
@@ -168,17 +175,18 @@ def _log_to_stderr() -> None:
 
 def _announce(endpoint: Endpoint, token: str, data_dir: Path) -> None:
     say("letta-gateway is ready. Ctrl-C ends it.")
+    redis_url = without_password(endpoint.redis_url or "")
     kept = f"   (also in {data_dir / 'token'})" if endpoint.token_file else ""
     print_details(
         [
             ("API", endpoint.url),
-            ("Redis", f"{endpoint.redis_url}   (for the emitter)"),
+            ("Redis", f"{redis_url}   (for the emitter)"),
             ("stream", endpoint.stream),
             ("token", token + kept),
         ]
     )
     where = "" if data_dir == DEFAULT_DATA_DIR else f" --data-dir {data_dir}"
-    emitter = f"LETTA_EMITTER_ENABLED=true LETTA_EMITTER_REDIS_URL={endpoint.redis_url}"
+    emitter = f"LETTA_EMITTER_ENABLED=true LETTA_EMITTER_REDIS_URL={redis_url}"
     lines = (
         "",
         "Next, in other terminals:",
@@ -207,7 +215,7 @@ def _announce_url_json(endpoint: Endpoint, _token: str, data_dir: Path) -> None:
 def _record(endpoint: Endpoint, data_dir: Path) -> dict[str, Any]:
     return {
         "url": endpoint.url,
-        "redis_url": endpoint.redis_url,
+        "redis_url": without_password(endpoint.redis_url or ""),
         "stream": endpoint.stream,
         "data_dir": str(data_dir.resolve()),
         "pid": endpoint.pid,

@@ -45,6 +45,7 @@ class Attempts:
         self._handshakes = handshakes
         self._now = world.now
         self._leadership = world.leadership
+        self._held = world.held
         self._posting = Posting(world)
         self._batches = Batches(self._posting, settling, journal, directory, world)
         self.write_ahead_until = 0
@@ -74,11 +75,12 @@ class Attempts:
         current = self._directory.get(lane.number)
         if current is None:
             return
+        if self._held:
+            started, events = self._without_held(lane, started, events, current)
+            if not started:
+                return
         if not current.active or self._now() < lane.waits_until_us or self._posting.held_up(current):
-            self._settling.postpone(lane, started, current)
-            if current.unasked:
-                self._lanes.halt(lane)
-                self._handshakes.ask(lane.number)
+            self._stand(lane, started, current)
         elif lane.batching is not None:
             await self._batches.attempt(lane, started, events, current)
         elif len(started) > 1 or started[0].batch is not None:
@@ -86,6 +88,29 @@ class Attempts:
             self._settling.postpone(lane, tuple(replace(item, batch=None) for item in started), current)
         else:
             await self._attempt(lane, started[0], current, events[0])
+
+    def _stand(self, lane: Lane, started: Started, current: Current) -> None:
+        """The stream may not go on now; a sink that was not asked yet is asked, and the lane waits for that."""
+        self._settling.postpone(lane, started, current)
+        if current.unasked:
+            self._lanes.halt(lane)
+            self._handshakes.ask(lane.number)
+
+    def _without_held(
+        self, lane: Lane, started: Started, events: list[Event | None], current: Current
+    ) -> tuple[Started, list[Event | None]]:
+        """Put off the first tries of what came in faster than its agent may, and go on with the others."""
+        now_us = self._now()
+        self._held.forget(now_us)
+        until_us = [self._held.until_us(item.position) if _is_first_try(item) else 0 for item in started]
+        if lane.ordered and lane.batching is not None:
+            # Batches keep their order by going one at a time, and would not if one of them were taken apart (S10a).
+            until_us = [max(until_us)] * len(started)
+        for delivery, moment_us in zip(started, until_us, strict=True):
+            if moment_us > now_us:
+                self._settling.postpone(lane, (delivery,), current, until_us=moment_us)
+        kept = [index for index, moment_us in enumerate(until_us) if moment_us <= now_us]
+        return tuple(started[index] for index in kept), [events[index] for index in kept]
 
     def forget(self, number: int) -> None:
         """A subscription is deleted: let go of what it was let in with at its sink."""
@@ -110,3 +135,8 @@ class Attempts:
         # First what it means for the stream: settling may have to wait for the log, and others go on meanwhile.
         self._settling.conclude(lane, current, ended, settlement, delivery.position)
         await self._settling.settle(lane, delivery, terms, ended, settlement, hash6=hash6)
+
+
+def _is_first_try(delivery: PendingDelivery) -> bool:
+    """Whether nobody has asked for it: a retry, a replay and a frozen batch go at their own time."""
+    return not (delivery.attempts or delivery.asked or delivery.batch) and delivery.replay is None

@@ -8,13 +8,14 @@ from gateway.domain.sending import Answer
 from schemas.signatures import SECRET_PREFIX
 
 MASK = "***"
+_PART_BYTES_MIN = 4
 
 
 def mask(answer: Answer, terms: Terms) -> tuple[Sequence[tuple[str, str]], bytes]:
     """Headers and body of an answer without the secrets that were sent along, or that sign."""
     text, body = "\n".join([value for _, value in answer.headers]), answer.body
     for secret, raw in terms.known:
-        if secret in text or raw in body:
+        if secret in text or raw in body or (answer.truncated and _begun_at_end(body, raw)):
             break
     else:
         return answer.headers, body  # as nearly all are
@@ -24,7 +25,18 @@ def mask(answer: Answer, terms: Terms) -> tuple[Sequence[tuple[str, str]], bytes
     headers = [(name, _masked(value, secrets)) for name, value in answer.headers]
     for secret in secrets:
         body = body.replace(secret.encode(), MASK.encode())
+    if answer.truncated:
+        begun = max(_begun_at_end(body, secret.encode()) for secret in secrets)
+        body = body[: len(body) - begun] + MASK.encode() if begun else body
     return headers, body
+
+
+def _begun_at_end(body: bytes, secret: bytes) -> int:
+    """How many bytes of a secret stand at the end of a body that was cut there; 0: none, or too few to tell."""
+    for size in range(min(len(secret) - 1, len(body)), _PART_BYTES_MIN - 1, -1):
+        if body.endswith(secret[:size]):
+            return size
+    return 0
 
 
 def masked(answer: Answer, secrets: Sequence[str]) -> Answer:

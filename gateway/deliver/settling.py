@@ -107,11 +107,11 @@ class Settling:
         )
         self.put_off(lane, attempt, again)
 
-    def postpone(self, lane: Lane, started: Started, current: Current) -> None:
+    def postpone(self, lane: Lane, started: Started, current: Current, *, until_us: int = 0) -> None:
         """Stopped between start and POST: nothing was sent, so it waits as if it had not been started."""
         for delivery in started:
             lane.settle(delivery.position, again=True)
-            due_us = max(self._now(), lane.waits_until_us)
+            due_us = max(self._now(), lane.waits_until_us, until_us)
             waits = replace(delivery, next_at_us=due_us, asked=False, stored=True)
             self._journal.postpone(waits)
             self._timers.add(waits)

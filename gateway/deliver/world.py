@@ -1,8 +1,9 @@
 """What delivering needs from outside, in one place."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from gateway.deliver.held import Held
 from gateway.domain.lane import PENDING_MAX, QUEUE_MAX
 from gateway.ports import Deliveries, EventLog, Leadership, Now, Random, Sender, StreamCommands, Subscriptions
 
@@ -58,7 +59,7 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Stores, sender, clock and randomness. ``jitter`` draws from [0, 1)."""
+    """Stores, sender, clock and randomness. ``jitter`` draws from [0, 1); ``held``: what is not to be sent yet."""
 
     log: EventLog
     deliveries: Deliveries
@@ -70,3 +71,4 @@ class World:
     random: Random
     jitter: Callable[[], float]
     leadership: Leadership
+    held: Held = field(default_factory=Held)

@@ -18,7 +18,7 @@ from gateway.domain.credentials import (
     is_bearer_token,
 )
 from gateway.domain.members import Members, listed
-from gateway.domain.subscription import PULL_SINK, Config
+from gateway.domain.subscription import PULL_SINK, WITHHELD, Config
 from schemas import Problem
 from schemas.errors import pointer_of
 from schemas.rfc3339 import is_timestamp
@@ -115,8 +115,13 @@ def parse_protocol(members: Members) -> str:
     return "HTTP"
 
 
-def parse_headers(members: Members, problems: list[Problem]) -> Mapping[str, str]:
-    """The headers in `protocolsettings` (section 3.2.2.1 of the standard), none of them reserved."""
+def parse_headers(
+    members: Members, problems: list[Problem], previous: Mapping[str, str] | None = None
+) -> Mapping[str, str]:
+    """The headers in `protocolsettings` (section 3.2.2.1 of the standard), none of them reserved.
+
+    In a revision, a value as a view shows it is the one that was there (``previous``).
+    """
     value = members.get("protocolsettings")
     if value is None:
         return MappingProxyType({})
@@ -135,10 +140,14 @@ def parse_headers(members: Members, problems: list[Problem]) -> Mapping[str, str
         fault = _header_fault(name, text)
         if fault is None and name.lower() in seen:
             fault = "is there twice; names of headers have no case"
+        if fault is None and text == WITHHELD and previous is not None and name not in previous:
+            fault = f"must be given: `{WITHHELD}` stands for a value that was there, and there was none"
         seen.add(name.lower())
         if fault is not None:
             inside.fault(name, fault)
-    return MappingProxyType({name: text for name, text in given.items() if isinstance(text, str)})
+    headers = {name: text for name, text in given.items() if isinstance(text, str)}
+    kept = {name: (previous or {}).get(name, text) for name, text in headers.items() if text == WITHHELD}
+    return MappingProxyType(headers | kept)
 
 
 def _header_fault(name: str, value: object) -> str | None:

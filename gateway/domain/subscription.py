@@ -126,6 +126,10 @@ class Config:
         )
 
 
+WITHHELD: Final = "***"
+"""Stands for the value of a header that is not shown; given back, it stands for the value that there was."""
+
+
 def _none() -> Mapping[str, str]:
     return MappingProxyType({})
 
@@ -195,12 +199,12 @@ class SubscriptionSpec:
     def to_json(self) -> dict[str, object]:
         """The resource whole, credential included: for the vault, and to merge a patch into."""
         credential = None if self.credential is None else self.credential.to_json()
-        return self._resource(credential)
+        return self._resource(credential, self.headers)
 
     def view(self) -> dict[str, object]:
-        """The resource as it may be shown: without what is write-only."""
+        """The resource as it may be shown: without what is write-only. Many a header's value is a key."""
         credential = None if self.credential is None else self.credential.view()
-        return self._resource(credential)
+        return self._resource(credential, dict.fromkeys(self.headers, WITHHELD))
 
     @classmethod
     def from_json(cls, members: Mapping[str, Any]) -> Self:
@@ -220,7 +224,9 @@ class SubscriptionSpec:
             labels=MappingProxyType(dict(members.get("labels", {}))),
         )
 
-    def _resource(self, credential: Mapping[str, object] | None) -> dict[str, object]:
+    def _resource(
+        self, credential: Mapping[str, object] | None, headers: Mapping[str, str]
+    ) -> dict[str, object]:
         members: dict[str, object] = {
             "name": self.name,
             "description": self.description,
@@ -231,7 +237,7 @@ class SubscriptionSpec:
             "sink": self.sink,
             "sinkcredential": credential,
             "protocol": self.protocol,
-            "protocolsettings": {"headers": dict(self.headers)} if self.headers else None,
+            "protocolsettings": {"headers": dict(headers)} if headers else None,
             "config": self.config.to_json(),
         }
         return present(members)

@@ -22,7 +22,7 @@ from gateway.domain.sink_input import (
     parse_protocol,
     parse_sink,
 )
-from gateway.domain.subscription import Config, SubscriptionSpec
+from gateway.domain.subscription import SubscriptionSpec
 from schemas import Problem
 from schemas.uri import is_reference
 
@@ -123,7 +123,7 @@ def _revised(
     members: Members, problems: list[Problem], previous: SubscriptionSpec, organization: str
 ) -> tuple[SubscriptionSpec | None, list[Problem]]:
     """A specification that takes the place of another."""
-    spec = _spec(members, problems, previous.config)
+    spec = _spec(members, problems, previous)
     if members.get("organization") not in (None, organization):
         members.fault("organization", "cannot be changed; make another subscription")
     if members.get("secret") is not None:
@@ -132,7 +132,7 @@ def _revised(
 
 
 def _spec(
-    members: Members, problems: list[Problem], previous: Config | None = None
+    members: Members, problems: list[Problem], previous: SubscriptionSpec | None = None
 ) -> SubscriptionSpec | None:
     sink = parse_sink(members)
     spec = SubscriptionSpec(
@@ -140,9 +140,14 @@ def _spec(
         source=_source(members),
         types=members.texts("types", TYPES_MAX, TYPE_CHARS_MAX),
         filters=_filters(members, problems),
-        config=parse_config(members.get("config"), members.at("config"), problems, previous),
+        config=parse_config(
+            members.get("config"),
+            members.at("config"),
+            problems,
+            None if previous is None else previous.config,
+        ),
         protocol=parse_protocol(members),
-        headers=parse_headers(members, problems),
+        headers=parse_headers(members, problems, None if previous is None else previous.headers),
         credential=parse_credential(members, problems),
         name=members.text("name", NAME_CHARS_MAX),
         description=members.text("description", DESCRIPTION_CHARS_MAX, lines=True),

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from gateway.errors import LeaseLost, Unavailable
 from gateway.ingest.door import Door, Reason, Refused
+from gateway.ingest.pace import Pace
 from gateway.ports import Appended, NewEntry, NewQuarantine
 from schemas import EnvelopeError, Problem, parse_with_data
 
@@ -71,9 +72,10 @@ class Appender(Protocol):
 class StreamIngest:
     """Judges the entries of one stream and appends them in stream order."""
 
-    def __init__(self, door: Door, appender: Appender, *, stream: str) -> None:
+    def __init__(self, door: Door, appender: Appender, *, stream: str, pace: Pace | None = None) -> None:
         self._door = door
         self._appender = appender
+        self._pace = pace
         self._origin = f"redis:{stream}"
 
     async def take(self, batch: Sequence[ReadEntry]) -> None:
@@ -154,10 +156,12 @@ class StreamIngest:
         wait_s = _WAIT_FIRST_S
         while True:
             try:
-                await self._appender.append(entries, quarantine)
+                appended = await self._appender.append(entries, quarantine)
             except (Unavailable, LeaseLost) as error:  # after the latter, the process is about to end
                 _LOGGER.error("the log cannot be written, trying again in %.2f s: %s", wait_s, error)  # noqa: TRY400
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, _WAIT_MAX_S)
             else:
+                if self._pace is not None:
+                    self._pace.stored(entries, appended)
                 return

@@ -10,7 +10,7 @@ _DIGITS_MAX = 19
 
 
 def subscription_json(record: SubscriptionRecord) -> dict[str, Any]:
-    """The resource. Its secrets and credentials are never in it; the public keys of its signatures are."""
+    """The resource. Its secrets, credentials and the values of its headers are never in it; public keys are."""
     return {
         "id": record.id,
         **record.spec.view(),

@@ -30,6 +30,7 @@ from gateway.adapters.sql.quarantine import SqlQuarantine
 from gateway.adapters.sql.sqlite import SqliteDatabase
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
 from gateway.adapters.sql.tokens import SqlApiTokens
+from gateway.adapters.sql.vault_keys import SqlVaultKeys
 from gateway.adapters.vault import Keyring
 from gateway.adapters.web_server import WebServer, listening_socket
 from gateway.api.application import create_api
@@ -100,6 +101,7 @@ def services(database) -> Services:
         slots=Slots(),
         batcher=Batcher(log, lambda _events: tail.appended()),
         door=Door(known, DoorPolicy(fact_source=PUBLIC_URL + "/gateway", event_bytes_max=65_536)),
+        pace=None,
         commands=SqlStreamCommands(database, fact_source=PUBLIC_URL + "/gateway", now=now, random=os.urandom),
         subscriptions=SqlSubscriptions(
             database,
@@ -110,6 +112,7 @@ def services(database) -> Services:
         ),
         deliveries=SqlDeliveries(database),
         quarantine=SqlQuarantine(database, now=now, random=os.urandom),
+        vault_keys=SqlVaultKeys(database, Keyring((bytes(32),)), now=now),
         erasures=SqlErasures(database, fact_source=PUBLIC_URL + "/gateway", now=now, random=os.urandom),
         contracts=known.files,
         limits=Limits(event_bytes_max=65_536, batch_bytes_max=262_144, batch_events_max=10),

@@ -76,7 +76,7 @@ def test_a_subscription_from_creation_to_deletion(ask: Callable[..., Any]) -> No
     assert made["types"] == ["com.letta.agent.step.completed", "com.example.other"]
     assert made["filters"] == [{"exact": {"partitionkey": "agent-1"}}]
     assert made["config"]["format"] == "structured"
-    assert made["protocolsettings"]["headers"] == {"X-Team": "blue"}
+    assert made["protocolsettings"]["headers"] == {"X-Team": "***"}
     assert made["organization"] == ORGANIZATION
     mine = made["id"]
 

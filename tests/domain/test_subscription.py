@@ -118,7 +118,19 @@ def test_conformance_36_credentials_are_write_only() -> None:
     spec = made(WHOLE).spec
     assert spec.view()["sinkcredential"] == {"credentialtype": "ACCESSTOKEN"}
     assert TOKEN not in str(spec.view())
-    assert {**spec.view(), "sinkcredential": None} == {**WHOLE, "sinkcredential": None}
+    hidden = {"sinkcredential": None, "protocolsettings": None}
+    assert spec.view() | hidden == WHOLE | hidden
+
+
+def test_the_value_of_a_header_is_not_shown_and_stays_where_it_is_given_back_so() -> None:
+    spec = made(WHOLE).spec
+    shown = spec.view()["protocolsettings"]
+    assert shown == {"headers": {"X-Tenant": "***"}}
+    assert replaced({"sink": SINK, "protocolsettings": shown}, spec).headers == {"X-Tenant": "seven"}
+    assert patched({"protocolsettings": shown}, spec).headers == {"X-Tenant": "seven"}
+    unknown = {"sink": SINK, "protocolsettings": {"headers": {"X-Other": "***"}}}
+    (problem,) = parse_replacement(unknown, previous=spec, organization="org-1")[1]
+    assert problem.pointer == "/protocolsettings/headers/X-Other"
 
 
 def test_nothing_secret_is_in_a_repr() -> None:

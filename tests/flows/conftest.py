@@ -235,8 +235,10 @@ class Gateway:
         self.data_dir = data_dir
         self.env = env
         self.log = data_dir.parent / f"{data_dir.name}.log"
+        self.program = ["-m", "gateway", "dev"]
         self.port = 0
         self.made: list[str] = []
+        self.printed = ""
         self.said: dict[str, Any] = {}
         self.process: subprocess.Popen[str] | None = None
         self._client: httpx.Client | None = None
@@ -245,7 +247,7 @@ class Gateway:
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "LETTA_"))
         }
-        command = [sys.executable, "-m", "gateway", "dev", "--json", "--port", str(self.port)]
+        command = [sys.executable, *self.program, "--json", "--port", str(self.port)]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 [*command, "--data-dir", str(self.data_dir)],
@@ -258,6 +260,7 @@ class Gateway:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, self.log.read_text()[-4000:]
+        self.printed += line
         self.said = json.loads(line)
         self.port = int(self.said["url"].rsplit(":", 1)[1])
         self._client = httpx.Client(
@@ -281,6 +284,7 @@ class Gateway:
         assert self.process is not None
         code = self.process.wait(timeout=30)
         assert self.process.stdout is not None
+        self.printed += self.process.stdout.read()
         self.process.stdout.close()
         self.client.close()
         return code

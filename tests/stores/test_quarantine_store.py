@@ -114,6 +114,9 @@ def test_what_never_was(stores, unknown):
 
 def test_s8b_nothing_is_taken_past_an_erasure_and_what_is_erased_is_nobodys(stores, record):
     target = Target(Scope.ORGANIZATION, "org-1")
+    elsewhere = put(stores, "3-0")
+    stores.run(stores.erasures.request(Target(Scope.ORGANIZATION, "org-2")))
+    assert stores.run(stores.quarantine.redrive(elsewhere.id, entry(elsewhere))).position == 2
     gone = put(stores, "2-0")
     stores.run(stores.quarantine.discard(gone.id))
     erasure = stores.run(stores.erasures.request(target))

@@ -57,7 +57,7 @@ class MemoryErasures:
         position = self._fact(rules.requested(new_id, target.scope, head))
         record = ErasureRecord(new_id, target.scope, ErasureState.RUNNING, head, store.now())
         self._erasures[position] = _Erasure(record, target)
-        store.erasing.add(new_id)
+        store.erasing[new_id] = target
         return record
 
     async def count(self, target: Target) -> ErasureCount:
@@ -109,7 +109,7 @@ class MemoryErasures:
             finished_at_us=self._store.now(),
         )
         erasure.target = Target(record.scope, "")
-        self._store.erasing.discard(record.id)
+        self._store.erasing.pop(record.id, None)
         return ErasureStep(finished=True, appended=True)
 
     def _erase_events(self, erasure: _Erasure) -> ErasureStep:

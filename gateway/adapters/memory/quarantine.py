@@ -46,11 +46,9 @@ class MemoryQuarantine:
             return Appended(record.position, duplicate=True)
         if record.state != QuarantineState.OPEN:
             raise Conflict(f"This entry of the quarantine is {record.state}.")
-        if self._store.erasing:
-            raise Conflict(
-                "An erasure is under way, and this may be of what it erases.",
-                hint="Try again once it is finished.",
-            )
+        erasing = self._store.erasing.values()
+        if any(target.owns_quarantined(record.organization, entry.envelope) for target in erasing):
+            raise Conflict("It is being erased.")
         [result] = self._store.append([entry])
         self._put(replace(record, state=QuarantineState.REDRIVEN.value, position=result.position))
         return result

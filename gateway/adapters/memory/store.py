@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from gateway.domain.api_tokens import ApiToken
 from gateway.domain.breaker import StreamNote
 from gateway.domain.chain import GENESIS, NONCE_BYTES, event_key, key_owner, payload_hash, row_hash
+from gateway.domain.erasure import Target
 from gateway.domain.ids import RANDOM_BYTES, quarantine_id
 from gateway.domain.pending import PendingDelivery
 from gateway.ports import (
@@ -70,7 +71,7 @@ class MemoryStore:
     replays: dict[int, ReplayRecord] = field(default_factory=dict)
     notes: dict[int, StreamNote] = field(default_factory=dict)
     tokens: dict[bytes, ApiToken] = field(default_factory=dict)
-    erasing: set[str] = field(default_factory=set)
+    erasing: dict[str, Target] = field(default_factory=dict)
     """The erasures that are not done yet."""
     settled: int = 0
     """How many attempts there are: what ``seq`` numbers in a database."""

@@ -151,6 +151,15 @@ class VaultEntry(SQLModel, table=True):
     sealed: bytes = Field(sa_type=LargeBinary)
 
 
+class SealingKey(SQLModel, table=True):
+    """A working note: until when a key sealed, and signed links. Without it, a key is kept a month too long."""
+
+    __tablename__ = "sealing_key"
+
+    id: str = Field(sa_column=Column(Text, primary_key=True))
+    replaced_at: int | None = Field(default=None, sa_type=BigInteger)
+
+
 class ApiTokenEntry(SQLModel, table=True):
     """A token of the API by its hash. ``last_used_at`` is written now and then; revoked ones are kept for a while."""
 

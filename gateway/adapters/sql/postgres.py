@@ -192,6 +192,7 @@ class PostgresDatabase:
             max_overflow=0,
             pool_timeout=_CONNECT_S,
             isolation_level=isolation,
+            hide_parameters=True,  # they are events, answers and sealed values, and errors show in logs
         )
         event.listen(engine.sync_engine, "checkout", _is_open)
         return engine

@@ -10,12 +10,12 @@ from gateway.adapters.sql.append import append, prepare
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.models import Erasure, QuarantineEntry
 from gateway.adapters.sql.texts import same
+from gateway.domain.erasure import Scope, Target
 from gateway.errors import Conflict, NotFound
 from gateway.ports import Appended, ErasureState, NewEntry, Now, QuarantineRecord, QuarantineState, Random
 
 _QUARANTINE = QuarantineEntry.__table__  # type: ignore[attr-defined]
 _ERASURE = Erasure.__table__  # type: ignore[attr-defined]
-_ERASING = select(_ERASURE.c.id).where(_ERASURE.c.state == ErasureState.RUNNING.value).limit(1)
 _THERE = _QUARANTINE.c.state != QuarantineState.DISCARDED.value
 
 
@@ -68,12 +68,11 @@ class SqlQuarantine:
                 return Appended(row.position, duplicate=True)
             if row.state != QuarantineState.OPEN.value:
                 raise Conflict(f"This entry of the quarantine is {row.state}.")
-            if connection.execute(_ERASING).first() is not None:
+            if any(
+                target.owns_quarantined(row.organization, entry.envelope) for target in _erasing(connection)
+            ):
                 # What is appended now lies behind the erasure's end, and would outlive it (S8b).
-                raise Conflict(
-                    "An erasure is under way, and this may be of what it erases.",
-                    hint="Try again once it is finished.",
-                )
+                raise Conflict("It is being erased.")
             [result] = append(connection, prepared, now_us=now_us)
             _change(connection, quarantine_id, state=QuarantineState.REDRIVEN.value, position=result.position)
             return result
@@ -108,11 +107,20 @@ class SqlQuarantine:
 
 def _there(connection: Connection, quarantine_id: str) -> Row[Any]:
     columns = _QUARANTINE.c
-    statement = select(columns.state, columns.position).where(same(columns.id, quarantine_id), _THERE)
+    statement = select(columns.state, columns.position, columns.organization).where(
+        same(columns.id, quarantine_id), _THERE
+    )
     row = connection.execute(statement).one_or_none()
     if row is None:
         raise NotFound("There is nothing in quarantine with this id.")
     return row
+
+
+def _erasing(connection: Connection) -> list[Target]:
+    """What is being erased at the moment: seldom more than one."""
+    columns = _ERASURE.c
+    statement = select(columns.scope, columns.target).where(columns.state == ErasureState.RUNNING.value)
+    return [Target(Scope(row.scope), row.target) for row in connection.execute(statement)]
 
 
 def _change(connection: Connection, quarantine_id: str, **values: object) -> None:

@@ -148,10 +148,13 @@ class SqliteDatabase:
 def _engine(path: Path, *, writer: bool) -> Engine:
     url = URL.create("sqlite", database=str(path))
     arguments = {"check_same_thread": False, "timeout": _BUSY_TIMEOUT_S}
+    # Parameters are events, answers and sealed values: none of them belongs into an error or a log line.
     if writer:
-        engine = create_engine(url, poolclass=StaticPool, connect_args=arguments)
+        engine = create_engine(url, poolclass=StaticPool, connect_args=arguments, hide_parameters=True)
     else:
-        engine = create_engine(url, poolclass=QueuePool, pool_size=_READERS, connect_args=arguments)
+        engine = create_engine(
+            url, poolclass=QueuePool, pool_size=_READERS, connect_args=arguments, hide_parameters=True
+        )
 
     @event.listens_for(engine, "connect")
     def _prepare(dbapi_connection: sqlite3.Connection, _record: object) -> None:
