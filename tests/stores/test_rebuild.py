@@ -262,7 +262,9 @@ def test_notes_on_failing_streams_stay_where_there_is_a_stream(stores, again):
     create(stores)
     create(stores)
     commit(stores, notes=[StreamNote(1, 1, 2, 3, 4)])
-    stores.sql("INSERT INTO stream_note VALUES (7, 1, 2, 3, 4)")
+    stores.sql(
+        "INSERT INTO stream_note (number, failing_since, opened_at, probe_at, probes) VALUES (7, 1, 2, 3, 4)"
+    )
     again()
     assert stores.run(stores.deliveries.notes()) == [StreamNote(1, 1, 2, 3, 4)]
 
