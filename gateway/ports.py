@@ -771,6 +771,10 @@ class Deliveries(Protocol):
         """The replays that run, of these subscriptions or of all."""
         ...
 
+    async def replay(self, replay: int) -> ReplayRecord | None:
+        """One by its id, ended ones too; None: there never was one."""
+        ...
+
     async def standings(
         self, number: int, first: int, last: int, *, attempts_until: int
     ) -> Mapping[int, Standing]:

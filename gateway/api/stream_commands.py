@@ -63,6 +63,19 @@ async def replays(request: Request, caller: Caller, subscription_id: str) -> JSO
     return JSONResponse({"items": [replay_json(item) for item in found], "next": None})
 
 
+@router.get(_SUBSCRIPTION + "/replays/{replay_id}", summary="One replay, ended or not")
+async def one_replay(
+    request: Request, caller: Caller, subscription_id: str, replay_id: ReplayId
+) -> JSONResponse:
+    """How far it has come, or how it ended: ``finished`` or ``cancelled``."""
+    service = services(request)
+    record = await own_subscription(service, caller, subscription_id)
+    found = await service.deliveries.replay(replay_id)
+    if found is None or found.number != record.number:
+        raise NotFound("This subscription has no replay with this id.")
+    return JSONResponse(replay_json(found))
+
+
 @router.delete(_SUBSCRIPTION + "/replays/{replay_id}", status_code=204, summary="Cancel a replay that runs")
 async def cancel(request: Request, caller: Caller, subscription_id: str, replay_id: ReplayId) -> Response:
     """Send no more of it; what it has begun goes on by its schedule."""

@@ -170,6 +170,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("post", ONE + "/validate"): Row(Access.THING, 202),
     ("post", ONE + "/replay"): Row(Access.THING, 202, sends(from_position=1)),
     ("get", ONE + "/replays"): Row(Access.THING),
+    ("get", ONE + "/replays/{replay_id}"): Row(Access.THING),
     ("delete", ONE + "/replays/{replay_id}"): Row(Access.THING, 204),
     ("get", ONE + "/deliveries"): Row(Access.THING),
     ("get", ONE + "/stats"): Row(Access.THING),

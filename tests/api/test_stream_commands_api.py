@@ -236,6 +236,9 @@ def test_a_replay_is_cancelled_once_and_by_its_own_subscription(client, mine, pu
     assert client.delete(f"{mine}/replays/{replay}").status_code == 204
     problem(client.delete(f"{mine}/replays/{replay}"), 404)
     assert client.get(mine + "/replays").json()["items"] == []
+    ended = client.get(f"{mine}/replays/{replay}").json()
+    assert (ended["id"], ended["state"], ended["ended_at"] is None) == (replay, "cancelled", False)
+    problem(client.get(f"{other}/replays/{replay}"), 404)
     assert [fact["replay"] for fact in facts(client, "replay_cancelled")] == [replay]
 
 

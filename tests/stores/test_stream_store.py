@@ -171,6 +171,9 @@ def test_s5_a_replay_from_its_command_to_its_end(two):
         two.run(two.commands.end_replay(found.replay, ReplayState.FINISHED))
     assert told(two, facts.REPLAY_FINISHED) == [15]
     assert [item.replay for item in two.run(two.deliveries.replays())] == [14]
+    ended = two.run(two.deliveries.replay(13))
+    assert (ended.state, ended.cursor, ended.open) == (ReplayState.FINISHED, 7, 1)
+    assert two.run(two.deliveries.replay(99)) is None
     two.run(two.subscriptions.delete(2))
     assert two.run(two.deliveries.replays()) == []
 

@@ -126,6 +126,13 @@ class MemoryDeliveries:
             if replay.state is ReplayState.RUNNING and (wanted is None or replay.number in wanted)
         ]
 
+    async def replay(self, replay: int) -> ReplayRecord | None:
+        """See ``Deliveries.replay``."""
+        found = self._store.replays.get(replay)
+        if found is None:
+            return None
+        return replace(found, open=sum(item.replay == replay for item in self._store.pending.values()))
+
     async def standings(
         self, number: int, first: int, last: int, *, attempts_until: int
     ) -> Mapping[int, Standing]:

@@ -13,7 +13,7 @@ from gateway.adapters.sql.journal import write_journal
 from gateway.adapters.sql.latest_attempts import latest_statement, tried_of
 from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import Attempt, Pending, Shard
-from gateway.adapters.sql.streams import last_attempts, notes, running_replays
+from gateway.adapters.sql.streams import last_attempts, notes, one_replay, running_replays
 from gateway.domain.breaker import StreamNote
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.statistics import Tried
@@ -107,6 +107,10 @@ class SqlDeliveries:
     async def replays(self, numbers: Sequence[int] | None = None) -> Sequence[ReplayRecord]:
         """See ``Deliveries.replays``."""
         return await self._database.read(lambda connection: running_replays(connection, numbers))
+
+    async def replay(self, replay: int) -> ReplayRecord | None:
+        """See ``Deliveries.replay``."""
+        return await self._database.read(lambda connection: one_replay(connection, replay))
 
     async def standings(
         self, number: int, first: int, last: int, *, attempts_until: int

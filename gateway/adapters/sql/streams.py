@@ -16,6 +16,10 @@ _PENDING = Pending.__table__  # type: ignore[attr-defined]
 _CURSOR = DeliveryCursor.__table__  # type: ignore[attr-defined]
 _REPLAY = Replay.__table__  # type: ignore[attr-defined]
 _NOTE = StreamNote.__table__  # type: ignore[attr-defined]
+_OPEN = (
+    select(func.count()).select_from(_PENDING).where(_PENDING.c.replay == _REPLAY.c.replay).scalar_subquery()
+)
+_REPLAYS = select(_REPLAY, _OPEN.label("open"))
 _FAILED = frozenset({Decision.EXHAUSTED.value, Decision.REFUSED.value})
 
 
@@ -69,10 +73,7 @@ def notes(connection: Connection, number: int | None = None) -> list[Note]:
 
 def running_replays(connection: Connection, numbers: Sequence[int] | None) -> list[ReplayRecord]:
     """The replays that run, of these subscriptions or of all, in the order in which they were asked for."""
-    open_ = (
-        select(func.count()).select_from(_PENDING).where(_PENDING.c.replay == _REPLAY.c.replay)
-    ).scalar_subquery()
-    statement = select(_REPLAY, open_.label("open")).where(_REPLAY.c.state == ReplayState.RUNNING.value)
+    statement = _REPLAYS.where(_REPLAY.c.state == ReplayState.RUNNING.value)
     narrowed = (
         [statement]
         if numbers is None
@@ -80,6 +81,12 @@ def running_replays(connection: Connection, numbers: Sequence[int] | None) -> li
     )
     found = [replay_of(row) for one in narrowed for row in connection.execute(one)]
     return sorted(found, key=lambda record: record.replay)
+
+
+def one_replay(connection: Connection, replay: int) -> ReplayRecord | None:
+    """One by its id, ended ones too."""
+    row = connection.execute(_REPLAYS.where(_REPLAY.c.replay == replay)).one_or_none()
+    return None if row is None else replay_of(row)
 
 
 def replay_of(row: Row[Any]) -> ReplayRecord:
