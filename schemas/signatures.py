@@ -95,10 +95,14 @@ def verify_v1(
 def verify_letta(secrets: str | Sequence[str], *, signature: str, body: bytes) -> None:
     """Check one value of `X-Letta-Signature`. It has no timestamp, so a copy of the request passes again.
 
-    Raises BadSignature.
+    Raises BadSignature, and ValueError where a secret is none.
     """
     given = signature.strip(" \t").encode("utf-8", "replace")
     texts = [secrets] if isinstance(secrets, str) else secrets
+    if not texts:
+        raise ValueError("verifying takes at least one secret")
+    for text in texts:
+        secret_key(text)  # an empty one, of a setting that is missing, would be anybody's
     good = [hmac.compare_digest(_letta_of(secret, body), given) for secret in texts]
     if not any(good):
         raise BadSignature("X-Letta-Signature is not of this secret and body")

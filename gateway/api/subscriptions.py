@@ -185,6 +185,8 @@ async def _revise(request: Request, caller: Principal, subscription_id: str, cha
     spec, problems = change.parse(change.body, previous=record.spec, organization=record.organization)
     if spec is None:
         raise _invalid(problems)
+    if not caller.admin:
+        _keep_from_others(record, spec)
     await check_spec(service, spec, privileged=record.privileged and caller.admin, previous=record.spec)
     unchanged_since_us = record.updated_at_us if change.merged else condition
     record = await service.subscriptions.update(
@@ -192,6 +194,17 @@ async def _revise(request: Request, caller: Principal, subscription_id: str, cha
     )
     service.changed(record.number)
     return _answer(record)
+
+
+def _keep_from_others(record: SubscriptionRecord, spec: SubscriptionSpec) -> None:
+    """What an administrator had sent along stays at the sink that it was for, whoever moves that.
+
+    It is write-only (CONFORMANCE 36), and sent to another address it would be read. Raises ``InvalidRequest``.
+    """
+    moved = set(spec.destinations) - set(record.spec.destinations)
+    if record.privileged and moved and set(spec.sent_secrets) & set(record.spec.sent_secrets):
+        detail = "give credential and header values anew: those there are an administrator's, for the sink as it was"
+        raise InvalidRequest("They are not sent elsewhere.", fields=[FieldError("/sinkcredential", detail)])
 
 
 async def own_subscription(service: Services, caller: Principal, subscription_id: str) -> SubscriptionRecord:

@@ -5,6 +5,7 @@ built, which never waits. So what is read between the two is the subscription as
 subscription and revision there is one fetch at a time.
 """
 
+import logging
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
@@ -17,11 +18,13 @@ from gateway.deliver.terms import Terms
 from gateway.domain.client_credentials import read_answer, token_request, unreachable
 from gateway.domain.credentials import ClientCredentials
 from gateway.domain.sending import Answer, SendError, SendErrorKind
+from gateway.domain.spellings import spellings
 from gateway.ports import Now, Sender, SubscriptionRecord
 
 TOKENS_MAX = 4_096
 """Tokens that are kept; of more subscriptions, those that fetched first fetch again."""
 
+_LOGGER = logging.getLogger(__name__)
 _SECOND_US = 1_000_000
 _UNAUTHORIZED = 401
 
@@ -47,6 +50,7 @@ class AccessTokens:
         self._timeout_s = timeout_s
         self._held: OrderedDict[int, _Held] = OrderedDict()
         self._fetching: dict[tuple[int, int], anyio.Event] = {}
+        self._dropped: set[tuple[int, int]] = set()
 
     async def prepare(self, current: Current) -> None:
         """See that there is a token, or the reason why there is none; who comes while one is fetched waits for it."""
@@ -63,17 +67,21 @@ class AccessTokens:
         try:
             found = await self._fetch(record)
             found.doubtful = held is not None and held.doubtful
+            if key in self._dropped:
+                return  # deleted while it was fetched
             self._held[record.number] = found
             self._held.move_to_end(record.number)
             while len(self._held) > TOKENS_MAX:
                 self._held.popitem(last=False)
         finally:
             del self._fetching[key]
+            self._dropped.discard(key)
             done.set()
 
     def forget(self, number: int) -> None:
         """Drop the token of a subscription that is deleted."""
         self._held.pop(number, None)
+        self._dropped |= {key for key in self._fetching if key[0] == number}
 
     def lacks(self, current: Current) -> bool:
         """Whether there is neither: the subscription was changed meanwhile, or its token was given up."""
@@ -86,7 +94,7 @@ class AccessTokens:
         if held is not None and held.token is not None:
             return held.token
         if held is not None and held.error is not None:
-            raise held.error
+            raise SendError(held.error.kind, held.error.detail)
         raise SendError(SendErrorKind.TOKEN_UNAVAILABLE, "the credential was changed just now")
 
     def answered(self, terms: Terms, token: str, answer: Answer) -> Answer:
@@ -101,7 +109,7 @@ class AccessTokens:
                 held.doubtful = False
             elif not held.doubtful:
                 held.token, held.doubtful = None, True
-        return masked(answer, [token])
+        return masked(answer, spellings(token))
 
     def _of(self, number: int, revision: int) -> _Held | None:
         held = self._held.get(number)
@@ -122,5 +130,10 @@ class AccessTokens:
             granted = read_answer(answer, credential)
         except SendError as error:
             return _Held(record.revision, error=error)
+        except Exception as error:
+            # Whatever an endpoint has made up: its own subscription is to feel it, and no other.
+            _LOGGER.exception("the answer of a token endpoint could not be read")
+            reason = f"the token endpoint's answer could not be read: {type(error).__name__}"
+            return _Held(record.revision, error=SendError(SendErrorKind.TOKEN_MALFORMED, reason))
         until_us = self._now() + int(granted.usable_s * _SECOND_US)
         return _Held(record.revision, granted.token, until_us)

@@ -47,7 +47,14 @@ class Attempts:
         self._leadership = world.leadership
         self._held = world.held
         self._posting = Posting(world)
-        self._batches = Batches(self._posting, settling, journal, directory, world)
+        self._batches = Batches(
+            posting=self._posting,
+            settling=settling,
+            journal=journal,
+            directory=directory,
+            cache=cache,
+            world=world,
+        )
         self.write_ahead_until = 0
 
     async def run(self, lane: Lane, started: Started) -> None:
@@ -61,6 +68,7 @@ class Attempts:
 
     async def _once(self, lane: Lane, started: Started) -> None:
         """From start to settlement. It ends unsettled only where the process or the stream ends."""
+        forgotten = self._cache.forgotten
         events = [self._cache.peek(item.position) or await self._read(item.position) for item in started]
         if started[0].position <= self.write_ahead_until:
             # It may have been what the process before this one died of: count this start first (S3c).
@@ -79,7 +87,12 @@ class Attempts:
             started, events = self._without_held(lane, started, events, current)
             if not started:
                 return
-        if not current.active or self._now() < lane.waits_until_us or self._posting.held_up(current):
+        if (
+            not current.active
+            or self._now() < lane.waits_until_us
+            or self._posting.held_up(current)
+            or self._cache.forgotten != forgotten  # what was read before a wait may be erased by now (S8b)
+        ):
             self._stand(lane, started, current)
         elif lane.batching is not None:
             await self._batches.attempt(lane, started, events, current)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gateway.deliver.directory import Current, Directory
-from gateway.deliver.envelopes import Event
+from gateway.deliver.envelopes import EnvelopeCache, Event
 from gateway.deliver.journal import Journal
 from gateway.deliver.posting import LEASE_S, Ended, Posting
 from gateway.deliver.request import AttemptContext, build_batch_request
@@ -42,12 +42,20 @@ class Batches:
     """Sends what a lane gives out as a batch."""
 
     def __init__(
-        self, posting: Posting, settling: Settling, journal: Journal, directory: Directory, world: World
+        self,
+        *,
+        posting: Posting,
+        settling: Settling,
+        journal: Journal,
+        directory: Directory,
+        cache: EnvelopeCache,
+        world: World,
     ) -> None:
         self._posting = posting
         self._settling = settling
         self._journal = journal
         self._directory = directory
+        self._cache = cache
         self._policy = world.policy
         self._now = world.now
         self._random = world.random
@@ -57,6 +65,7 @@ class Batches:
         self, lane: Lane, started: Started, events: Sequence[Event | None], current: Current
     ) -> None:
         """One POST of a whole batch, from freezing it to settling each member."""
+        forgotten = self._cache.forgotten
         members = await self._to_be_sent(lane, started, events, current)
         if not members:
             return
@@ -69,7 +78,12 @@ class Batches:
         present = self._directory.get(lane.number)
         if present is None:
             return
-        if not present.active or self._now() < lane.waits_until_us or self._posting.held_up(present):
+        if (
+            not present.active
+            or self._now() < lane.waits_until_us
+            or self._posting.held_up(present)
+            or self._cache.forgotten != forgotten  # what was read before a wait may be erased by now (S8b)
+        ):
             self._settling.postpone(lane, tuple(member.delivery for member in frozen), present)
             return
         terms = present.terms(self._now())

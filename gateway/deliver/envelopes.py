@@ -30,6 +30,8 @@ class EnvelopeCache:
         self._bytes_max = bytes_max
         self._bytes = 0
         self._events: OrderedDict[int, Event] = OrderedDict()
+        self.forgotten = 0
+        """How often something was erased: whoever waited meanwhile is to read again what it had read."""
         self._withheld_until = 0
 
     def put(self, event: Event) -> None:
@@ -75,6 +77,7 @@ class EnvelopeCache:
         """
         self._events.clear()
         self._bytes = 0
+        self.forgotten += 1
         self._withheld_until = max(until, self._withheld_until)
 
     def resume(self) -> None:

@@ -92,6 +92,9 @@ class Handshakes:
         except (NotFound, PreconditionFailed) as error:
             # It was changed or deleted meanwhile, or has called back: that has the last word.
             _LOGGER.info("the handshake of subscription %d was overtaken: %s", number, error)
+        except Exception:
+            # Whatever a sink has made up: its own subscription is to feel it, and no other.
+            _LOGGER.exception("the handshake of subscription %d failed inside the gateway", number)
         finally:
             self._busy.discard(number)
         # Now its lane may go on; or what came meanwhile is to be looked at.

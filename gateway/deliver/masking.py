@@ -19,16 +19,9 @@ def mask(answer: Answer, terms: Terms) -> tuple[Sequence[tuple[str, str]], bytes
             break
     else:
         return answer.headers, body  # as nearly all are
-    # The longest first, or a part of one that is masked would leave the rest of it standing.
     known = [secret for secret, _ in terms.known]
-    secrets = sorted({*known, *(SECRET_PREFIX + secret for secret in known)}, key=len, reverse=True)
-    headers = [(name, _masked(value, secrets)) for name, value in answer.headers]
-    for secret in secrets:
-        body = body.replace(secret.encode(), MASK.encode())
-    if answer.truncated:
-        begun = max(_begun_at_end(body, secret.encode()) for secret in secrets)
-        body = body[: len(body) - begun] + MASK.encode() if begun else body
-    return headers, body
+    cleaned = masked(answer, [*known, *(SECRET_PREFIX + secret for secret in known)])
+    return cleaned.headers, cleaned.body
 
 
 def _begun_at_end(body: bytes, secret: bytes) -> int:
@@ -40,11 +33,16 @@ def _begun_at_end(body: bytes, secret: bytes) -> int:
 
 
 def masked(answer: Answer, secrets: Sequence[str]) -> Answer:
-    """An answer without these secrets, of which the subscription knows nothing."""
-    headers = tuple([(name, _masked(value, secrets)) for name, value in answer.headers])
+    """An answer without these secrets, nor the beginning of one where it was cut."""
+    # The longest first, or a part of one that is masked would leave the rest of it standing.
+    ordered = sorted(set(secrets), key=len, reverse=True)
+    headers = tuple([(name, _masked(value, ordered)) for name, value in answer.headers])
     body = answer.body
-    for secret in secrets:
+    for secret in ordered:
         body = body.replace(secret.encode(), MASK.encode())
+    if answer.truncated:
+        begun = max(_begun_at_end(body, secret.encode()) for secret in ordered)
+        body = body[: len(body) - begun] + MASK.encode() if begun else body
     return replace(answer, headers=headers, body=body)
 
 

@@ -14,6 +14,7 @@ from gateway.domain.retry import DEFAULT_SCHEDULE_S
 from gateway.domain.rotation import seeds, signing
 from gateway.domain.sending import SendError
 from gateway.domain.signing import Signer
+from gateway.domain.spellings import spellings
 from gateway.domain.subscription import Format, Payload
 from gateway.ports import SubscriptionRecord
 from schemas.signatures import SECRET_PREFIX
@@ -92,7 +93,12 @@ def terms_of(
         schedule_s=DEFAULT_SCHEDULE_S if spec.config.retry is None else tuple(spec.config.retry),
         lines=lines,
         signer=signers(signing(secrets, now_us), seeds(secrets, now_us) if spec.signs_v1a else ()),
-        known=tuple((text, text.encode()) for text in known if len(text) >= _SECRET_CHARS_MIN),
+        known=tuple(
+            (spelled, spelled.encode())
+            for text in known
+            if len(text) >= _SECRET_CHARS_MIN
+            for spelled in spellings(text)
+        ),
         until_us=min(ends, default=None),
         fetches_token=spec.token_url is not None,
         fault=fault,

@@ -139,7 +139,8 @@ def _lifetime_s(value: object) -> float:
         value = int(value[:9])
     if isinstance(value, bool) or not isinstance(value, int | float):
         return LIFETIME_S_DEFAULT
-    return min(max(float(value), 0.0), LIFETIME_S_MAX)
+    # Compared before it is converted: a number of JSON can be longer than any float.
+    return LIFETIME_S_MAX if value >= LIFETIME_S_MAX else max(float(value), 0.0)
 
 
 def _malformed(what: str) -> SendError:

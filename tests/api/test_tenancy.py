@@ -196,6 +196,22 @@ def test_s11b_who_moves_an_administrators_sink_does_not_inherit_its_reach(
     assert anonymous.patch(path, json={"sink": LOOPBACK}, headers=one).status_code == 422
 
 
+def test_who_moves_an_administrators_sink_does_not_get_what_was_sent_along(subscribe, anonymous, one, admin):
+    """Write-only credentials would be read at another address (CONFORMANCE 36)."""
+    secret = {"credentialtype": "ACCESSTOKEN", "accesstoken": "an-administrators-token"}
+    made = subscribe(admin, organization="org-1", sinkcredential=secret)
+    path, elsewhere = f"{S}/{made['id']}", {"sink": "https://93.184.216.35/hook"}
+    answer = anonymous.patch(path, json=elsewhere, headers=one)
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/sinkcredential"]
+    assert anonymous.patch(path, json={"name": "the same sink"}, headers=one).status_code == 200
+    own = elsewhere | {"sinkcredential": {"accesstoken": "its-own"}}
+    assert anonymous.patch(path, json=own, headers=one).status_code == 200
+    assert anonymous.patch(path, json={"sink": PUBLIC}, headers=one).status_code == 200, (
+        "by now it is its own"
+    )
+
+
 def test_what_only_reads_is_told_so(anonymous, tokens):
     for headers in (
         tokens.make(organization="org-1", read_only=True)[1],

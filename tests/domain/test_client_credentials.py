@@ -90,6 +90,12 @@ def test_a_token_is_used_until_shortly_before_its_end(expires_in: object, usable
     assert "abc" not in repr(granted)
 
 
+def test_a_life_that_no_float_holds_is_the_longest_one() -> None:
+    body = b'{"access_token": "t", "token_type": "bearer", "expires_in": 1' + b"0" * 400 + b"}"
+    granted = read_answer(Answer(200, (), body, truncated=False, duration_s=0.0), CREDENTIAL)
+    assert granted.usable_s > 0
+
+
 def test_a_life_without_end_has_one() -> None:
     for endless in (1e300, 10**30, "9" * 40):
         granted = read_answer(answer({"access_token": "abc", "expires_in": endless}), CREDENTIAL)

@@ -1,6 +1,7 @@
 """The helpers for receivers: what they take, what they refuse, and the same in Node by the lines of the docs."""
 
 import builtins
+import hmac
 import json
 import re
 import shutil
@@ -182,3 +183,13 @@ def test_hmac_takes_nothing_but_the_standard_library(monkeypatch: pytest.MonkeyP
     assert good(headers, OLD)
     with pytest.raises(RuntimeError, match="takes the package `cryptography`"):
         good(headers, PUBLIC)
+
+
+@pytest.mark.parametrize("secrets", ["", [], ["whsec_x", ""], "plain"])
+def test_no_secret_is_no_key(secrets: Any) -> None:
+    """A setting that is missing is an empty text, and anybody can sign with that."""
+    forged = "sha256=" + hmac.digest(b"", b"{}", "sha256").hex()
+    with pytest.raises(ValueError, match=r"secret|whsec_"):
+        verify_letta(secrets, signature=forged, body=b"{}")
+    with pytest.raises(ValueError, match=r"secret|whsec_"):
+        verify_letta_headers({"X-Letta-Signature": forged}, b"{}", secrets)

@@ -383,3 +383,37 @@ def test_s8b_what_is_left_of_the_erased_is_still_held(sql_stores, tampering, fir
     sql_stores.sql(tampering)
     result = sql_stores.run(verify_log(sql_stores.database))
     assert (result.ok, result.first_bad, bool(result.reason)) == (False, first_bad, True)
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        [(Scope.AGENT, "a0"), (Scope.ORGANIZATION, "org-1")],
+        [(Scope.ORGANIZATION, "org-1"), (Scope.ORGANIZATION, "org-1")],
+    ],
+)
+def test_what_was_erased_is_not_erased_once_more(stores, targets):
+    """A fact says of the rows that it emptied what is left of them: they must stay as that fact left them."""
+    events = [
+        NewEntry(
+            type="x.y",
+            source="/s",
+            id=str(index),
+            envelope=json.dumps(
+                {"specversion": "1.0", "id": str(index), "source": "/s", "type": "x.y"}
+            ).encode(),
+            organization="org-1",
+            agent_id=f"a{index % 2}",
+        )
+        for index in range(6)
+    ]
+    stores.run(stores.log.append(events))
+    erased = 0
+    for scope, name in targets:
+        asked = stores.run(stores.erasures.request(Target(scope, name)))
+        while not stores.run(stores.erasures.step(asked.id)).finished:
+            pass
+        erased += stores.run(stores.erasures.get(asked.id)).events
+    assert erased == 6
+    if stores.database is not None:
+        assert stores.run(verify_log(stores.database)).ok

@@ -68,10 +68,13 @@ def read_key(connection: Connection, key: str, after: int, until: int, limit: in
 def read_positions(
     connection: Connection, column: Column[Any], value: str, within: tuple[int, int], limit: int
 ) -> list[int]:
-    """The lowest positions of events that have this in an indexed column, both ends of the range included."""
+    """The lowest positions of events that have this in an indexed column, both ends of the range included.
+
+    What is erased keeps its organization, and is there no more.
+    """
     if not fits(value):
         return []
-    conditions = [sought(column, value), _LOG.c.kind == Kind.EVENT.value]
+    conditions = [sought(column, value), _LOG.c.kind == Kind.EVENT.value, _LOG.c.erased_by.is_(None)]
     rows = _by_stretches(
         connection, column, conditions, _Range(*within, ascending=True, limit=limit), (_LOG.c.position,)
     )

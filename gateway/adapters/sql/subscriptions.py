@@ -236,9 +236,12 @@ class SqlSubscriptions:
 
     async def called_back(self, callback: str, per_minute: int | None) -> SubscriptionRecord:
         """See ``Subscriptions.called_back``."""
+        statement = select(_SUBSCRIPTION).where(same(_SUBSCRIPTION.c.callback, callback))
+        # Anybody may ask, without a token: the one writer is taken only for a callback that there is.
+        if await self._database.read(lambda connection: connection.execute(statement).first()) is None:
+            raise NotFound("No handshake waits for this callback.")
 
         def work(connection: Connection) -> SubscriptionRecord:
-            statement = select(_SUBSCRIPTION).where(same(_SUBSCRIPTION.c.callback, callback))
             row = connection.execute(statement).one_or_none()
             now_us = self._now()
             if row is None or (consent_of(row.consent).until_us or 0) <= now_us:
