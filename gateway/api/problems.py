@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from gateway.api.auth import principal
 from gateway.errors import (
@@ -15,6 +16,7 @@ from gateway.errors import (
     GatewayError,
     InvalidRequest,
     InvalidToken,
+    MalformedEvent,
     NotFound,
     RequestError,
     Unauthenticated,
@@ -43,6 +45,7 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(GatewayError, _on_gateway_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_parameters)
     app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(ClientDisconnect, _on_hang_up)
     app.add_exception_handler(Exception, _on_anything)
 
 
@@ -76,6 +79,11 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         return problem_response(NotFound("There is nothing at this path."))
     body = {"type": _BLANK, "title": error.detail, "status": error.status_code, "detail": error.detail}
     return _response({**body, "errors": []}, error.status_code, error.headers or {})
+
+
+def _on_hang_up(_request: Request, _error: Exception) -> Response:
+    """The client went away in the middle of its body: nobody reads this, and nothing is wrong here."""
+    return problem_response(MalformedEvent("The body ended before its end."))
 
 
 def _on_anything(_request: Request, error: Exception) -> Response:

@@ -235,7 +235,7 @@ async def check_spec(
 
 async def check_sink(service: Services, sink: str, *, privileged: bool, pointer: str = "/sink") -> None:
     """Judge a URL that is named; that nothing is ever sent needs no judgement. Raises ``SinkRefused``."""
-    if sink == PULL_SINK:
+    if sink == PULL_SINK and pointer != TOKEN_URL:
         return
     try:
         await service.admit_sink(sink, privileged)

@@ -108,10 +108,15 @@ def resolve(data_dir: Path | None, environ: Mapping[str, str] | None = None) -> 
         UsageError: The address is not an HTTP URL, or there is no token for it.
     """
     environ = os.environ if environ is None else environ
-    token = environ.get("GATEWAY_API_TOKEN", "")
+    # An environment file with Windows' line ends leaves one behind the value.
+    token = environ.get("GATEWAY_API_TOKEN", "").strip()
+    if not (token.isascii() and (token.isprintable() or not token)) or " " in token:
+        raise UsageError(
+            "GATEWAY_API_TOKEN holds a character that no token has: a space, a line end, or not ASCII."
+        )
     if data_dir is None and (url := environ.get("GATEWAY_URL")):
         if not is_http(url):
-            raise UsageError(f"GATEWAY_URL is {url!r}; it must be an http:// or https:// URL.")
+            raise UsageError("GATEWAY_URL must be an http:// or https:// URL.")
         if not token:
             raise UsageError("GATEWAY_URL is set, so GATEWAY_API_TOKEN must be set too.")
         return Connection(url.rstrip("/"), token, "GATEWAY_URL and GATEWAY_API_TOKEN")

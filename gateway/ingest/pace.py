@@ -56,4 +56,6 @@ class Pace:
 
 
 def _agent(entry: NewEntry) -> Agent | None:
-    return None if entry.agent_id is None else (entry.organization, entry.agent_id)
+    # Of an event that is not Letta's, whoever it is ordered by: nobody gets around the rate by another type.
+    name = entry.agent_id or entry.partition_key
+    return None if name is None else (entry.organization, name)

@@ -42,6 +42,7 @@ class SqliteDatabase:
         self.writable = True
         """Whether the last write went through: a full disk can still be read."""
         self._lock = _take_lock(path) if exclusive else None
+        _make_private(path)
         self._writer = _engine(path, writer=True)
         self._reader = _engine(path, writer=False)
         self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
@@ -143,6 +144,12 @@ class SqliteDatabase:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def _make_private(path: Path) -> None:
+    """A new file is its owner's alone, whatever folder it lies in; what SQLite puts beside it gets the same mode."""
+    with contextlib.suppress(FileExistsError, FileNotFoundError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _engine(path: Path, *, writer: bool) -> Engine:
