@@ -1,0 +1,96 @@
+"""What the flows need from the outside, declared by the flows: protocols and the records that cross them.
+
+An adapter implements a protocol; a flow never knows which one. Times are integers, microseconds since the
+Unix epoch, UTC (``_us``); positions count from 1, and 0 stands before the first row.
+"""
+
+from gateway.ports.deliveries import (
+    AttemptRecord,
+    CursorUpdate,
+    Deliveries,
+    DeliveryItem,
+    DeliveryPage,
+    DeliveryQuery,
+    DueKey,
+    JournalBatch,
+    Standing,
+)
+from gateway.ports.erasures import ErasureCount, ErasureRecord, Erasures, ErasureState, ErasureStep
+from gateway.ports.log import (
+    Appended,
+    Entry,
+    Event,
+    EventLog,
+    EventQuery,
+    Head,
+    Kind,
+    NewEntry,
+    NewQuarantine,
+)
+from gateway.ports.process import Leadership, Now, Random, Sender
+from gateway.ports.quarantine import Quarantine, QuarantineRecord, QuarantineState
+from gateway.ports.streams import ReplayRange, ReplayRecord, ReplayState, ReplayUpdate, StreamCommands
+from gateway.ports.subscriptions import (
+    NewSubscription,
+    Opened,
+    Private,
+    Revision,
+    SubscriptionHistory,
+    SubscriptionRecord,
+    Subscriptions,
+    SubscriptionState,
+)
+from gateway.ports.tokens import ApiTokens, NewApiToken
+from gateway.ports.vault import KeyUse, Resealed, RowKey, VaultKeys
+
+__all__ = [
+    "ApiTokens",
+    "Appended",
+    "AttemptRecord",
+    "CursorUpdate",
+    "Deliveries",
+    "DeliveryItem",
+    "DeliveryPage",
+    "DeliveryQuery",
+    "DueKey",
+    "Entry",
+    "ErasureCount",
+    "ErasureRecord",
+    "ErasureState",
+    "ErasureStep",
+    "Erasures",
+    "Event",
+    "EventLog",
+    "EventQuery",
+    "Head",
+    "JournalBatch",
+    "KeyUse",
+    "Kind",
+    "Leadership",
+    "NewApiToken",
+    "NewEntry",
+    "NewQuarantine",
+    "NewSubscription",
+    "Now",
+    "Opened",
+    "Private",
+    "Quarantine",
+    "QuarantineRecord",
+    "QuarantineState",
+    "Random",
+    "ReplayRange",
+    "ReplayRecord",
+    "ReplayState",
+    "ReplayUpdate",
+    "Resealed",
+    "Revision",
+    "RowKey",
+    "Sender",
+    "Standing",
+    "StreamCommands",
+    "SubscriptionHistory",
+    "SubscriptionRecord",
+    "SubscriptionState",
+    "Subscriptions",
+    "VaultKeys",
+]

@@ -1,0 +1,238 @@
+"""Deliveries, their attempts, and the one transaction that writes them (S2c, S3b)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
+
+from gateway.domain.breaker import StreamNote
+from gateway.domain.delivery import Decision, State
+from gateway.domain.erasure import NO_TRACE
+from gateway.domain.pending import PendingDelivery
+from gateway.domain.statistics import Tried
+from gateway.ports.streams import ReplayRecord, ReplayUpdate
+
+
+@dataclass(slots=True)
+class AttemptRecord:
+    """One settlement (S3b), as it is journaled: a value, not frozen for the cost of it (``PendingDelivery``)."""
+
+    id: str
+    number: int
+    position: int
+    hash6: bytes
+    attempt: int
+    round: int
+    cause: str
+    decision: Decision
+    counts: bool
+    started_at_us: int
+    duration_us: int
+    revision: int
+    trace_id: str
+    span_id: str
+    error_class: str | None = None
+    detail: str | None = None
+    status: int | None = None
+    next_at_us: int | None = None
+    response_headers: Sequence[tuple[str, str]] = ()
+    response_body: bytes = b""
+    batch: str | None = None
+    replay: int | None = None
+
+    def untold(self) -> "AttemptRecord":
+        """The same without what it says of an event that was erased (S8b): the answer, and the event's trace."""
+        return replace(self, response_headers=(), response_body=b"", detail=None, trace_id=NO_TRACE)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where one delivery stands, for a replay that comes to it.
+
+    Attributes:
+        round: The round of its last attempt.
+        attempts: How many attempts there are.
+        failed: It was exhausted or refused when the replay was asked for.
+        pending: Its row, where it is not terminal.
+        late: Its first attempt was made after the replay was asked for: the live stream came to it by itself.
+        replay: The last replay that sent it.
+        last_span_id: The span of its last attempt.
+    """
+
+    round: int
+    attempts: int
+    failed: bool
+    pending: PendingDelivery | None
+    late: bool = False
+    replay: int | None = None
+    last_span_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CursorUpdate:
+    """How far one stream has been dispatched, and whether it follows the router."""
+
+    number: int
+    cursor: int
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JournalBatch:
+    """Outcomes, pending deliveries, cursors and the router's position: one transaction (S2c)."""
+
+    attempts: Sequence[AttemptRecord]
+    pending: Sequence[PendingDelivery]
+    settled: Sequence[tuple[int, int]]
+    cursors: Sequence[CursorUpdate]
+    routed: int
+    replays: Sequence[ReplayUpdate] = ()
+    notes: Sequence[StreamNote] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryQuery:
+    """Which deliveries of a subscription a page shows, those of the latest events first.
+
+    Attributes:
+        number: The subscription.
+        state: Only those in this state.
+        status: Only those whose last attempt was answered with this status.
+        after: Only of events behind this position.
+        until: Only of events up to this position.
+        before: Where the page before it ended: only of events ahead of that.
+        limit: How many at most.
+    """
+
+    number: int
+    state: State | None = None
+    status: int | None = None
+    after: int = 0
+    until: int | None = None
+    before: int | None = None
+    limit: int = 50
+
+    def wants(self, state: State, status: int | None) -> bool:
+        """Whether a delivery that stands so is to be shown."""
+        return self.state in {None, state} and self.status in {None, status}
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryItem:
+    """One delivery of a page, with its attempts in order and its row, while it is not terminal."""
+
+    position: int
+    attempts: Sequence[AttemptRecord]
+    pending: PendingDelivery | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPage:
+    """A page of deliveries. It may have fewer than were asked for, or none, and yet be followed by another.
+
+    Attributes:
+        items: The deliveries, those of the latest events first.
+        before: What the next page is asked for with; None: this is the last one.
+    """
+
+    items: Sequence[DeliveryItem]
+    before: int | None
+
+
+class DueKey(NamedTuple):
+    """Where a page of waiting deliveries ended: the order in which they are read."""
+
+    next_at_us: int
+    number: int
+    position: int
+
+
+class Deliveries(Protocol):
+    """Attempts (truth), and the cursors and pending deliveries derived from them."""
+
+    async def commit(self, batch: JournalBatch) -> None:
+        """Write it all or nothing. The same batch again, its answer having been lost, changes nothing.
+
+        A cursor never goes back: one that a command moved on stays where the command put it.
+        """
+        ...
+
+    async def routed(self) -> int:
+        """Where the router may restart (S2b)."""
+        ...
+
+    async def in_flight(self) -> Sequence[PendingDelivery]:
+        """What had been started and not settled when the process before this one ended."""
+        ...
+
+    async def due(
+        self, until_us: int, limit: int, *, after: DueKey | None = None, numbers: Sequence[int] | None = None
+    ) -> Sequence[PendingDelivery]:
+        """Waiting deliveries that are due until then, the earliest first, from behind a key.
+
+        ``numbers``: of these subscriptions only, at most 512 of them.
+        """
+        ...
+
+    async def oldest(self, number: int) -> PendingDelivery | None:
+        """The pending delivery of a subscription that is lowest in the log: what a probe tries (S3g)."""
+        ...
+
+    async def batch(self, number: int, batch: str) -> Sequence[PendingDelivery]:
+        """The pending deliveries of one batch (S10a)."""
+        ...
+
+    async def heads(self) -> Sequence[PendingDelivery]:
+        """The pending deliveries that block a key (S4b)."""
+        ...
+
+    async def blocking(self, number: int, key: str) -> PendingDelivery | None:
+        """The pending delivery that blocks this key of a subscription (S4b)."""
+        ...
+
+    async def notes(self) -> Sequence[StreamNote]:
+        """What is remembered of failing streams (S3g)."""
+        ...
+
+    async def note(self, number: int) -> StreamNote | None:
+        """What is remembered of one stream; None: nothing is wrong with it."""
+        ...
+
+    async def replays(self, numbers: Sequence[int] | None = None) -> Sequence[ReplayRecord]:
+        """The replays that run, of these subscriptions or of all."""
+        ...
+
+    async def replay(self, replay: int) -> ReplayRecord | None:
+        """One by its id, ended ones too; None: there never was one."""
+        ...
+
+    async def standings(
+        self, number: int, first: int, last: int, *, attempts_until: int
+    ) -> Mapping[int, Standing]:
+        """Where the deliveries of a subscription in a range of positions stand; none for what was never tried."""
+        ...
+
+    async def attempts(self, number: int, position: int) -> Sequence[AttemptRecord]:
+        """The attempts of one delivery, in order."""
+        ...
+
+    async def latest(self, number: int, limit: int) -> Sequence[Tried]:
+        """The attempts of a subscription's latest events that were tried, at most so many: what figures are made of.
+
+        Read backwards from the latest event, so a replay of what lies further back is not among them.
+        """
+        ...
+
+    async def attempts_at(self, position: int) -> Sequence[AttemptRecord]:
+        """The attempts of every delivery of one event."""
+        ...
+
+    async def page(self, query: DeliveryQuery) -> DeliveryPage:
+        """A page of a subscription's deliveries.
+
+        Bounded in what it reads: where few match, it ends early, with where to go on.
+        """
+        ...
+
+    async def pending_at(self, position: int) -> Sequence[PendingDelivery]:
+        """The deliveries of one event that are not terminal."""
+        ...

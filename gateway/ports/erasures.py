@@ -1,0 +1,97 @@
+"""Erasure of an agent or an organization, in steps (S8b)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from gateway.domain.erasure import Scope, Target
+
+
+class ErasureState(StrEnum):
+    """Where an erasure stands (S8b)."""
+
+    RUNNING = "running"
+    SCRUBBING = "scrubbing"
+    """Everything is erased, and the storage is asked to let go of what it still has of it in its files."""
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureRecord:
+    """An erasure as it is now, without whom it is about: that is forgotten with the rest.
+
+    Attributes:
+        until_position: The head at the command: what came later is not erased.
+        events: The events erased so far.
+        attempts: The attempts whose stored answers are gone.
+        quarantined: The records of the quarantine that are empty now.
+        rewritten: Whether the storage's files were written anew, so that nothing is left in space that is free.
+    """
+
+    id: str
+    scope: Scope
+    state: ErasureState
+    until_position: int
+    requested_at_us: int
+    finished_at_us: int | None = None
+    events: int = 0
+    attempts: int = 0
+    quarantined: int = 0
+    rewritten: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureCount:
+    """What an erasure would take now."""
+
+    events: int
+    quarantined: int
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureStep:
+    """What one step of an erasure came to.
+
+    Attributes:
+        finished: Whether there is nothing left to do.
+        waits: Whether nothing could be done now; try again in a while.
+        appended: Whether the log has grown by a fact.
+        numbers: Subscriptions that have deliveries pending of what was erased: these are due now, to be settled.
+    """
+
+    finished: bool = False
+    waits: bool = False
+    appended: bool = False
+    numbers: frozenset[int] = frozenset()
+
+
+class Erasures(Protocol):
+    """Erasure (S8b): commanded by a fact, then done step by step, each in a bounded transaction of its own."""
+
+    async def request(self, target: Target) -> ErasureRecord:
+        """Command it, of everything up to the head. Raises ``Conflict`` where too many are not finished yet.
+
+        The same again finds what has come since, if anything.
+        """
+        ...
+
+    async def count(self, target: Target) -> ErasureCount:
+        """What it would take now, a part of the log at a time."""
+        ...
+
+    async def get(self, erasure_id: str) -> ErasureRecord | None:
+        """One erasure."""
+        ...
+
+    async def page(self, *, before: int | None, limit: int) -> Sequence[tuple[int, ErasureRecord]]:
+        """The latest first, each with its number; from behind one."""
+        ...
+
+    async def open(self) -> Sequence[ErasureRecord]:
+        """Those that are not finished, in the order of their commands."""
+        ...
+
+    async def step(self, erasure_id: str) -> ErasureStep:
+        """Do a bounded part of what is left. The same again, its answer having been lost, does no harm."""
+        ...
