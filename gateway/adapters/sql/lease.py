@@ -34,6 +34,7 @@ LASTS_S = 30
 RENEW_S = 5.0
 _LASTS_US = LASTS_S * 1_000_000
 _RETRY_S = 1.0
+_FREED_S = 120.0
 _LOOK_S = 0.5
 _RELEASE_S = 3.0
 _NAME = "gateway"
@@ -116,9 +117,17 @@ class Lease:
 
     async def _take(self, waiting: Callable[[str], None] | None) -> None:
         seen: Held | None = None
+        began = _running_s()
         while True:
             asked_at = _running_s()
-            found = await self._transact(lambda connection: take(connection, self._owner))
+            try:
+                found = await self._transact(lambda connection: take(connection, self._owner))
+            except Unavailable:
+                # One that stands still in the middle of a transaction has the row; the server ends that in a while.
+                if waiting is None or asked_at - began > _FREED_S:
+                    raise
+                await anyio.sleep(_LOOK_S)
+                continue
             if isinstance(found, int):
                 self._epoch = found
                 self._is_renewed(asked_at)
