@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -49,6 +49,8 @@ _NO_GROUP = "NOGROUP"
 _AHEAD_MAX = 1
 
 J = TypeVar("J")
+_Ahead: TypeAlias = tuple[list[RawEntry], J, anyio.Event]
+"""A batch that was read and judged, and what is set once it is stored."""
 
 
 class Intake(Protocol[J]):
@@ -75,6 +77,7 @@ class RedisStreamReader(Generic[J]):
         self._lease = StreamLease(self._client, stream, owner)
         self._ending = False
         self._handling = anyio.CancelScope()
+        self._awaited = anyio.Event()
         self._healthy = False
         self._troubled = False
         self._stands_by = False
@@ -196,7 +199,7 @@ class RedisStreamReader(Generic[J]):
             title="ingest",
         )
         # Read and judged, while the batch before it is stored.
-        ahead, behind = anyio.create_memory_object_stream[tuple[list[RawEntry], J]](_AHEAD_MAX)
+        ahead, behind = anyio.create_memory_object_stream[_Ahead[J]](_AHEAD_MAX)
         subscriber(partial(self._on_batch, ahead))
         self._ending = False
         failures: list[Exception] = []
@@ -218,9 +221,7 @@ class RedisStreamReader(Generic[J]):
         if failures:
             raise failures[0]
 
-    async def _end(
-        self, broker: RedisBroker, behind: MemoryObjectReceiveStream[tuple[list[RawEntry], J]]
-    ) -> None:
+    async def _end(self, broker: RedisBroker, behind: MemoryObjectReceiveStream[_Ahead[J]]) -> None:
         """End the subscriber: not in the middle of a batch if that ends soon, so that what is appended is acknowledged.
 
         A batch that waits longer, for a log that is away, is given up, and so is one that was read ahead; it is still
@@ -234,12 +235,13 @@ class RedisStreamReader(Generic[J]):
             self._ending = True
             self._handling.cancel()
             behind.close()
+            self._awaited.set()
             with anyio.move_on_after(_STOP_S), contextlib.suppress(RedisError, OSError):
                 await broker.stop()
 
     async def _on_batch(
         self,
-        ahead: MemoryObjectSendStream[tuple[list[RawEntry], J]],
+        ahead: MemoryObjectSendStream[_Ahead[J]],
         message: Any,  # noqa: ANN401 - for a type of its own FastStream would go through a thread
     ) -> None:
         """Judge what was read, and let ``_work`` store it; the next one is read meanwhile."""
@@ -250,16 +252,19 @@ class RedisStreamReader(Generic[J]):
             raw_entry(entry_id, fields)
             for entry_id, fields in zip(raw["message_ids"], raw["data"], strict=True)
         ]
+        stored = anyio.Event()
         with contextlib.suppress(anyio.BrokenResourceError):  # the other end is closed at the end
-            await ahead.send((entries, self._intake.judge(entries)))
+            await ahead.send((entries, self._intake.judge(entries), stored))
+            if len(entries) < _BATCH:
+                # Nothing waits behind it. What comes until it is stored is better one batch than many.
+                self._awaited = stored
+                await stored.wait()
 
-    async def _work(
-        self, behind: MemoryObjectReceiveStream[tuple[list[RawEntry], J]], failures: list[Exception]
-    ) -> None:
+    async def _work(self, behind: MemoryObjectReceiveStream[_Ahead[J]], failures: list[Exception]) -> None:
         """Store what was read, batch by batch."""
         while True:
             try:
-                entries, judged = await behind.receive()
+                entries, judged, stored = await behind.receive()
             except anyio.ClosedResourceError:
                 return
             async with self._lock:
@@ -272,6 +277,7 @@ class RedisStreamReader(Generic[J]):
                     except Exception as error:  # noqa: BLE001 - the supervisor's to judge
                         failures.append(error)
                         return
+            stored.set()
 
     async def _store(self, entries: Sequence[RawEntry], judged: J) -> None:
         drained = await self._repeat(lambda: self._drain_own(until=entries[0].id))
