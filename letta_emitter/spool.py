@@ -176,9 +176,8 @@ class Spool:
     def _create(self, number: int) -> SpoolFile:
         try:
             file = SpoolFile.open(self.folder.segment(number), number, CREATE)
-        except (
-            FileNotFoundError
-        ) as error:  # the folder was removed, and a segment was full before that was seen
+        except FileNotFoundError as error:
+            # The folder was removed, and a segment was full before that was seen.
             raise _MovedError from error
         with file.closed_on_error():
             file.write(frames.header(self._sequence))
