@@ -2,7 +2,7 @@
 
 What FastStream leaves open and is closed here (docs/decisions/0003-redis-stream.md): the group begins at the
 first entry; entries that an earlier process, or a lost connection, left pending are taken before anything
-newer, so log order is stream order; the next batch is read and judged while one is stored; a stream or group
+newer, so log order is stream order; behind a full batch the next ones are read while it is stored; a stream or group
 that was deleted is made again; trimming goes only up to what is appended; a Redis that is full is drained
 first, for it refuses what FastStream starts with.
 """
@@ -336,7 +336,7 @@ class RedisStreamReader(Generic[J]):
                 await pipe.execute()
 
     async def _repeat(self, work: Callable[[], Awaitable[None]]) -> bool:
-        """Do it again until Redis has it: a handler that raises would leave its batch pending for ever.
+        """Do it again until Redis has it: a worker that raised would leave its batch pending until the next reader.
 
         False where the group is gone. It needs no acknowledgement: it is made again from the stream's first
         entry, and what was appended already is recognised by source and id.

@@ -54,7 +54,7 @@ class AtRest:
             self._unwritten[number] = None
 
     def lay_down(self, lane: Lane) -> None:
-        """The lane of a stopped stream goes away: keep what another one begins with. Its cursor is written already."""
+        """The lane of a stopped stream goes away: keep what another one begins with. The checkpoint has its cursor."""
         self.stand(lane.number, lane.cursor, waiting=lane.waits_elsewhere, stored=True)
         if lane.breaker.failing_since_us is not None:
             self._notes[lane.number] = lane.breaker.note(lane.number)

@@ -1,6 +1,6 @@
 """From a batch of stream entries to the log: append what is good, quarantine what is not, then acknowledge (S7).
 
-Whoever reads the stream acknowledges a batch only after ``StreamIngest.take`` has returned: an infrastructure
+Whoever reads the stream acknowledges a batch only after ``StreamIngest.store`` has returned: an infrastructure
 error never leaves it, it waits and repeats the same batch.
 """
 
