@@ -67,6 +67,10 @@ generate: _venv
     {{ bin }}/python -m contracts.docs docs
     {{ bin }}/python -m gateway.domain.state_machine > docs/state-machine.md
 
+# write the types for consumers (TypeScript, Pydantic) anew from the contracts
+generate-types: _venv
+    {{ bin }}/python tests/types/generate.py
+
 # build the wheel, install it alone, and run the demo from it
 wheel: _venv
     {{ bin }}/python tests/packaging/check_wheel.py

@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 NEEDED = (
     "letta_emitter.pth",
     "contracts/com.letta/agent.step.completed/1.json",
+    "contracts/com.letta/agent.step.completed/1.py",
+    "contracts/com.letta/agent.step.completed/1.ts",
     "gateway/adapters/sql/migrations/versions/0001_first.py",
     "gateway/py.typed",
     "schemas/py.typed",
