@@ -64,6 +64,7 @@ check-docs: _venv
 generate: _venv
     {{ bin }}/letta-gateway contracts export
     {{ bin }}/python -m gateway.cli.docs docs
+    {{ bin }}/python -m gateway.cli.problems_page docs
     {{ bin }}/python -m contracts.docs docs
     {{ bin }}/python -m gateway.domain.state_machine > docs/state-machine.md
 
