@@ -65,6 +65,7 @@ generate: _venv
     {{ bin }}/letta-gateway contracts export
     {{ bin }}/python -m gateway.cli.docs docs
     {{ bin }}/python -m gateway.cli.problems_page docs
+    {{ bin }}/python -m gateway.cli.documents contracts
     {{ bin }}/python -m contracts.docs docs
     {{ bin }}/python -m gateway.domain.state_machine > docs/state-machine.md
 
