@@ -57,7 +57,15 @@ def create_api(services: Services, version: str) -> FastAPI:
 
 def _routed(version: str) -> _Api:
     # The interactive page of FastAPI would load scripts from a host that nobody here controls.
-    app = _Api(title="letta-gateway", version=version, description=DESCRIPTION, docs_url=None, redoc_url=None)
+    # Nor does it send who wrote a slash too many on to a URL made of the request's own Host.
+    app = _Api(
+        title="letta-gateway",
+        version=version,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     for router in (
         streams.router,  # before the events: `stream` is no position
         events.router,
