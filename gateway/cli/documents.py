@@ -1,4 +1,4 @@
-"""The documents in `contracts/` that are made from the routes and models: OpenAPI, and what a release promises by it.
+"""The documents in `contracts/` that are made from routes and models: OpenAPI, AsyncAPI, and what a release promises.
 
 `python -m gateway.cli.documents contracts` writes them anew; with `--release`, what they promise from now on as well.
 """
@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.api.application import openapi_document
+from gateway.api.document.asyncapi import asyncapi_document
 from gateway.api.document.surface import promises
 from gateway.app import version
 
+ASYNCAPI: Final = "asyncapi.json"
 OPENAPI: Final = "openapi.json"
 BREAKS: Final = "openapi-breaks.txt"
 """What of it is broken since, and said to be."""
@@ -31,6 +33,11 @@ def openapi_text() -> str:
     return text_of(openapi_document(version()))
 
 
+def asyncapi_text() -> str:
+    """The AsyncAPI document of this version."""
+    return text_of(asyncapi_document(version()))
+
+
 def promises_text() -> str:
     """What it promises."""
     return "".join(f"{line}\n" for line in sorted(promises(openapi_document(version()))))
@@ -38,7 +45,9 @@ def promises_text() -> str:
 
 def main(folder: Path, *, release: bool) -> None:
     """Write them, and print where."""
-    texts = {OPENAPI: openapi_text()} | ({PROMISES: promises_text()} if release else {})
+    texts = {OPENAPI: openapi_text(), ASYNCAPI: asyncapi_text()} | (
+        {PROMISES: promises_text()} if release else {}
+    )
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
         sys.stdout.write(f"{folder / name}\n")

@@ -49,10 +49,21 @@ def schemas() -> Json:
         name + _CLASHING if hasattr(answers, name) else name: schema
         for name, schema in _exported(taken, "validation").items()
     }
-    found |= {type_name(event_type): _contract(event_type) for event_type in load().types()}
+    found |= contract_schemas()
     for name, example in OF_SHAPE.items():
         found[name]["examples"] = [example]
     return dict(sorted(found.items()))
+
+
+def contract_schemas() -> Json:
+    """Every contract by its type's name, its newest version."""
+    return {type_name(event_type): _contract(event_type) for event_type in load().types()}
+
+
+def envelope_schema() -> Json:
+    """The CloudEvent alone, by its name."""
+    [(name, schema)] = _exported([CloudEvent], "serialization").items()
+    return {name: schema | {"examples": [OF_SHAPE[name]]}}
 
 
 def problem_responses() -> Json:
