@@ -1,6 +1,7 @@
 """Types for consumers: as committed, made from the contracts; and used as consumers use them, by tsc, mypy and Node."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -187,6 +188,22 @@ def test_typescript_refuses_what_is_wrong(
     file = placed(typescript, "from_typescript.ts", change)
     with pytest.raises(tools.ToolError, match=said):
         tools.run(*TSC, "--noEmit", file.name, "node.d.ts", folder=typescript)
+
+
+def documented() -> list[str]:
+    pages = [HERE.parents[1] / "README.md", *(HERE.parents[1] / "docs").rglob("*.md")]
+    return [
+        text
+        for page in pages
+        for text in re.findall(r"^```ts\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    ]
+
+
+def test_typescript_of_the_documentation_compiles(tools: Any, typescript: Path) -> None:
+    assert documented()
+    for number, text in enumerate(documented()):
+        (typescript / f"block{number}.ts").write_text(text + "export {};\n")
+        tools.run(*TSC, "--noEmit", f"block{number}.ts", "node.d.ts", folder=typescript)
 
 
 def test_the_committed_texts_are_what_the_generators_make(tools: Any, tmp_path: Path) -> None:
