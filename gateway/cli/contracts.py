@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import contracts as store
+from gateway.cli import contract_types
 from gateway.cli.options import AsJson
 from gateway.cli.output import plain, print_record, print_table, results
 from gateway.errors import CheckFailed, UsageError
@@ -90,3 +91,6 @@ def check(
     if complaints:
         raise CheckFailed(f"{len(complaints)} contract files are not as they must be.")
     results().print("Contracts and event models agree.")
+
+
+contract_types.add_to(app)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,6 +44,10 @@ from gateway.domain.payload_links import PayloadLinks
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
 from gateway.ports import NewApiToken
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import documented
 
 TOKEN = "lgw_test_token_of_sixteen"
 PUBLIC_URL = "http://127.0.0.1:8080"
@@ -145,6 +150,7 @@ def background(services: Services) -> list[Any]:
 @pytest.fixture
 def anonymous(services) -> Iterator[TestClient]:
     with TestClient(create_api(services, "0"), raise_server_exceptions=False) as client:
+        client.event_hooks["response"].append(documented.check)
         running = [client.portal.start_task_soon(work) for work in background(services)]
         yield client
         for work in running:
