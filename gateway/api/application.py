@@ -52,7 +52,15 @@ class _Api(FastAPI):
 def create_api(services: Services, version: str) -> FastAPI:
     """The API over these services."""
     # The interactive page of FastAPI would load scripts from a host that nobody here controls.
-    app = _Api(title="letta-gateway", version=version, description=DESCRIPTION, docs_url=None, redoc_url=None)
+    # Nor does it send who wrote a slash too many on to a URL made of the request's own Host.
+    app = _Api(
+        title="letta-gateway",
+        version=version,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     app.state.services = services
     add_handlers(app)
     for router in (

@@ -389,6 +389,24 @@ def test_what_there_is_not_is_not_told_without_a_token(anonymous, headers, metho
         assert answer.status_code == (401 if caller in WITHOUT else 403 if only_reads else status), caller
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/v1/events", "GET, POST"),
+        ("POST", "/v1/subscriptions/sub_1", "DELETE, GET, OPTIONS, PATCH, PUT"),
+        ("PATCH", "/v1/events/7/deliveries", "GET"),
+    ],
+)
+def test_a_405_names_every_method_that_the_path_takes(anonymous, headers, method, path, allowed):
+    answer = anonymous.request(method, path, headers=headers["admin"])
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+def test_a_slash_too_many_sends_nobody_elsewhere(anonymous, headers):
+    answer = anonymous.get("/v1/events/", headers=headers["admin"], follow_redirects=False)
+    assert (answer.status_code, answer.headers.get("location")) == (404, None)
+
+
 def test_the_document_says_where_a_token_is_wanted(services):
     document = create_api(services, "0").openapi()
     for path, operations in document["paths"].items():
