@@ -1,5 +1,6 @@
 """Where blocks are run: what stands for the names in them, and how a block that does not end by itself is ended."""
 
+import itertools
 import os
 import re
 import signal
@@ -19,8 +20,10 @@ WITHIN_S = 60
 # Commands that go on until they are told to end: what they print when they are at it, and by the end of the page.
 ENDLESS = {
     "letta-gateway dev": ("letta-gateway is ready", ""),
-    # The one that verifies: the step of the README, with a mark for each of the two signatures.
-    "letta-gateway listen --port": ("Listening", "step-1"),
+    # The one that verifies, with a mark for each of the two signatures that was good.
+    "letta-gateway listen --port": ("Listening", "v1 ✓ hmac ✓"),
+    "letta-gateway tail": ("", "org.example.happened"),
+    "export GATEWAY_ENV=production": ("Serving ", ""),
     "letta-gateway listen --forward": ("org.example.happened", ""),
     "curl -sN": ("id: ", "org.example.happened"),
 }
@@ -38,6 +41,7 @@ class Place:
         self.receiver = receiver
         self.names: dict[str, str] = {}
         self._background: list[Endless] = []
+        self._numbers = itertools.count(1)
 
     def settle(self, until: Callable[..., Any]) -> None:
         """Make one of all that the pages name. An entry is put aside that passes once the setting has changed."""
@@ -75,6 +79,9 @@ class Place:
             # A port that is free here, and a folder of its own for a second gateway.
             "9000": str(port),
             "letta-gateway dev": "letta-gateway dev --port 0 --data-dir another",
+            # A gateway for real reads another stream than the one that is there.
+            "serve --role all --data-dir /var/lib/letta-gateway": "serve --role all --port 0 --data-dir real",
+            "GATEWAY_ENV=production": "GATEWAY_ENV=production GATEWAY_STREAM=another",
             # No Letta server stands here; `tests/letta` starts one in this way.
             "-- letta server": "-- python -c pass",
         }
@@ -113,7 +120,11 @@ class Place:
     def end(self) -> None:
         """End what goes on for ever, as a person would."""
         while self._background:
-            self._background.pop().end()
+            self._background.pop().end(self._something_happens)
+
+    def _something_happens(self) -> None:
+        """Whoever follows what happens sees it only from when it began to."""
+        self.gateway.publish(event(f"happened-{next(self._numbers)}"))
 
     def _environment(self) -> dict[str, str]:
         kept = {
@@ -163,10 +174,10 @@ class Endless:
             os.killpg(process.pid, signal.SIGKILL)
             raise
 
-    def end(self) -> None:
+    def end(self, nudge: Callable[[], None]) -> None:
         """Wait for what it is to have printed by now, and press Ctrl-C."""
         try:
-            self._wait_for(self._by_the_end)
+            self._wait_for(self._by_the_end, nudge)
             os.killpg(self._process.pid, signal.SIGINT)
             code = self._process.wait(WITHIN_S)
         finally:
@@ -181,12 +192,13 @@ class Endless:
         with self._process.stdout as lines:
             self._printed.extend(lines)
 
-    def _wait_for(self, text: str) -> None:
+    def _wait_for(self, text: str, nudge: Callable[[], None] = lambda: None) -> None:
         deadline = time.monotonic() + WITHIN_S
         while text not in self._text():
             assert self._process.poll() is None, f"it ended by itself: {self._text()}"
             assert time.monotonic() < deadline, f"it did not print {text!r}: {self._text()}"
-            time.sleep(0.05)
+            nudge()
+            time.sleep(0.2)
 
     def _text(self) -> str:
         return "".join(self._printed)
