@@ -29,6 +29,7 @@ SCHEMA_MAPS: Final = frozenset(
 SAME_VALUE: Final = frozenset({"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"})
 """Keywords whose schemas are about the value itself, not about a part of it."""
 
+_PLACED: Final = frozenset({"$schema", "$id"})
 _ELSEWHERE: Final = {
     "$anchor": "use a JSON Pointer below $defs",
     "$dynamicAnchor": "use a plain $ref",
@@ -60,13 +61,12 @@ def document_of(posted: object) -> Document:
     """
     if not isinstance(posted, dict):
         raise NoContractError([Problem("", "must be a JSON object that holds a JSON Schema")])
-    document = {"$schema": DIALECT} | {name: value for name, value in posted.items() if name != "$id"}
-    walk = _Walk(document)
+    walk = _Walk({name: value for name, value in posted.items() if name != "$id"})
     if not walk.problems:
         walk.check_references()
     if walk.problems:
         raise NoContractError(walk.problems[:PROBLEMS_MAX])
-    return document
+    return {"$schema": DIALECT} | {name: value for name, value in posted.items() if name not in _PLACED}
 
 
 def resolve(document: Mapping[str, Any], reference: str) -> object:

@@ -12,6 +12,7 @@ from gateway.api import (
     handshakes,
     payloads,
     quarantine,
+    registry,
     service_routes,
     statistics,
     stream_commands,
@@ -71,6 +72,7 @@ def create_api(services: Services, version: str) -> FastAPI:
         erasures.router,
         tokens.router,
         vault_keys.router,
+        registry.router,
         service_routes.router,
     ):
         app.include_router(router)
