@@ -12,6 +12,7 @@ from gateway.api import (
     handshakes,
     payloads,
     quarantine,
+    registry,
     service_routes,
     statistics,
     stream_commands,
@@ -82,6 +83,7 @@ def _routed(version: str) -> _Api:
         erasures.router,
         tokens.router,
         vault_keys.router,
+        registry.router,
         service_routes.router,
     ):
         app.include_router(router)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import contracts
 from gateway.api import streams
 from gateway.api.application import create_api
 from gateway.domain.delivery import Decision
@@ -25,7 +26,9 @@ OWN, FOREIGN = "org-own", "org-foreign"
 READING = {"get", "options", "head"}
 CLOUDEVENT = {"Content-Type": "application/cloudevents+json"}
 PULL = {"sink": "pull:"}
-GROUP = "/registry/schemagroups/com.letta/schemas"
+R = "/registry"
+GROUPS = R + "/schemagroups"
+SCHEMA = GROUPS + "/{group}/schemas/{name}"
 
 
 class Access(Enum):
@@ -68,6 +71,7 @@ class World:
             token_id=self.token,
             erasure_id=self.erasure,
             token="A" * 43,
+            group="com.letta",
             name="agent.step.completed",
             version="1",
         )
@@ -215,8 +219,19 @@ TABLE: dict[tuple[str, str], Row] = {
     ("get", "/healthz"): Row(Access.OPEN),
     ("get", "/readyz"): Row(Access.OPEN, 503),  # the fixture's Redis is away
     ("get", "/metrics"): Row(Access.LOCAL),
-    ("get", GROUP + "/{name}"): Row(Access.OPEN),
-    ("get", GROUP + "/{name}/versions/{version}"): Row(Access.OPEN),
+    **{
+        (verb, path): Row(Access.OPEN)
+        for verb in ("get", "head")
+        for path in (
+            *(R, R + "/export", R + "/model", R + "/modelsource", R + "/capabilities", GROUPS),
+            *(GROUPS + "/{group}", GROUPS + "/{group}/schemas", SCHEMA, SCHEMA + "/meta"),
+            *(SCHEMA + "/versions", SCHEMA + "/versions/{version}"),
+        )
+    },
+    # The same as the newest version, so that nothing is made of it.
+    ("post", SCHEMA): Row(
+        Access.ADMIN, 200, lambda _world: {"json": contracts.load().schema("com.letta.agent.step.completed")}
+    ),
 }
 
 CALLERS = ("admin", "own", "foreign", "own read-only", "admin read-only", "expired", "revoked", "none")
