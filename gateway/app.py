@@ -32,6 +32,7 @@ from gateway.adapters.sql.commands import SqlStreamCommands
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.deliveries import SqlDeliveries
 from gateway.adapters.sql.erasing import SqlErasures
+from gateway.adapters.sql.idempotency import SqlIdempotencyKeys
 from gateway.adapters.sql.log import SqlLog
 from gateway.adapters.sql.migrate import upgrade
 from gateway.adapters.sql.opening import open_database
@@ -48,6 +49,7 @@ from gateway.adapters.vault import KeyMissing, Keyring
 from gateway.adapters.web_server import WebServer, listening_socket
 from gateway.api.application import create_api
 from gateway.api.credentials import Credentials
+from gateway.api.idempotency import Idempotency
 from gateway.api.services import Limits, Readiness, Services
 from gateway.api.slots import Slots
 from gateway.deliver.dispatcher import Dispatcher
@@ -258,6 +260,7 @@ class _Gateway:
             settings.api_token.get_secret_value() if settings.api_token else "",
             now=now_us,
         )
+        self.idempotency = Idempotency(SqlIdempotencyKeys(database, keyring, now=now_us), now=now_us)
         self.api = create_api(
             Services(
                 log=self.log,
@@ -276,6 +279,7 @@ class _Gateway:
                 limits=Limits(settings.event_bytes_max, settings.batch_bytes_max, settings.batch_events_max),
                 public_url=public_url,
                 credentials=self.credentials,
+                idempotency=self.idempotency,
                 timeout_s=settings.delivery_timeout,
                 production=settings.production,
                 allowed_hosts=_LOOPBACK_NAMES | {place.host.lower()},
@@ -345,6 +349,7 @@ async def _serve(
             writing.start_soon(gateway.tail.run)
             writing.start_soon(gateway.eraser.run)
             writing.start_soon(gateway.credentials.run)
+            writing.start_soon(gateway.idempotency.run)
             async with anyio.create_task_group() as flows:
                 if role in _DELIVERING:
                     flows.start_soon(gateway.dispatcher.run)

@@ -217,6 +217,14 @@ class InvalidRequest(RequestError):
     status = 422
 
 
+class KeyReused(InvalidRequest):
+    """An `Idempotency-Key` came again with another body (draft-ietf-httpapi-idempotency-key-header, 2.7)."""
+
+    slug = "idempotency-key-reused"
+    title = "Idempotency key used for something else"
+    default_hint = "Send what was sent with it before, or make another key."
+
+
 class ContractBroken(InvalidRequest):
     """The data of the event does not fit the contract of its type."""
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from fastapi import Request
 
 from gateway.api.credentials import Credentials
+from gateway.api.idempotency import Idempotency
 from gateway.api.slots import Slots
 from gateway.deliver.tail import Tail
 from gateway.domain.payload_links import PayloadLinks
@@ -90,6 +91,7 @@ class Services:
     limits: Limits
     public_url: str
     credentials: Credentials
+    idempotency: Idempotency
     timeout_s: float
     production: bool
     allowed_hosts: frozenset[str]

@@ -16,6 +16,7 @@ from gateway.ports.deliveries import (
     Standing,
 )
 from gateway.ports.erasures import ErasureCount, ErasureRecord, Erasures, ErasureState, ErasureStep
+from gateway.ports.idempotency import IdempotencyKeys, Remembered
 from gateway.ports.log import (
     Appended,
     Entry,
@@ -34,6 +35,7 @@ from gateway.ports.subscriptions import (
     NewSubscription,
     Opened,
     Private,
+    Remembering,
     Revision,
     SubscriptionHistory,
     SubscriptionRecord,
@@ -63,6 +65,7 @@ __all__ = [
     "EventLog",
     "EventQuery",
     "Head",
+    "IdempotencyKeys",
     "JournalBatch",
     "KeyUse",
     "Kind",
@@ -78,6 +81,8 @@ __all__ = [
     "QuarantineRecord",
     "QuarantineState",
     "Random",
+    "Remembered",
+    "Remembering",
     "ReplayRange",
     "ReplayRecord",
     "ReplayState",

@@ -24,6 +24,7 @@ from gateway.adapters.http.transport import EgressTransport
 from gateway.adapters.sql.commands import SqlStreamCommands
 from gateway.adapters.sql.deliveries import SqlDeliveries
 from gateway.adapters.sql.erasing import SqlErasures
+from gateway.adapters.sql.idempotency import SqlIdempotencyKeys
 from gateway.adapters.sql.log import SqlLog
 from gateway.adapters.sql.migrate import upgrade
 from gateway.adapters.sql.quarantine import SqlQuarantine
@@ -35,6 +36,7 @@ from gateway.adapters.vault import Keyring
 from gateway.adapters.web_server import WebServer, listening_socket
 from gateway.api.application import create_api
 from gateway.api.credentials import Credentials
+from gateway.api.idempotency import Idempotency
 from gateway.api.services import Limits, Readiness, Services
 from gateway.api.slots import Slots
 from gateway.deliver.tail import Tail
@@ -124,6 +126,7 @@ def services(database) -> Services:
             TOKEN,
             now=now,
         ),
+        idempotency=Idempotency(SqlIdempotencyKeys(database, Keyring((bytes(32),)), now=now), now=now),
         timeout_s=5.0,
         production=False,
         allowed_hosts=frozenset({"testserver", "127.0.0.1"}),

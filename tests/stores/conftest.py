@@ -15,6 +15,7 @@ from gateway.adapters.memory import (
     MemoryApiTokens,
     MemoryDeliveries,
     MemoryErasures,
+    MemoryIdempotencyKeys,
     MemoryLog,
     MemoryQuarantine,
     MemoryStore,
@@ -25,6 +26,7 @@ from gateway.adapters.sql.commands import SqlStreamCommands
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.deliveries import SqlDeliveries
 from gateway.adapters.sql.erasing import SqlErasures
+from gateway.adapters.sql.idempotency import SqlIdempotencyKeys
 from gateway.adapters.sql.log import SqlLog
 from gateway.adapters.sql.migrate import upgrade
 from gateway.adapters.sql.opening import open_database
@@ -37,6 +39,7 @@ from gateway.ports import (
     Deliveries,
     Erasures,
     EventLog,
+    IdempotencyKeys,
     Quarantine,
     StreamCommands,
     Subscriptions,
@@ -69,6 +72,7 @@ class Stores:
     commands: StreamCommands
     erasures: Erasures
     tokens: ApiTokens
+    idempotency: IdempotencyKeys
     clock: Clock
     run: Callable[[Coroutine[Any, Any, T]], T]
     database: Database | None = None
@@ -94,6 +98,7 @@ def memory() -> Iterator[Stores]:
         MemoryStreamCommands(store, fact_source=FACT_SOURCE),
         MemoryErasures(store, fact_source=FACT_SOURCE),
         MemoryApiTokens(store, fact_source=FACT_SOURCE),
+        MemoryIdempotencyKeys(store),
         clock,
         asyncio.run,
     )
@@ -115,6 +120,7 @@ def sql(settings: dict[str, str], folder: Path) -> Iterator[Stores]:
             SqlStreamCommands(database, fact_source=FACT_SOURCE, now=clock, random=dice),
             SqlErasures(database, fact_source=FACT_SOURCE, now=clock, random=dice),
             SqlApiTokens(database, fact_source=FACT_SOURCE, now=clock, random=dice),
+            SqlIdempotencyKeys(database, keyring, now=clock),
             clock,
             runner.run,
             database,

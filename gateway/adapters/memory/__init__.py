@@ -3,6 +3,7 @@
 from gateway.adapters.memory.commands import MemoryStreamCommands
 from gateway.adapters.memory.deliveries import MemoryDeliveries
 from gateway.adapters.memory.erasing import MemoryErasures
+from gateway.adapters.memory.idempotency import MemoryIdempotencyKeys
 from gateway.adapters.memory.log import MemoryLog
 from gateway.adapters.memory.quarantine import MemoryQuarantine
 from gateway.adapters.memory.store import MemoryStore
@@ -13,6 +14,7 @@ __all__ = [
     "MemoryApiTokens",
     "MemoryDeliveries",
     "MemoryErasures",
+    "MemoryIdempotencyKeys",
     "MemoryLog",
     "MemoryQuarantine",
     "MemoryStore",

@@ -151,6 +151,20 @@ class VaultEntry(SQLModel, table=True):
     sealed: bytes = Field(sa_type=LargeBinary)
 
 
+class IdempotencyKey(SQLModel, table=True):
+    """By which key a subscription was made; the answer lies in the vault. Its loss costs a second subscription."""
+
+    __tablename__ = "idempotency_key"
+
+    key: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    subscription: str = Field(sa_column=Column(Text, nullable=False, index=False))
+    until: int = Field(sa_type=BigInteger)
+    __table_args__ = (
+        Index("ix_idempotency_until", "until"),
+        Index("ix_idempotency_subscription", "subscription"),
+    )
+
+
 class SealingKey(SQLModel, table=True):
     """A working note: until when a key sealed, and signed links. Without it, a key is kept a month too long."""
 
