@@ -5,6 +5,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from gateway.api import (
+    archives,
     deliveries,
     delivery_lists,
     erasures,
@@ -69,6 +70,7 @@ def create_api(services: Services, version: str) -> FastAPI:
         *webhooks.routers,
         quarantine.router,
         erasures.router,
+        archives.router,
         tokens.router,
         vault_keys.router,
         service_routes.router,

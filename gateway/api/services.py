@@ -15,6 +15,7 @@ from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door
 from gateway.ingest.pace import Pace
 from gateway.ports import (
+    Archives,
     Deliveries,
     Erasures,
     EventLog,
@@ -69,6 +70,7 @@ class Services:
         admit_sink: Judges a sink at creation; raises ``SinkRefused`` of the domain.
         changed: Tells the dispatcher that a subscription was changed by a command.
         appended: Tells the dispatcher that the log has grown.
+        archive: Tells the archivist that something was commanded.
         erase: Tells the eraser that something was commanded.
         readiness: Each thing the gateway needs, and whether it is there.
         dataschema_of: The URL of the contract of a type; None for a type without one.
@@ -87,6 +89,7 @@ class Services:
     quarantine: Quarantine
     vault_keys: VaultKeys
     erasures: Erasures
+    archives: Archives
     contracts: ContractFiles
     limits: Limits
     public_url: str
@@ -100,6 +103,7 @@ class Services:
     changed: Callable[[int], None]
     appended: Callable[[], None]
     erase: Callable[[], None]
+    archive: Callable[[], None]
     readiness: Callable[[], Awaitable[Readiness]]
     dataschema_of: Callable[[str], str | None]
     payload_links: PayloadLinks

@@ -4,6 +4,16 @@ An adapter implements a protocol; a flow never knows which one. Times are intege
 Unix epoch, UTC (``_us``); positions count from 1, and 0 stands before the first row.
 """
 
+from gateway.ports.archives import (
+    ArchivePlan,
+    ArchiveRecord,
+    Archives,
+    ArchiveState,
+    ArchiveStep,
+    Holder,
+    RunRecord,
+    RunState,
+)
 from gateway.ports.deliveries import (
     AttemptRecord,
     CursorUpdate,
@@ -48,6 +58,11 @@ from gateway.ports.vault import KeyUse, Resealed, RowKey, VaultKeys
 __all__ = [
     "ApiTokens",
     "Appended",
+    "ArchivePlan",
+    "ArchiveRecord",
+    "ArchiveState",
+    "ArchiveStep",
+    "Archives",
     "AttemptRecord",
     "CursorUpdate",
     "Deliveries",
@@ -65,6 +80,7 @@ __all__ = [
     "EventLog",
     "EventQuery",
     "Head",
+    "Holder",
     "IdempotencyKeys",
     "JournalBatch",
     "KeyUse",
@@ -90,6 +106,8 @@ __all__ = [
     "Resealed",
     "Revision",
     "RowKey",
+    "RunRecord",
+    "RunState",
     "Sender",
     "Standing",
     "StreamCommands",

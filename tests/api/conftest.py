@@ -21,6 +21,7 @@ from contracts.validation import Validator
 from gateway.adapters.http.guard import EgressPolicy
 from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
+from gateway.adapters.sql.archiving import SqlArchives
 from gateway.adapters.sql.commands import SqlStreamCommands
 from gateway.adapters.sql.deliveries import SqlDeliveries
 from gateway.adapters.sql.erasing import SqlErasures
@@ -97,6 +98,9 @@ def services(database) -> Services:
     async def readiness() -> Readiness:
         return Readiness({"database": True, "redis": False}, lag_events=3)
 
+    subscriptions = SqlSubscriptions(
+        database, Keyring((bytes(32),)), fact_source=PUBLIC_URL + "/gateway", now=now, random=os.urandom
+    )
     return Services(
         log=log,
         tail=tail,
@@ -105,17 +109,19 @@ def services(database) -> Services:
         door=Door(known, DoorPolicy(fact_source=PUBLIC_URL + "/gateway", event_bytes_max=65_536)),
         pace=None,
         commands=SqlStreamCommands(database, fact_source=PUBLIC_URL + "/gateway", now=now, random=os.urandom),
-        subscriptions=SqlSubscriptions(
-            database,
-            Keyring((bytes(32),)),
-            fact_source=PUBLIC_URL + "/gateway",
-            now=now,
-            random=os.urandom,
-        ),
+        subscriptions=subscriptions,
         deliveries=SqlDeliveries(database),
         quarantine=SqlQuarantine(database, now=now, random=os.urandom),
         vault_keys=SqlVaultKeys(database, Keyring((bytes(32),)), now=now),
         erasures=SqlErasures(database, fact_source=PUBLIC_URL + "/gateway", now=now, random=os.urandom),
+        archives=SqlArchives(
+            database,
+            subscriptions,
+            Path(database.name).parent / "archive",
+            fact_source=PUBLIC_URL + "/gateway",
+            now=now,
+            random=os.urandom,
+        ),
         contracts=known.files,
         limits=Limits(event_bytes_max=65_536, batch_bytes_max=262_144, batch_events_max=10),
         payload_links=PayloadLinks(PUBLIC_URL, [bytes(32)]),
@@ -135,6 +141,7 @@ def services(database) -> Services:
         changed=lambda _number: tail.appended(),
         appended=tail.appended,
         erase=lambda: None,
+        archive=lambda: None,
         readiness=readiness,
         dataschema_of=schemas.get,
     )

@@ -22,6 +22,7 @@ from gateway.adapters.memory import (
     MemoryStreamCommands,
     MemorySubscriptions,
 )
+from gateway.adapters.sql.archiving import SqlArchives
 from gateway.adapters.sql.commands import SqlStreamCommands
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.deliveries import SqlDeliveries
@@ -36,6 +37,7 @@ from gateway.adapters.sql.tokens import SqlApiTokens
 from gateway.adapters.vault import Keyring
 from gateway.ports import (
     ApiTokens,
+    Archives,
     Deliveries,
     Erasures,
     EventLog,
@@ -76,6 +78,8 @@ class Stores:
     clock: Clock
     run: Callable[[Coroutine[Any, Any, T]], T]
     database: Database | None = None
+    archives: Archives | None = None
+    folder: Path | None = None
 
     def sql(self, statement: str, **parameters: object) -> Any:
         """Run a statement behind the stores' back; gives the rows, if it has any."""
@@ -112,18 +116,25 @@ def sql(settings: dict[str, str], folder: Path) -> Iterator[Stores]:
         opened = Opened(runner, settings, folder)
         database = opened.database
         runner.run(upgrade(database))
+        subscriptions = SqlSubscriptions(database, keyring, fact_source=FACT_SOURCE, now=clock, random=dice)
+        files = folder / "archive"
+        archives = SqlArchives(
+            database, subscriptions, files, fact_source=FACT_SOURCE, now=clock, random=dice
+        )
         yield Stores(
             SqlLog(database, now=clock, random=dice),
             SqlDeliveries(database),
-            SqlSubscriptions(database, keyring, fact_source=FACT_SOURCE, now=clock, random=dice),
+            subscriptions,
             SqlQuarantine(database, now=clock, random=dice),
             SqlStreamCommands(database, fact_source=FACT_SOURCE, now=clock, random=dice),
-            SqlErasures(database, fact_source=FACT_SOURCE, now=clock, random=dice),
+            SqlErasures(database, fact_source=FACT_SOURCE, now=clock, random=dice, archive_dir=files),
             SqlApiTokens(database, fact_source=FACT_SOURCE, now=clock, random=dice),
             SqlIdempotencyKeys(database, keyring, now=clock),
             clock,
             runner.run,
             database,
+            archives,
+            files,
         )
         opened.close()
 

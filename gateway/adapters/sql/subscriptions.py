@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
+from gateway.adapters.sql.absent import check_present
 from gateway.adapters.sql.append import append, prepare
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.idempotency import drop_answers, remember
@@ -32,7 +33,7 @@ from gateway.adapters.sql.texts import same
 from gateway.adapters.vault import Keyring
 from gateway.domain import facts
 from gateway.domain.handshake import UNASKED, Consent, HandshakeState
-from gateway.domain.ids import RANDOM_BYTES, subscription_id
+from gateway.domain.ids import NUMBER_MAX, RANDOM_BYTES, subscription_id
 from gateway.domain.rotation import Secret, rotated, with_key
 from gateway.domain.skips import added
 from gateway.domain.subscription import EVERY_ORGANIZATION, SubscriptionSpec
@@ -134,6 +135,9 @@ class SqlSubscriptions:
             known = self._one(connection, number)
             if known.spec.to_json() == spec.to_json():
                 return known  # nothing is said twice
+            if known.pull_only and not spec.pull_only:
+                # It goes on from its cursor, which nothing has waited for while it was only fetched (S10b).
+                check_present(connection, known.cursor + 1, NUMBER_MAX, pointer="/sink")
             revision, now_us = row.revision + 1, max(self._now(), row.updated_at + 1)
             consent = known.consent.revised(now_us, sink_changed=spec.sink != known.spec.sink)
             data = selection_data(spec, row.organization, number, revision)
