@@ -27,11 +27,13 @@ from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
 from gateway.adapters.randomness import PooledRandom
 from gateway.adapters.redis_stream import RedisStreamReader
+from gateway.adapters.sql.archiving import SqlArchives
 from gateway.adapters.sql.commands import SqlStreamCommands
 from gateway.adapters.sql.contracts import SqlContracts
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.deliveries import SqlDeliveries
 from gateway.adapters.sql.erasing import SqlErasures
+from gateway.adapters.sql.idempotency import SqlIdempotencyKeys
 from gateway.adapters.sql.log import SqlLog
 from gateway.adapters.sql.migrate import upgrade
 from gateway.adapters.sql.opening import open_database
@@ -48,8 +50,10 @@ from gateway.adapters.vault import KeyMissing, Keyring
 from gateway.adapters.web_server import WebServer, listening_socket
 from gateway.api.application import create_api
 from gateway.api.credentials import Credentials
+from gateway.api.idempotency import Idempotency
 from gateway.api.services import Limits, Readiness, Services
 from gateway.api.slots import Slots
+from gateway.deliver.archiving import Archivist
 from gateway.deliver.dispatcher import Dispatcher
 from gateway.deliver.erasing import Eraser
 from gateway.deliver.held import Held
@@ -69,6 +73,9 @@ from gateway.settings import Settings
 
 _READY_S = 2.0
 _FACT_SOURCE = "/gateway"
+ARCHIVE_FOLDER = "archive"
+"""Of the data directory, where GATEWAY_ARCHIVE_DIR names no other."""
+
 _LOOPBACK_ADDRESS = "127.0.0.1"
 _INGESTING = frozenset({"all", "ingest"})
 _DELIVERING = frozenset({"all", "deliver"})
@@ -141,11 +148,15 @@ async def migrate(settings: Settings, data_dir: Path) -> tuple[str | None, str]:
 
 
 async def verify_log(
-    settings: Settings, data_dir: Path, progress: Callable[[int], None] = lambda _checked: None
+    settings: Settings,
+    data_dir: Path,
+    progress: Callable[[int], None] = lambda _checked: None,
+    archive: Path | None = None,
 ) -> VerifyResult:
-    """Verify the hash chain of the whole log."""
+    """Verify the hash chain of the whole log; what was archived, by the files in this folder, if one is given."""
     async with open_database(settings, data_dir, must_exist=True) as database:
-        return await verify_chain(database, progress)
+        await upgrade(database)
+        return await verify_chain(database, progress, archive)
 
 
 async def rebuild(
@@ -235,7 +246,19 @@ class _Gateway:
                 held=held,
             )
         )
-        erasures = SqlErasures(database, fact_source=fact_source, now=now_us, random=os.urandom)
+        archive_dir = settings.archive_dir or place.data_dir / ARCHIVE_FOLDER
+        archives = SqlArchives(
+            database,
+            self.subscriptions,
+            archive_dir,
+            fact_source=fact_source,
+            now=now_us,
+            random=os.urandom,
+        )
+        self.archivist = Archivist(archives, appended=self._appended)
+        erasures = SqlErasures(
+            database, fact_source=fact_source, now=now_us, random=os.urandom, archive_dir=archive_dir
+        )
         self.eraser = Eraser(
             erasures,
             forget=self._forget,
@@ -263,6 +286,7 @@ class _Gateway:
             settings.api_token.get_secret_value() if settings.api_token else "",
             now=now_us,
         )
+        self.idempotency = Idempotency(SqlIdempotencyKeys(database, keyring, now=now_us), now=now_us)
         self.api = create_api(
             Services(
                 log=self.log,
@@ -279,9 +303,11 @@ class _Gateway:
                 erasures=erasures,
                 catalogue=catalogue,
                 registering=self.registering,
+                archives=archives,
                 limits=Limits(settings.event_bytes_max, settings.batch_bytes_max, settings.batch_events_max),
                 public_url=public_url,
                 credentials=self.credentials,
+                idempotency=self.idempotency,
                 timeout_s=settings.delivery_timeout,
                 production=settings.production,
                 allowed_hosts=_LOOPBACK_NAMES | {place.host.lower()},
@@ -290,6 +316,7 @@ class _Gateway:
                 changed=self._changed,
                 appended=self._appended,
                 erase=self.eraser.ask,
+                archive=self.archivist.ask,
                 readiness=self._readiness,
                 payload_links=links,
                 now=now_us,
@@ -349,7 +376,9 @@ async def _serve(
             writing.start_soon(gateway.batcher.run)
             writing.start_soon(gateway.tail.run)
             writing.start_soon(gateway.eraser.run)
+            writing.start_soon(gateway.archivist.run)
             writing.start_soon(gateway.credentials.run)
+            writing.start_soon(gateway.idempotency.run)
             async with anyio.create_task_group() as flows:
                 if role in _DELIVERING:
                     flows.start_soon(gateway.dispatcher.run)

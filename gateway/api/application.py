@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from gateway.api import (
+    archives,
     deliveries,
     delivery_lists,
     erasures,
@@ -81,6 +82,7 @@ def _routed(version: str) -> _Api:
         *webhooks.routers,
         quarantine.router,
         erasures.router,
+        archives.router,
         tokens.router,
         vault_keys.router,
         registry.router,
