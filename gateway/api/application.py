@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from gateway.api import (
+    archives,
     deliveries,
     delivery_lists,
     erasures,
@@ -12,6 +13,7 @@ from gateway.api import (
     handshakes,
     payloads,
     quarantine,
+    registry,
     service_routes,
     statistics,
     stream_commands,
@@ -80,8 +82,10 @@ def _routed(version: str) -> _Api:
         *webhooks.routers,
         quarantine.router,
         erasures.router,
+        archives.router,
         tokens.router,
         vault_keys.router,
+        registry.router,
         service_routes.router,
     ):
         app.include_router(router)

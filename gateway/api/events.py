@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
+from gateway.api.archived import check_present
 from gateway.api.auth import Caller
 from gateway.api.body import read_body
 from gateway.api.parameters import LIMIT, LIMIT_MAX, Limit, Since, Until, micros
@@ -168,6 +169,8 @@ async def explain(
         handshake_required=service.handshake_required,
     )
     entry = await service.log.get(place)
+    if entry is None:
+        await check_present(service, place, place)
     if entry is None and caller.admin:
         return JSONResponse(await explainer.absent(place, stream))
     if entry is None or not caller.sees(entry.organization):
@@ -222,7 +225,10 @@ def _admit(envelopes: Sequence[Envelope], service: Services, caller: Principal) 
 
 
 async def _entry(service: Services, caller: Principal, position: str) -> Entry:
-    entry = await service.log.get(_position(position))
+    place = _position(position)
+    entry = await service.log.get(place)
+    if entry is None:
+        await check_present(service, place, place)
     if entry is None or not caller.sees(entry.organization):
         raise NotFound(_NO_EVENT)
     return entry

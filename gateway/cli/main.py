@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli import (
+    archiving,
     contracts,
     deliveries,
     demo,
@@ -71,6 +72,7 @@ deliveries.app.command("retry")(stream_commands.retry)
 app.command()(explaining.explain)
 app.add_typer(quarantine.app, name="quarantine")
 app.command()(erasing.erase)
+app.add_typer(archiving.app, name="archive")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(vault_keys.app, name="secrets")

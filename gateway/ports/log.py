@@ -152,6 +152,10 @@ class EventLog(Protocol):
         """The last position that was appended before ``at_us`` (0: none)."""
         ...
 
+    async def absent(self, first: int, last: int) -> tuple[int, int] | None:
+        """The first archived range among these positions whose events are not in the log (S8)."""
+        ...
+
     async def read_key(self, key: str, after: int, until: int, limit: int) -> Sequence[Entry]:
         """Up to ``limit`` events of a partition key behind ``after`` and up to ``until``, by index (S4b).
 

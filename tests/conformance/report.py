@@ -28,8 +28,6 @@ APART = ("letta", "chaos", "bench")
 REASONS: dict[int, str] = {
     40: "No spans are exported yet (docs/settings.md, Traces).",
     41: "No spans are exported yet (docs/settings.md, Traces).",
-    42: "Of the registry, schemas and versions are served so far (docs/decisions/0019-documents-and-types.md).",
-    44: "No version is taken in at run time so far (docs/decisions/0019-documents-and-types.md).",
 }
 """Why a row that no test names does not apply; one that a test names needs none."""
 

@@ -546,3 +546,56 @@ class Keys(Shape):
 
     items: list[KeyUse]
     next: None
+
+
+class Archive(Shape):
+    """A closed range of the log, in a file."""
+
+    first_position: Position
+    last_position: Position
+    state: Literal["dropping", "archived", "restoring", "restored"]
+    file: str
+    size_bytes: Count
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    events: Count
+    first_appended_at: datetime
+    last_appended_at: datetime
+    archived_at: datetime
+
+
+class Archives(Shape):
+    """A page of archives."""
+
+    items: list[Archive]
+    next: str | None
+
+
+class Archiving(Shape):
+    """How far an archiving is, or how it ended."""
+
+    id: int
+    state: Literal["running", "finished", "failed"]
+    until_position: Count
+    archived_until: Count
+    archives: Count
+    events: Count
+    problem: str | None
+    requested_at: datetime
+    finished_at: datetime | None
+
+
+class Holder(Shape):
+    """Who has something of the range still to be sent."""
+
+    subscription: str
+    position: Count
+    why: str
+
+
+class ArchivePlan(Shape):
+    """What would be archived (`dry_run`)."""
+
+    first_position: Position
+    until_position: Count
+    positions: Count
+    held_by: list[Holder]
