@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
+import anyio.to_thread
 
 import contracts
 from contracts.validation import Validator
@@ -61,12 +62,17 @@ from gateway.errors import Unavailable
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
 from gateway.ingest.pace import Pace
+from gateway.ingest.spans import IngestSpans
 from gateway.ingest.stream import StreamIngest
 from gateway.ports import Event, Head
 from gateway.settings import Settings
+from otel.setup import start_tracing
+from otel.spans import Tracing
 from schemas import Problem
 
 _READY_S = 2.0
+_LAST_SPANS_S = 2.0
+"""How long the end of the process waits for an exporter; what is not sent by then is lost, and nothing else is."""
 _FACT_SOURCE = "/gateway"
 _LOOPBACK_ADDRESS = "127.0.0.1"
 _INGESTING = frozenset({"all", "ingest"})
@@ -114,12 +120,21 @@ async def run(
     async with contextlib.AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings, data_dir, waiting=on_waiting))
         await upgrade(database)
+        tracing = start_tracing(os.environ, version=version())
+        if tracing is not None:
+            stack.push_async_callback(_end_tracing, tracing)
         listening = stack.enter_context(listening_socket(host, port))
         redis_url = await stack.enter_async_context(_redis(settings, data_dir))
         address, bound_port = listening.getsockname()[:2]
         url = f"http://{_in_url(host)}:{bound_port}"
         gateway = _Gateway(
-            settings, place, database, redis_url=redis_url, url=url, listens=(address, bound_port)
+            settings,
+            place,
+            database,
+            redis_url=redis_url,
+            url=url,
+            listens=(address, bound_port),
+            tracing=tracing,
         )
         stack.push_async_callback(gateway.sender.aclose)
         await gateway.vault_keys.begin()
@@ -173,6 +188,7 @@ class _Gateway:
         redis_url: str,
         url: str,
         listens: tuple[str, int],
+        tracing: Tracing | None,
     ) -> None:
         self.place = place
         self._database = database
@@ -207,6 +223,7 @@ class _Gateway:
             )
         )
         held = Held()
+        spans = None if tracing is None else IngestSpans(tracing, now_us, stream=settings.stream)
         self.dispatcher = Dispatcher(
             World(
                 log=self.log,
@@ -228,6 +245,8 @@ class _Gateway:
                 jitter=random.random,
                 leadership=database,
                 held=held,
+                tracing=tracing,
+                tell_again=(lambda _event: None) if spans is None else spans.again,
             )
         )
         erasures = SqlErasures(database, fact_source=fact_source, now=now_us, random=os.urandom)
@@ -251,7 +270,7 @@ class _Gateway:
         pace = None
         if settings.agent_events_per_second is not None:
             pace = Pace(AgentRates(settings.agent_events_per_second), held.hold, now_us)
-        ingest = StreamIngest(door, self.batcher, stream=settings.stream, pace=pace)
+        ingest = StreamIngest(door, self.batcher, stream=settings.stream, pace=pace, spans=spans)
         self.reader = RedisStreamReader(redis_url, settings.stream, ingest, owner=database.identity)
         self.credentials = Credentials(
             SqlApiTokens(database, fact_source=fact_source, now=now_us, random=os.urandom),
@@ -289,6 +308,7 @@ class _Gateway:
                 payload_links=links,
                 now=now_us,
                 handshake_required=settings.handshake == "required",
+                spans=spans,
             ),
             version(),
         )
@@ -360,6 +380,11 @@ async def _serve(
                 server.stop()
                 gateway.dispatcher.stop()
             writing.cancel_scope.cancel()
+
+
+async def _end_tracing(tracing: Tracing) -> None:
+    with anyio.CancelScope(shield=True):
+        await anyio.to_thread.run_sync(tracing.close, _LAST_SPANS_S)
 
 
 async def _announce(server: WebServer, gateway: _Gateway, on_ready: Callable[[Running], None]) -> None:

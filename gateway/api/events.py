@@ -59,7 +59,10 @@ async def publish(request: Request, caller: Caller) -> JSONResponse:
     entries = _admit(envelopes, service, caller)
     if service.pace is not None:
         service.pace.admit(entries)
+    started_us = 0 if service.spans is None else service.spans.now()
     appended = await _append(entries, service)
+    if service.spans is not None:
+        service.spans.from_http(entries, appended, started_us)
     duplicates = sum(item.duplicate for item in appended)
     answer = {
         "accepted": len(appended) - duplicates,

@@ -13,6 +13,7 @@ from gateway.domain.payload_links import PayloadLinks
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door
 from gateway.ingest.pace import Pace
+from gateway.ingest.spans import IngestSpans
 from gateway.ports import (
     Deliveries,
     Erasures,
@@ -72,6 +73,7 @@ class Services:
         readiness: Each thing the gateway needs, and whether it is there.
         dataschema_of: The URL of the contract of a type; None for a type without one.
         handshake_required: Whether every sink has to agree before it is sent anything.
+        spans: Tells a tracing backend of what comes in; None: nothing is traced.
     """
 
     log: EventLog
@@ -103,6 +105,7 @@ class Services:
     payload_links: PayloadLinks
     now: Now
     handshake_required: bool = False
+    spans: IngestSpans | None = None
 
 
 def services(request: Request) -> Services:
