@@ -19,6 +19,7 @@ from gateway.api import (
     subscription_import,
     subscriptions,
     tokens,
+    traces,
     vault_keys,
     webhooks,
 )
@@ -58,6 +59,7 @@ def create_api(services: Services, version: str) -> FastAPI:
     for router in (
         streams.router,  # before the events: `stream` is no position
         events.router,
+        traces.router,
         subscriptions.router,
         subscription_import.router,
         stream_commands.router,

@@ -156,6 +156,16 @@ class EventLog(Protocol):
         """A page of entries; gateway facts only where ``types`` names them."""
         ...
 
+    async def named(
+        self, event_id: str, *, organization: str | None, before: int | None, rows: int
+    ) -> tuple[Sequence[Entry], int | None]:
+        """Events with this id, the newest first, among the ``rows`` rows before a position (None: the log's end).
+
+        Also from where to look further, None: the log was looked through. Ids have no index of their own, for only
+        people look for them; so each look is bounded.
+        """
+        ...
+
     async def position_at(self, at_us: int) -> int:
         """The last position that was appended before ``at_us`` (0: none)."""
         ...
