@@ -15,7 +15,7 @@ REDACTED: Final = "REDACTED"
 _SEGMENTS_MAX: Final = 8
 _PORTS: Final = {"http": 80, "https": 443}
 _PLAIN: Final = re.compile(r"(?:[a-z]{1,16}[-_.])*[a-z]{1,16}(?:[-_.]?[0-9]{1,4})?")
-_PLAIN_CHARS_MAX: Final = 32
+_PLAIN_CHARS_MAX: Final = 16
 
 
 def cut(text: str) -> str:
