@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
+import anyio.to_thread
 
 import contracts
 from gateway.adapters.embedded_redis import embedded_redis
@@ -65,13 +66,18 @@ from gateway.errors import Unavailable
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
 from gateway.ingest.pace import Pace
+from gateway.ingest.spans import IngestSpans
 from gateway.ingest.stream import StreamIngest
 from gateway.ports import Event, Head
 from gateway.registry.catalogue import Catalogue
 from gateway.registry.registering import Registering
 from gateway.settings import Settings
+from otel.setup import start_tracing
+from otel.spans import Tracing
 
 _READY_S = 2.0
+_LAST_SPANS_S = 2.0
+"""How long the end of the process waits for an exporter; what is not sent by then is lost, and nothing else is."""
 _FACT_SOURCE = "/gateway"
 ARCHIVE_FOLDER = "archive"
 """Of the data directory, where GATEWAY_ARCHIVE_DIR names no other."""
@@ -122,12 +128,21 @@ async def run(
     async with contextlib.AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings, data_dir, waiting=on_waiting))
         await upgrade(database)
+        tracing = start_tracing(os.environ, version=version())
+        if tracing is not None:
+            stack.push_async_callback(_end_tracing, tracing)
         listening = stack.enter_context(listening_socket(host, port))
         redis_url = await stack.enter_async_context(_redis(settings, data_dir))
         address, bound_port = listening.getsockname()[:2]
         url = f"http://{_in_url(host)}:{bound_port}"
         gateway = _Gateway(
-            settings, place, database, redis_url=redis_url, url=url, listens=(address, bound_port)
+            settings,
+            place,
+            database,
+            redis_url=redis_url,
+            url=url,
+            listens=(address, bound_port),
+            tracing=tracing,
         )
         stack.push_async_callback(gateway.sender.aclose)
         await gateway.vault_keys.begin()
@@ -186,6 +201,7 @@ class _Gateway:
         redis_url: str,
         url: str,
         listens: tuple[str, int],
+        tracing: Tracing | None,
     ) -> None:
         self.place = place
         self._database = database
@@ -223,6 +239,7 @@ class _Gateway:
             )
         )
         held = Held()
+        spans = None if tracing is None else IngestSpans(tracing, now_us, stream=settings.stream)
         self.dispatcher = Dispatcher(
             World(
                 log=self.log,
@@ -244,6 +261,8 @@ class _Gateway:
                 jitter=random.random,
                 leadership=database,
                 held=held,
+                tracing=tracing,
+                tell_again=(lambda _event: None) if spans is None else spans.again,
             )
         )
         archive_dir = settings.archive_dir or place.data_dir / ARCHIVE_FOLDER
@@ -279,7 +298,7 @@ class _Gateway:
         pace = None
         if settings.agent_events_per_second is not None:
             pace = Pace(AgentRates(settings.agent_events_per_second), held.hold, now_us)
-        ingest = StreamIngest(door, self.batcher, stream=settings.stream, pace=pace)
+        ingest = StreamIngest(door, self.batcher, stream=settings.stream, pace=pace, spans=spans)
         self.reader = RedisStreamReader(redis_url, settings.stream, ingest, owner=database.identity)
         self.credentials = Credentials(
             SqlApiTokens(database, fact_source=fact_source, now=now_us, random=os.urandom),
@@ -321,6 +340,7 @@ class _Gateway:
                 payload_links=links,
                 now=now_us,
                 handshake_required=settings.handshake == "required",
+                spans=spans,
             ),
             version(),
         )
@@ -394,6 +414,11 @@ async def _serve(
                 server.stop()
                 gateway.dispatcher.stop()
             writing.cancel_scope.cancel()
+
+
+async def _end_tracing(tracing: Tracing) -> None:
+    with anyio.CancelScope(shield=True):
+        await anyio.to_thread.run_sync(tracing.close, _LAST_SPANS_S)
 
 
 async def _announce(server: WebServer, gateway: _Gateway, on_ready: Callable[[Running], None]) -> None:

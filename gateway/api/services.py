@@ -13,6 +13,7 @@ from gateway.domain.payload_links import PayloadLinks
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door
 from gateway.ingest.pace import Pace
+from gateway.ingest.spans import IngestSpans
 from gateway.ports import (
     Archives,
     Deliveries,
@@ -61,6 +62,7 @@ class Services:
         catalogue: The contracts as they are now.
         registering: Adds to them.
         handshake_required: Whether every sink has to agree before it is sent anything.
+        spans: Tells a tracing backend of what comes in; None: nothing is traced.
     """
 
     log: EventLog
@@ -95,6 +97,7 @@ class Services:
     payload_links: PayloadLinks
     now: Now
     handshake_required: bool = False
+    spans: IngestSpans | None = None
 
 
 def services(request: Request) -> Services:
