@@ -26,7 +26,9 @@ from gateway.adapters.http.guard import EgressPolicy
 from gateway.adapters.http.resolver import SystemResolver
 from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
+from gateway.adapters.process_figures import process_families
 from gateway.adapters.randomness import PooledRandom
+from gateway.adapters.redis_figures import RedisFigures
 from gateway.adapters.redis_stream import RedisStreamReader
 from gateway.adapters.sql.commands import SqlStreamCommands
 from gateway.adapters.sql.database import Database
@@ -39,6 +41,7 @@ from gateway.adapters.sql.quarantine import SqlQuarantine
 from gateway.adapters.sql.rebuild import Rebuilt
 from gateway.adapters.sql.rebuild import rebuild as derive_again
 from gateway.adapters.sql.sealed import SubscriptionVault
+from gateway.adapters.sql.size import size_bytes
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
 from gateway.adapters.sql.tokens import SqlApiTokens
 from gateway.adapters.sql.vault_keys import SqlVaultKeys
@@ -53,6 +56,7 @@ from gateway.api.slots import Slots
 from gateway.deliver.dispatcher import Dispatcher
 from gateway.deliver.erasing import Eraser
 from gateway.deliver.held import Held
+from gateway.deliver.meters import DeliveryMeters
 from gateway.deliver.tail import Tail
 from gateway.deliver.world import DEFAULT_LIMITS, AttemptPolicy, World
 from gateway.domain.agent_rate import AgentRates
@@ -60,10 +64,12 @@ from gateway.domain.payload_links import PayloadLinks
 from gateway.errors import Unavailable
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
+from gateway.ingest.meters import IngestMeters
 from gateway.ingest.pace import Pace
 from gateway.ingest.stream import StreamIngest
 from gateway.ports import Event, Head
 from gateway.settings import Settings
+from gateway.views.metrics import Metrics, Sources
 from schemas import Problem
 
 _READY_S = 2.0
@@ -122,6 +128,7 @@ async def run(
             settings, place, database, redis_url=redis_url, url=url, listens=(address, bound_port)
         )
         stack.push_async_callback(gateway.sender.aclose)
+        stack.push_async_callback(gateway.redis_figures.aclose)
         await gateway.vault_keys.begin()
         stopping = anyio.Event()
         async with anyio.create_task_group() as group:
@@ -207,6 +214,7 @@ class _Gateway:
             )
         )
         held = Held()
+        self._delivery_meters, ingest_meters = DeliveryMeters(), IngestMeters()
         self.dispatcher = Dispatcher(
             World(
                 log=self.log,
@@ -228,6 +236,8 @@ class _Gateway:
                 jitter=random.random,
                 leadership=database,
                 held=held,
+                meters=self._delivery_meters,
+                told=settings.log_deliveries,
             )
         )
         erasures = SqlErasures(database, fact_source=fact_source, now=now_us, random=os.urandom)
@@ -238,7 +248,7 @@ class _Gateway:
             changed=self.dispatcher.changed,
             appended=self._appended,
         )
-        self.batcher = Batcher(self.log, self._take)
+        self.batcher = Batcher(self.log, self._take, ingest_meters)
         door = Door(
             _DoorContracts(types, Validator(known)),
             DoorPolicy(
@@ -258,11 +268,14 @@ class _Gateway:
             settings.api_token.get_secret_value() if settings.api_token else "",
             now=now_us,
         )
+        slots = Slots()
+        self.redis_figures = RedisFigures(redis_url, settings.stream)
+        self.metrics = Metrics(self._sources(ingest_meters, slots))
         self.api = create_api(
             Services(
                 log=self.log,
                 tail=self.tail,
-                slots=Slots(),
+                slots=slots,
                 batcher=self.batcher,
                 door=door,
                 pace=pace,
@@ -288,6 +301,7 @@ class _Gateway:
                 dataschema_of=dataschema_of,
                 payload_links=links,
                 now=now_us,
+                metrics=self.metrics,
                 handshake_required=settings.handshake == "required",
             ),
             version(),
@@ -314,6 +328,23 @@ class _Gateway:
     def _changed(self, number: int) -> None:
         self.dispatcher.changed(number)
         self._appended()
+
+    def _sources(self, ingest_meters: IngestMeters, slots: Slots) -> Sources:
+        """Where figures come from: what a process of this role does not do, it does not show."""
+        delivers = self.place.role in _DELIVERING
+        counted = [ingest_meters.families, *([self._delivery_meters.families] if delivers else [])]
+        return Sources(
+            log=self.log,
+            readiness=self._readiness,
+            now=now_us,
+            open=lambda: slots.taken,
+            counted=counted,
+            streams=self.dispatcher.standing.figures if delivers else None,
+            attempts=(lambda: self.dispatcher.lanes.under_way) if delivers else None,
+            redis=self.redis_figures.size if self.place.role in _INGESTING else None,
+            database_bytes=lambda: size_bytes(self._database),
+            process=lambda: process_families(version()),
+        )
 
     async def _readiness(self) -> Readiness:
         role = self.place.role

@@ -24,6 +24,7 @@ from gateway.ports import (
     Subscriptions,
     VaultKeys,
 )
+from gateway.views.metrics import Metrics
 
 
 class ContractFiles(Protocol):
@@ -102,6 +103,7 @@ class Services:
     dataschema_of: Callable[[str], str | None]
     payload_links: PayloadLinks
     now: Now
+    metrics: Metrics
     handshake_required: bool = False
 
 

@@ -21,6 +21,7 @@ from gateway.deliver.replays import Replays
 from gateway.deliver.router import Router
 from gateway.deliver.settling import Settling
 from gateway.deliver.signal import Signal
+from gateway.deliver.standing import Standing
 from gateway.deliver.successors import Successors
 from gateway.deliver.timers import LOOK_S, Timers
 from gateway.deliver.world import DEFAULT_LIMITS, Limits, World
@@ -51,8 +52,9 @@ class Dispatcher:
             webhook_origin=world.policy.webhook_origin,
         )
         self.lanes = Lanes(self.directory, world.now, limits)
+        self.standing = Standing(self.directory, self.lanes, world.now)
         self.cache = EnvelopeCache(world.log)
-        self.journal = Journal(world.deliveries, self.lanes.checkpoint, limits)
+        self.journal = Journal(world.deliveries, self.lanes.checkpoint, limits, world.meters.committed)
         self.timers = Timers(world.deliveries, self.lanes, self.journal, world.now, limits)
         self.router = Router(
             world.log,

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from gateway.deliver.held import Held
+from gateway.deliver.meters import DeliveryMeters
 from gateway.domain.lane import PENDING_MAX, QUEUE_MAX
 from gateway.ports import Deliveries, EventLog, Leadership, Now, Random, Sender, StreamCommands, Subscriptions
 
@@ -59,7 +61,10 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Stores, sender, clock and randomness. ``jitter`` draws from [0, 1); ``held``: what is not to be sent yet."""
+    """Stores, sender, clock and randomness.
+
+    ``jitter`` draws from [0, 1); ``held``: what is not to be sent yet; ``told``: which attempts the log tells of.
+    """
 
     log: EventLog
     deliveries: Deliveries
@@ -72,3 +77,5 @@ class World:
     jitter: Callable[[], float]
     leadership: Leadership
     held: Held = field(default_factory=Held)
+    meters: DeliveryMeters = field(default_factory=DeliveryMeters)
+    told: Literal["failed", "all", "none"] = "failed"

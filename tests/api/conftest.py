@@ -42,7 +42,9 @@ from gateway.domain.api_tokens import new_token
 from gateway.domain.payload_links import PayloadLinks
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
+from gateway.ingest.meters import IngestMeters
 from gateway.ports import NewApiToken
+from gateway.views.metrics import Metrics, Sources
 
 TOKEN = "lgw_test_token_of_sixteen"
 PUBLIC_URL = "http://127.0.0.1:8080"
@@ -95,11 +97,13 @@ def services(database) -> Services:
     async def readiness() -> Readiness:
         return Readiness({"database": True, "redis": False}, lag_events=3)
 
+    slots, meters = Slots(), IngestMeters()
+
     return Services(
         log=log,
         tail=tail,
-        slots=Slots(),
-        batcher=Batcher(log, lambda _events: tail.appended()),
+        slots=slots,
+        batcher=Batcher(log, lambda _events: tail.appended(), meters),
         door=Door(known, DoorPolicy(fact_source=PUBLIC_URL + "/gateway", event_bytes_max=65_536)),
         pace=None,
         commands=SqlStreamCommands(database, fact_source=PUBLIC_URL + "/gateway", now=now, random=os.urandom),
@@ -134,6 +138,15 @@ def services(database) -> Services:
         erase=lambda: None,
         readiness=readiness,
         dataschema_of=schemas.get,
+        metrics=Metrics(
+            Sources(
+                log=log,
+                readiness=readiness,
+                now=now,
+                open=lambda: slots.taken,
+                counted=[meters.families],
+            )
+        ),
     )
 
 
