@@ -26,6 +26,7 @@ from gateway.adapters.http.guard import EgressPolicy
 from gateway.adapters.http.resolver import SystemResolver
 from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
+from gateway.adapters.metrics_push import MetricsPush
 from gateway.adapters.process_figures import process_families
 from gateway.adapters.randomness import PooledRandom
 from gateway.adapters.redis_figures import RedisFigures
@@ -70,6 +71,7 @@ from gateway.ingest.stream import StreamIngest
 from gateway.ports import Event, Head
 from gateway.settings import Settings
 from gateway.views.metrics import Metrics, Sources
+from otel.metrics_setup import start_metrics
 from schemas import Problem
 
 _READY_S = 2.0
@@ -129,6 +131,7 @@ async def run(
         )
         stack.push_async_callback(gateway.sender.aclose)
         stack.push_async_callback(gateway.redis_figures.aclose)
+        stack.push_async_callback(gateway.metrics_push.aclose)
         await gateway.vault_keys.begin()
         stopping = anyio.Event()
         async with anyio.create_task_group() as group:
@@ -271,6 +274,7 @@ class _Gateway:
         slots = Slots()
         self.redis_figures = RedisFigures(redis_url, settings.stream)
         self.metrics = Metrics(self._sources(ingest_meters, slots))
+        self.metrics_push = MetricsPush(start_metrics(os.environ, version=version()), self.metrics.families)
         self.api = create_api(
             Services(
                 log=self.log,
@@ -376,6 +380,7 @@ async def _serve(
             writing.start_soon(gateway.tail.run)
             writing.start_soon(gateway.eraser.run)
             writing.start_soon(gateway.credentials.run)
+            writing.start_soon(gateway.metrics_push.run)
             async with anyio.create_task_group() as flows:
                 if role in _DELIVERING:
                     flows.start_soon(gateway.dispatcher.run)

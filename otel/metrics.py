@@ -59,6 +59,7 @@ class Exemplar(NamedTuple):
     trace_id: str
     value: float
     at_us: int
+    span_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,7 @@ class Durations:
     seconds: Sequence[float] = SECONDS
     _bounds_us: list[int] = field(init=False)
     _counts: list[int] = field(init=False)
-    _exemplars: list[tuple[str, int, int] | None] = field(init=False)
+    _exemplars: list[tuple[str, int, int, str] | None] = field(init=False)
     _total_us: int = 0
 
     def __post_init__(self) -> None:
@@ -172,7 +173,9 @@ class Durations:
         self._counts = [0] * (len(self.seconds) + 1)
         self._exemplars = [None] * (len(self.seconds) + 1)
 
-    def observe(self, duration_us: int, trace_id: str | None = None, at_us: int = 0) -> None:
+    def observe(
+        self, duration_us: int, trace_id: str | None = None, at_us: int = 0, span_id: str = ""
+    ) -> None:
         """Note one. Less than nothing, of two clocks that differ, counts as nothing."""
         if duration_us < 0:  # noqa: PLR1730 - `max` costs a call
             duration_us = 0
@@ -180,12 +183,12 @@ class Durations:
         self._counts[bucket] += 1
         self._total_us += duration_us
         if trace_id is not None:
-            self._exemplars[bucket] = (trace_id, duration_us, at_us)
+            self._exemplars[bucket] = (trace_id, duration_us, at_us, span_id)
 
     def spread(self) -> Spread:
         """What they have come to, in seconds."""
         exemplars = [
-            None if item is None else Exemplar(item[0], item[1] / _SECOND_US, item[2])
+            None if item is None else Exemplar(item[0], item[1] / _SECOND_US, item[2], item[3])
             for item in self._exemplars
         ]
         return Spread(

@@ -88,7 +88,8 @@ def _buckets(name: str, spread: Spread, *, exemplars: bool) -> Iterator[str]:
 
 def _exemplar(exemplar: Exemplar) -> str:
     at_s = exemplar.at_us / _SECOND_US
-    return f' # {{trace_id="{exemplar.trace_id}"}} {_number(exemplar.value)} {at_s:.6f}'
+    span = f',span_id="{exemplar.span_id}"' if exemplar.span_id else ""
+    return f' # {{trace_id="{exemplar.trace_id}"{span}}} {_number(exemplar.value)} {at_s:.6f}'
 
 
 def _labels(labels: Labels) -> str:

@@ -127,15 +127,15 @@ class DeliveryMeters:
         way = self._live if live else self._behind
         appended_us = event.entry.appended_at_us
         if not delivery.attempts:
-            way.first.observe(ended.started_at_us - appended_us, trace_id, ended.started_at_us)
+            way.first.observe(ended.started_at_us - appended_us, trace_id, at_us, trace.span_id)
         if delivered:
-            way.delivered.observe(at_us - appended_us, trace_id, at_us)
+            way.delivered.observe(at_us - appended_us, trace_id, at_us, trace.span_id)
             emitted_us = event.emitted_at_us
             if emitted_us is None:
                 emitted_us = 0 if event.envelope is None else emitted_at_us(event.envelope)
                 event.emitted_at_us = emitted_us
             if emitted_us:
-                way.emitted.observe(at_us - emitted_us, trace_id, at_us)
+                way.emitted.observe(at_us - emitted_us, trace_id, at_us, trace.span_id)
 
     def breaker(self, change: Change) -> None:
         """An outcome did this to a breaker."""

@@ -117,10 +117,10 @@ def test_figures_and_lines_add_up_to_what_happened(gateway, receiver, make_event
     assert replayed.status_code == 202, replayed.text
     found = until(lambda: (now := Figures(gateway))("deliveries_delivered_total", by="replay") == 3 and now)
     assert found("append_to_delivered_seconds_count") == 6, "a replay does not make an event late"
-    exemplars = [
-        s.exemplar.labels for s in Figures(gateway, "application/openmetrics-text").samples if s.exemplar
-    ]
-    assert {"trace_id": TRACE} in exemplars
+    page = Figures(gateway, "application/openmetrics-text")
+    exemplars = [sample.exemplar.labels for sample in page.samples if sample.exemplar]
+    assert TRACE in {labels["trace_id"] for labels in exemplars}
+    assert {len(labels["span_id"]) for labels in exemplars if "span_id" in labels} == {16}
 
 
 def deliveries(gateway, position):
