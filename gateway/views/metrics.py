@@ -160,7 +160,7 @@ def stream_families(figures: StreamFigures, behind_s: float | None) -> list[Fami
             "Positions of the log that the slowest stream has still to pass.",
             figures.lag_max,
         ),
-        gauge("letta_gateway_stream_lag_events_sum", "The same of all streams together.", figures.lag_sum),
+        gauge("letta_gateway_stream_lag_events_all", "The same of all streams together.", figures.lag_sum),
         gauge(
             "letta_gateway_stream_lag_seconds",
             "How long ago the first of those positions was appended.",

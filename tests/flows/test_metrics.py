@@ -2,9 +2,11 @@
 
 import json
 import re
+from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
@@ -184,3 +186,56 @@ def test_no_label_and_no_line_has_a_secret_or_what_has_no_bound(gateway, receive
             len(str(value)) <= 257 for name, value in told.items() if name not in {"message", "exception"}
         )
         assert len(line) < 8_000
+
+
+OTEL = Path(__file__).resolve().parents[2] / "otel"
+NAME = re.compile(r"\b((?:letta_gateway|process)_[a-z_]+)(?:\{([^}]*)\})?")
+MATCHER = re.compile(r'([a-z_]+)\s*(=~|!=|!~|=)\s*"([^"]*)"')
+OF_PROMETHEUS = {"job", "instance"}
+
+
+def queries():
+    """Every query that the dashboard and the alerts ask, with who asks it."""
+    dashboard = json.loads((OTEL / "grafana/letta-gateway.json").read_text())
+    for panel in dashboard["panels"]:
+        for target in panel.get("targets", ()):
+            yield f"panel {panel['title']}", target["expr"]
+    for variable in dashboard["templating"]["list"]:
+        if variable["type"] == "query":
+            yield f"variable {variable['name']}", variable["query"]["query"]
+    for group in yaml.safe_load((OTEL / "alerts/letta-gateway.rules.yml").read_text())["groups"]:
+        for rule in group["rules"]:
+            yield rule["alert"], rule["expr"]
+    for test in yaml.safe_load((OTEL / "alerts/letta-gateway.test.yml").read_text())["tests"]:
+        for series in test["input_series"]:
+            yield test["name"], series["series"]
+
+
+def test_every_figure_that_dashboard_and_alerts_name_is_served(shared, sink, make_event, kind, until):
+    shared.subscribe(sink, types=[kind])
+    shared.publish(make_event(time="2026-01-01T12:00:00Z"))
+    sink.wait(1)
+    found = until(lambda: (now := Figures(shared))("journal_batch_attempts_count") >= 1 and now)
+    served = {}
+    for sample in found.samples:
+        for label, value in sample.labels.items():
+            served.setdefault(sample.name, {}).setdefault(label, set()).add(value)
+        served.setdefault(sample.name, {})
+    asked = set()
+    for who, query in queries():
+        for name, matchers in NAME.findall(query):
+            assert name in served, f"{who} asks for {name}, which is not served"
+            asked.add(name)
+            for label, operator, value in MATCHER.findall(matchers):
+                if label in OF_PROMETHEUS or (label, operator) == ("version", "="):
+                    continue
+                assert label in served[name], f"{who}: {name} has no label {label}"
+                if label != "le":  # of buckets that are made up, in the tests of rules
+                    matching = [one for one in served[name][label] if re.fullmatch(value, one)]
+                    assert matching, f"{who}: {name} has no {label} {value}"
+    # And the other way round: what is served and nobody looks at is not worth its lines.
+    stems = {
+        re.sub(r"_(bucket|sum|count)$", "", name) for name in served if name.startswith("letta_gateway_")
+    }
+    shown = {re.sub(r"_(bucket|sum|count)$", "", name) for name in asked}
+    assert stems - shown == set()
