@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
+import anyio.to_thread
 
 import contracts
 from gateway.adapters.embedded_redis import embedded_redis
@@ -25,7 +26,10 @@ from gateway.adapters.http.guard import EgressPolicy
 from gateway.adapters.http.resolver import SystemResolver
 from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
+from gateway.adapters.metrics_push import MetricsPush
+from gateway.adapters.process_figures import process_families
 from gateway.adapters.randomness import PooledRandom
+from gateway.adapters.redis_figures import RedisFigures
 from gateway.adapters.redis_stream import RedisStreamReader
 from gateway.adapters.sql.archiving import SqlArchives
 from gateway.adapters.sql.commands import SqlStreamCommands
@@ -41,6 +45,7 @@ from gateway.adapters.sql.quarantine import SqlQuarantine
 from gateway.adapters.sql.rebuild import Rebuilt
 from gateway.adapters.sql.rebuild import rebuild as derive_again
 from gateway.adapters.sql.sealed import SubscriptionVault
+from gateway.adapters.sql.size import size_bytes
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
 from gateway.adapters.sql.tokens import SqlApiTokens
 from gateway.adapters.sql.vault_keys import SqlVaultKeys
@@ -57,6 +62,7 @@ from gateway.deliver.archiving import Archivist
 from gateway.deliver.dispatcher import Dispatcher
 from gateway.deliver.erasing import Eraser
 from gateway.deliver.held import Held
+from gateway.deliver.meters import DeliveryMeters
 from gateway.deliver.tail import Tail
 from gateway.deliver.world import DEFAULT_LIMITS, AttemptPolicy, World
 from gateway.domain.agent_rate import AgentRates
@@ -64,14 +70,22 @@ from gateway.domain.payload_links import PayloadLinks
 from gateway.errors import Unavailable
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
+from gateway.ingest.meters import IngestMeters
 from gateway.ingest.pace import Pace
+from gateway.ingest.spans import IngestSpans
 from gateway.ingest.stream import StreamIngest
 from gateway.ports import Event, Head
 from gateway.registry.catalogue import Catalogue
 from gateway.registry.registering import Registering
 from gateway.settings import Settings
+from gateway.views.metrics import Metrics, Sources
+from otel.metrics_setup import start_metrics
+from otel.setup import start_tracing
+from otel.spans import Tracing
 
 _READY_S = 2.0
+_LAST_SPANS_S = 2.0
+"""How long the end of the process waits for an exporter; what is not sent by then is lost, and nothing else is."""
 _FACT_SOURCE = "/gateway"
 ARCHIVE_FOLDER = "archive"
 """Of the data directory, where GATEWAY_ARCHIVE_DIR names no other."""
@@ -122,14 +136,25 @@ async def run(
     async with contextlib.AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings, data_dir, waiting=on_waiting))
         await upgrade(database)
+        tracing = start_tracing(os.environ, version=version())
+        if tracing is not None:
+            stack.push_async_callback(_end_tracing, tracing)
         listening = stack.enter_context(listening_socket(host, port))
         redis_url = await stack.enter_async_context(_redis(settings, data_dir))
         address, bound_port = listening.getsockname()[:2]
         url = f"http://{_in_url(host)}:{bound_port}"
         gateway = _Gateway(
-            settings, place, database, redis_url=redis_url, url=url, listens=(address, bound_port)
+            settings,
+            place,
+            database,
+            redis_url=redis_url,
+            url=url,
+            listens=(address, bound_port),
+            tracing=tracing,
         )
         stack.push_async_callback(gateway.sender.aclose)
+        stack.push_async_callback(gateway.redis_figures.aclose)
+        stack.push_async_callback(gateway.metrics_push.aclose)
         await gateway.vault_keys.begin()
         await gateway.registering.begin()
         stopping = anyio.Event()
@@ -186,6 +211,7 @@ class _Gateway:
         redis_url: str,
         url: str,
         listens: tuple[str, int],
+        tracing: Tracing | None,
     ) -> None:
         self.place = place
         self._database = database
@@ -223,6 +249,8 @@ class _Gateway:
             )
         )
         held = Held()
+        spans = None if tracing is None else IngestSpans(tracing, now_us, stream=settings.stream)
+        self._delivery_meters, ingest_meters = DeliveryMeters(), IngestMeters()
         self.dispatcher = Dispatcher(
             World(
                 log=self.log,
@@ -244,6 +272,10 @@ class _Gateway:
                 jitter=random.random,
                 leadership=database,
                 held=held,
+                tracing=tracing,
+                tell_again=(lambda _event: None) if spans is None else spans.again,
+                meters=self._delivery_meters,
+                told=settings.log_deliveries,
             )
         )
         archive_dir = settings.archive_dir or place.data_dir / ARCHIVE_FOLDER
@@ -266,7 +298,7 @@ class _Gateway:
             changed=self.dispatcher.changed,
             appended=self._appended,
         )
-        self.batcher = Batcher(self.log, self._take)
+        self.batcher = Batcher(self.log, self._take, ingest_meters)
         door = Door(
             catalogue,
             DoorPolicy(
@@ -279,7 +311,7 @@ class _Gateway:
         pace = None
         if settings.agent_events_per_second is not None:
             pace = Pace(AgentRates(settings.agent_events_per_second), held.hold, now_us)
-        ingest = StreamIngest(door, self.batcher, stream=settings.stream, pace=pace)
+        ingest = StreamIngest(door, self.batcher, stream=settings.stream, pace=pace, spans=spans)
         self.reader = RedisStreamReader(redis_url, settings.stream, ingest, owner=database.identity)
         self.credentials = Credentials(
             SqlApiTokens(database, fact_source=fact_source, now=now_us, random=os.urandom),
@@ -287,11 +319,15 @@ class _Gateway:
             now=now_us,
         )
         self.idempotency = Idempotency(SqlIdempotencyKeys(database, keyring, now=now_us), now=now_us)
+        slots = Slots()
+        self.redis_figures = RedisFigures(redis_url, settings.stream)
+        self.metrics = Metrics(self._sources(ingest_meters, slots))
+        self.metrics_push = MetricsPush(start_metrics(os.environ, version=version()), self.metrics.families)
         self.api = create_api(
             Services(
                 log=self.log,
                 tail=self.tail,
-                slots=Slots(),
+                slots=slots,
                 batcher=self.batcher,
                 door=door,
                 pace=pace,
@@ -320,7 +356,9 @@ class _Gateway:
                 readiness=self._readiness,
                 payload_links=links,
                 now=now_us,
+                metrics=self.metrics,
                 handshake_required=settings.handshake == "required",
+                spans=spans,
             ),
             version(),
         )
@@ -346,6 +384,23 @@ class _Gateway:
     def _changed(self, number: int) -> None:
         self.dispatcher.changed(number)
         self._appended()
+
+    def _sources(self, ingest_meters: IngestMeters, slots: Slots) -> Sources:
+        """Where figures come from: what a process of this role does not do, it does not show."""
+        delivers = self.place.role in _DELIVERING
+        counted = [ingest_meters.families, *([self._delivery_meters.families] if delivers else [])]
+        return Sources(
+            log=self.log,
+            readiness=self._readiness,
+            now=now_us,
+            open=lambda: slots.taken,
+            counted=counted,
+            streams=self.dispatcher.standing.figures if delivers else None,
+            attempts=(lambda: self.dispatcher.lanes.under_way) if delivers else None,
+            redis=self.redis_figures.size if self.place.role in _INGESTING else None,
+            database_bytes=lambda: size_bytes(self._database),
+            process=lambda: process_families(version()),
+        )
 
     async def _readiness(self) -> Readiness:
         role = self.place.role
@@ -379,6 +434,7 @@ async def _serve(
             writing.start_soon(gateway.archivist.run)
             writing.start_soon(gateway.credentials.run)
             writing.start_soon(gateway.idempotency.run)
+            writing.start_soon(gateway.metrics_push.run)
             async with anyio.create_task_group() as flows:
                 if role in _DELIVERING:
                     flows.start_soon(gateway.dispatcher.run)
@@ -394,6 +450,11 @@ async def _serve(
                 server.stop()
                 gateway.dispatcher.stop()
             writing.cancel_scope.cancel()
+
+
+async def _end_tracing(tracing: Tracing) -> None:
+    with anyio.CancelScope(shield=True):
+        await anyio.to_thread.run_sync(tracing.close, _LAST_SPANS_S)
 
 
 async def _announce(server: WebServer, gateway: _Gateway, on_ready: Callable[[Running], None]) -> None:

@@ -21,6 +21,7 @@ from gateway.api import (
     subscription_import,
     subscriptions,
     tokens,
+    traces,
     vault_keys,
     webhooks,
 )
@@ -71,6 +72,7 @@ def _routed(version: str) -> _Api:
     for router in (
         streams.router,  # before the events: `stream` is no position
         events.router,
+        traces.router,
         subscriptions.router,
         subscription_import.router,
         stream_commands.router,

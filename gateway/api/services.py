@@ -13,6 +13,7 @@ from gateway.domain.payload_links import PayloadLinks
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door
 from gateway.ingest.pace import Pace
+from gateway.ingest.spans import IngestSpans
 from gateway.ports import (
     Archives,
     Deliveries,
@@ -27,6 +28,7 @@ from gateway.ports import (
 )
 from gateway.registry.catalogue import Catalogue
 from gateway.registry.registering import Registering
+from gateway.views.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Services:
         catalogue: The contracts as they are now.
         registering: Adds to them.
         handshake_required: Whether every sink has to agree before it is sent anything.
+        spans: Tells a tracing backend of what comes in; None: nothing is traced.
     """
 
     log: EventLog
@@ -94,7 +97,9 @@ class Services:
     readiness: Callable[[], Awaitable[Readiness]]
     payload_links: PayloadLinks
     now: Now
+    metrics: Metrics
     handshake_required: bool = False
+    spans: IngestSpans | None = None
 
 
 def services(request: Request) -> Services:

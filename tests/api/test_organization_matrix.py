@@ -156,6 +156,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("get", E + "/stream"): Row(Access.LIST),
     ("get", E + "/{position}"): Row(Access.THING),
     ("get", E + "/{position}/deliveries"): Row(Access.THING),
+    ("get", E + "/{position}/trace"): Row(Access.THING),
     ("get", E + "/{position}/explain"): Row(
         Access.THING, 200, lambda world: {"params": {"subscription": world.subscription}}
     ),

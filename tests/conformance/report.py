@@ -25,10 +25,7 @@ DECLARED = re.compile(r"^ *(?:async )?def (test_rows?_\d\d\w*)", re.MULTILINE)
 APART = ("letta", "chaos", "bench")
 """Folders of tests that need a machine of their own."""
 
-REASONS: dict[int, str] = {
-    40: "No spans are exported yet (docs/settings.md, Traces).",
-    41: "No spans are exported yet (docs/settings.md, Traces).",
-}
+REASONS: dict[int, str] = {}
 """Why a row that no test names does not apply; one that a test names needs none."""
 
 HEAD = """\

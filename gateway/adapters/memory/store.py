@@ -172,5 +172,6 @@ class MemoryStore:
             envelope=columns.envelope,
             addressee=addressee,
             redriven_from=columns.redriven_from,
+            published_at_us=columns.published_at_us,
         )
         return Row(entry, columns, nonce, hashed)

@@ -67,6 +67,8 @@ class LogEntry(SQLModel, table=True):
     row_hash: bytes = Field(sa_type=LargeBinary)
     erased_by: int | None = Field(default=None, sa_column=_position(nullable=True))
     """The position of the fact that says that this was erased (S8b); source and id are empty then."""
+    published_at: int | None = Field(default=None, sa_type=BigInteger)
+    """When Redis had it, by the id of the stream's entry; beside the chain, and only to be shown."""
 
 
 class EventKey(SQLModel, table=True):
@@ -364,6 +366,7 @@ class Pending(SQLModel, table=True):
     partition_key: str | None = Field(default=None, sa_type=Text)
     blocked_from: int | None = Field(default=None, sa_column=_position(nullable=True))
     last_span_id: str | None = Field(default=None, sa_type=Text)
+    last_trace_id: str | None = Field(default=None, sa_type=Text)
     replay: int | None = Field(default=None, sa_column=_position(nullable=True))
     batch: str | None = Field(default=None, sa_type=Text)
     batch_size: int | None = None

@@ -142,11 +142,16 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         {202: Answer("They are in the log.", answers.Accepted)}, problems=[400, 403, 413, 415, 422, 429]
     ),
     ("get", "/v1/events"): Operation(_ok(answers.Events, "A page.")),
-    ("get", "/v1/events/{position}"): Operation(_ok(answers.LogItem, "The entry.")),
-    ("get", "/v1/events/{position}/deliveries"): Operation(_ok(answers.Deliveries, "A page.")),
-    ("get", "/v1/events/{position}/explain"): Operation(_ok(answers.Explanation, "The verdict, and why.")),
-    ("get", "/v1/events/stream"): Operation({}, problems=[409, 429]),
-    ("get", f"{_ONE}/stream"): Operation({}, problems=[409, 429]),
+    ("get", "/v1/events/{position}"): Operation(_ok(answers.LogItem, "The entry."), problems=[410]),
+    ("get", "/v1/events/{position}/deliveries"): Operation(
+        _ok(answers.Deliveries, "A page."), problems=[410]
+    ),
+    ("get", "/v1/events/{position}/explain"): Operation(
+        _ok(answers.Explanation, "The verdict, and why."), problems=[410]
+    ),
+    ("get", "/v1/events/{position}/trace"): Operation(_ok(answers.Trace, "The path."), problems=[410]),
+    ("get", "/v1/events/stream"): Operation({}, problems=[409, 410, 429]),
+    ("get", f"{_ONE}/stream"): Operation({}, problems=[409, 410, 429]),
     ("post", "/v1/subscriptions"): Operation(
         {201: Answer("Made; the secret is shown this once.", answers.NewSubscription, ["Location", "ETag"])},
         bodies.NewSubscription,
@@ -192,7 +197,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
             202: Answer("Commanded; it runs beside the live stream.", answers.Replay),
         },
         bodies.ReplayRequest,
-        problems=[409],
+        problems=[409, 410],
     ),
     ("get", f"{_ONE}/replays"): Operation(_ok(answers.Replays, "Those that run.")),
     ("get", f"{_ONE}/replays/{{replay_id}}"): Operation(_ok(answers.Replay, "The replay.")),
@@ -203,7 +208,9 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         {202: Answer("The sink is asked by and by; `handshake` says how it stands.", answers.Subscription)},
         problems=[409],
     ),
-    ("get", "/v1/deliveries/{delivery_id}"): Operation(_ok(answers.Delivery, "The delivery.")),
+    ("get", "/v1/deliveries/{delivery_id}"): Operation(
+        _ok(answers.Delivery, "The delivery."), problems=[410]
+    ),
     ("post", "/v1/deliveries/{delivery_id}/retry"): Operation(
         {202: Answer("One more attempt is made now.", answers.Retried)}, problems=[409, 410]
     ),
