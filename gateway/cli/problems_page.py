@@ -27,7 +27,7 @@ sentence on stderr and exits with 1 (2 for wrong usage). The `type` is stable: a
 the words. It is a URN, so there is nothing to fetch: what stands behind `{PROBLEM_TYPE_BASE}` is the heading on
 this page. A type that a program does not know is one of its `status`.
 
-```json
+```text
 {{
   "type": "{PROBLEM_TYPE_BASE}invalid-request",
   "title": "Some members are not valid",
