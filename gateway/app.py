@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 import anyio
 
 import contracts
-from contracts.validation import Validator
 from gateway.adapters.embedded_redis import embedded_redis
 from gateway.adapters.http.capacity import limits_for
 from gateway.adapters.http.guard import EgressPolicy
@@ -32,6 +31,7 @@ from gateway.adapters.randomness import PooledRandom
 from gateway.adapters.redis_figures import RedisFigures
 from gateway.adapters.redis_stream import RedisStreamReader
 from gateway.adapters.sql.commands import SqlStreamCommands
+from gateway.adapters.sql.contracts import SqlContracts
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.deliveries import SqlDeliveries
 from gateway.adapters.sql.erasing import SqlErasures
@@ -69,10 +69,11 @@ from gateway.ingest.meters import IngestMeters
 from gateway.ingest.pace import Pace
 from gateway.ingest.stream import StreamIngest
 from gateway.ports import Event, Head
+from gateway.registry.catalogue import Catalogue
+from gateway.registry.registering import Registering
 from gateway.settings import Settings
 from gateway.views.metrics import Metrics, Sources
 from otel.metrics_setup import start_metrics
-from schemas import Problem
 
 _READY_S = 2.0
 _FACT_SOURCE = "/gateway"
@@ -133,6 +134,7 @@ async def run(
         stack.push_async_callback(gateway.redis_figures.aclose)
         stack.push_async_callback(gateway.metrics_push.aclose)
         await gateway.vault_keys.begin()
+        await gateway.registering.begin()
         stopping = anyio.Event()
         async with anyio.create_task_group() as group:
             group.start_soon(_serve, gateway, listening, stopping, on_ready)
@@ -189,9 +191,12 @@ class _Gateway:
         self.running = Running(url=url, redis_url=redis_url, stream=settings.stream)
         public_url = settings.public_url or url
         fact_source = public_url + _FACT_SOURCE
-        known = contracts.load()
-        types = frozenset(known.types())
-        dataschema_of = _dataschema_of(public_url, types, known)
+        catalogue = Catalogue(public_url)
+        self.registering = Registering(
+            SqlContracts(database, fact_source=fact_source, now=now_us, random=os.urandom),
+            catalogue,
+            contracts.load(),
+        )
         links = PayloadLinks(public_url, settings.secret_keys_raw)
         self.log = SqlLog(database, now=now_us, random=os.urandom)
         self.tail = Tail(self.log)
@@ -227,7 +232,7 @@ class _Gateway:
                 sender=self.sender,
                 policy=AttemptPolicy(
                     settings.delivery_timeout,
-                    dataschema_of,
+                    catalogue.dataschema_of,
                     links.url,
                     disable_after_s=settings.disable_after_days * _DAY_S,
                     handshake_required=settings.handshake == "required",
@@ -253,7 +258,7 @@ class _Gateway:
         )
         self.batcher = Batcher(self.log, self._take, ingest_meters)
         door = Door(
-            _DoorContracts(types, Validator(known)),
+            catalogue,
             DoorPolicy(
                 fact_source=fact_source,
                 event_bytes_max=settings.event_bytes_max,
@@ -289,7 +294,8 @@ class _Gateway:
                 quarantine=SqlQuarantine(database, now=now_us, random=os.urandom),
                 vault_keys=self.vault_keys,
                 erasures=erasures,
-                contracts=known,
+                catalogue=catalogue,
+                registering=self.registering,
                 limits=Limits(settings.event_bytes_max, settings.batch_bytes_max, settings.batch_events_max),
                 public_url=public_url,
                 credentials=self.credentials,
@@ -302,7 +308,6 @@ class _Gateway:
                 appended=self._appended,
                 erase=self.eraser.ask,
                 readiness=self._readiness,
-                dataschema_of=dataschema_of,
                 payload_links=links,
                 now=now_us,
                 metrics=self.metrics,
@@ -420,22 +425,6 @@ class _Cancellable:
         self._scope.cancel()
 
 
-class _DoorContracts:
-    """The contracts as the door asks for them."""
-
-    def __init__(self, types: frozenset[str], validator: Validator) -> None:
-        self._types = types
-        self._validator = validator
-
-    def knows(self, type_: str) -> bool:
-        """See ``gateway.ingest.door.Contracts``."""
-        return type_ in self._types
-
-    def validate(self, type_: str, data: object) -> Sequence[Problem]:
-        """See ``gateway.ingest.door.Contracts``."""
-        return self._validator.validate(type_, data)
-
-
 def now_us() -> int:
     """The wall clock in microseconds since the Unix epoch."""
     return time.time_ns() // 1_000
@@ -444,18 +433,6 @@ def now_us() -> int:
 def version() -> str:
     """The version of this distribution."""
     return importlib.metadata.version("letta-gateway")
-
-
-def _dataschema_of(
-    public_url: str, types: frozenset[str], known: contracts.Contracts
-) -> Callable[[str], str | None]:
-    """The URL of the newest contract of a type; None for a type without one."""
-    urls = {
-        name: contracts.schema_url(public_url, name, version)
-        for name in types
-        if (version := known.latest(name)) is not None
-    }
-    return urls.get
 
 
 @contextlib.asynccontextmanager

@@ -1,8 +1,7 @@
 """What the routes work with, put together by ``gateway.app``."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from fastapi import Request
 
@@ -24,23 +23,9 @@ from gateway.ports import (
     Subscriptions,
     VaultKeys,
 )
+from gateway.registry.catalogue import Catalogue
+from gateway.registry.registering import Registering
 from gateway.views.metrics import Metrics
-
-
-class ContractFiles(Protocol):
-    """The contracts as documents."""
-
-    def types(self) -> Sequence[str]:
-        """The types that have a contract."""
-        ...
-
-    def versions(self, type_: str) -> Sequence[int]:
-        """The versions of one, ascending."""
-        ...
-
-    def schema_bytes(self, type_: str, version: int, base_url: str) -> bytes:
-        """The document as served: its ``$id`` is its URL."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +56,8 @@ class Services:
         appended: Tells the dispatcher that the log has grown.
         erase: Tells the eraser that something was commanded.
         readiness: Each thing the gateway needs, and whether it is there.
-        dataschema_of: The URL of the contract of a type; None for a type without one.
+        catalogue: The contracts as they are now.
+        registering: Adds to them.
         handshake_required: Whether every sink has to agree before it is sent anything.
     """
 
@@ -87,7 +73,8 @@ class Services:
     quarantine: Quarantine
     vault_keys: VaultKeys
     erasures: Erasures
-    contracts: ContractFiles
+    catalogue: Catalogue
+    registering: Registering
     limits: Limits
     public_url: str
     credentials: Credentials
@@ -100,7 +87,6 @@ class Services:
     appended: Callable[[], None]
     erase: Callable[[], None]
     readiness: Callable[[], Awaitable[Readiness]]
-    dataschema_of: Callable[[str], str | None]
     payload_links: PayloadLinks
     now: Now
     metrics: Metrics

@@ -16,7 +16,7 @@ class AttemptPolicy:
 
     Attributes:
         timeout_s: One attempt, whole, where the subscription does not say.
-        dataschema_of: The contract's URL of a type that has one.
+        dataschema_of: The contract's URL, by an event's type and position, where it has one.
         dataref_of: The link to the data of a delivery, by its id (S11d).
         disable_after_s: How long a subscription may do nothing but fail, before it is disabled (S3g).
         handshake_required: Whether every sink has to agree before it is sent anything.
@@ -25,7 +25,7 @@ class AttemptPolicy:
     """
 
     timeout_s: float
-    dataschema_of: Callable[[str], str | None]
+    dataschema_of: Callable[[str, int], str | None]
     dataref_of: Callable[[str], str]
     disable_after_s: float = 5 * 24 * 3600.0
     handshake_required: bool = False

@@ -4,6 +4,13 @@ An adapter implements a protocol; a flow never knows which one. Times are intege
 Unix epoch, UTC (``_us``); positions count from 1, and 0 stands before the first row.
 """
 
+from gateway.ports.contracts import (
+    CONTRACTS_MAX,
+    VERSIONS_MAX,
+    ContractStore,
+    NewContract,
+    StoredContract,
+)
 from gateway.ports.deliveries import (
     AttemptRecord,
     CursorUpdate,
@@ -44,9 +51,12 @@ from gateway.ports.tokens import ApiTokens, NewApiToken
 from gateway.ports.vault import KeyUse, Resealed, RowKey, VaultKeys
 
 __all__ = [
+    "CONTRACTS_MAX",
+    "VERSIONS_MAX",
     "ApiTokens",
     "Appended",
     "AttemptRecord",
+    "ContractStore",
     "CursorUpdate",
     "Deliveries",
     "DeliveryItem",
@@ -68,6 +78,7 @@ __all__ = [
     "Kind",
     "Leadership",
     "NewApiToken",
+    "NewContract",
     "NewEntry",
     "NewQuarantine",
     "NewSubscription",
@@ -87,6 +98,7 @@ __all__ = [
     "RowKey",
     "Sender",
     "Standing",
+    "StoredContract",
     "StreamCommands",
     "SubscriptionHistory",
     "SubscriptionRecord",

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 from pathlib import Path
 
 import httpx
@@ -239,3 +240,14 @@ def test_every_figure_that_dashboard_and_alerts_name_is_served(shared, sink, mak
     }
     shown = {re.sub(r"_(bucket|sum|count)$", "", name) for name in asked}
     assert stems - shown == set()
+
+
+def test_a_redis_that_says_nothing_is_told_by_what_is_missing(make_gateway, valkey, until):
+    gateway = make_gateway(GATEWAY_REDIS_URL=valkey.url).start()
+    until(lambda: Figures(gateway)("redis_entries") == 0)
+    valkey._process.send_signal(signal.SIGSTOP)
+    names = {sample.name for sample in Figures(gateway).samples}
+    assert "letta_gateway_redis_entries" not in names
+    assert "letta_gateway_log_position" in names
+    valkey._process.send_signal(signal.SIGCONT)
+    until(lambda: "letta_gateway_redis_entries" in {sample.name for sample in Figures(gateway).samples})

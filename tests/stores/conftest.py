@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 
 from gateway.adapters.memory import (
     MemoryApiTokens,
+    MemoryContracts,
     MemoryDeliveries,
     MemoryErasures,
     MemoryLog,
@@ -22,6 +23,7 @@ from gateway.adapters.memory import (
     MemorySubscriptions,
 )
 from gateway.adapters.sql.commands import SqlStreamCommands
+from gateway.adapters.sql.contracts import SqlContracts
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.deliveries import SqlDeliveries
 from gateway.adapters.sql.erasing import SqlErasures
@@ -34,6 +36,7 @@ from gateway.adapters.sql.tokens import SqlApiTokens
 from gateway.adapters.vault import Keyring
 from gateway.ports import (
     ApiTokens,
+    ContractStore,
     Deliveries,
     Erasures,
     EventLog,
@@ -69,6 +72,7 @@ class Stores:
     commands: StreamCommands
     erasures: Erasures
     tokens: ApiTokens
+    contracts: ContractStore
     clock: Clock
     run: Callable[[Coroutine[Any, Any, T]], T]
     database: Database | None = None
@@ -94,6 +98,7 @@ def memory() -> Iterator[Stores]:
         MemoryStreamCommands(store, fact_source=FACT_SOURCE),
         MemoryErasures(store, fact_source=FACT_SOURCE),
         MemoryApiTokens(store, fact_source=FACT_SOURCE),
+        MemoryContracts(store, fact_source=FACT_SOURCE),
         clock,
         asyncio.run,
     )
@@ -115,6 +120,7 @@ def sql(settings: dict[str, str], folder: Path) -> Iterator[Stores]:
             SqlStreamCommands(database, fact_source=FACT_SOURCE, now=clock, random=dice),
             SqlErasures(database, fact_source=FACT_SOURCE, now=clock, random=dice),
             SqlApiTokens(database, fact_source=FACT_SOURCE, now=clock, random=dice),
+            SqlContracts(database, fact_source=FACT_SOURCE, now=clock, random=dice),
             clock,
             runner.run,
             database,

@@ -1,8 +1,8 @@
 """The tables. Times are integers, microseconds since the Unix epoch, UTC.
 
 Truth (SEMANTICS S1a): ``log_entry`` with ``event_key`` and ``log_head``, ``attempt``, ``vault``,
-``api_token``, ``quarantine``, and ``erasure`` while one runs. Everything else is a projection that can be derived
-again, or a working note.
+``api_token``, ``quarantine``, ``contract_type`` with ``contract``, and ``erasure`` while one runs. Everything else is
+a projection that can be derived again, or a working note.
 """
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Text, text
@@ -175,6 +175,34 @@ class ApiTokenEntry(SQLModel, table=True):
     expires_at: int | None = Field(default=None, sa_type=BigInteger)
     revoked_at: int | None = Field(default=None, sa_type=BigInteger)
     last_used_at: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class ContractType(SQLModel, table=True):
+    """An event type that has a contract, and its place in the registry."""
+
+    __tablename__ = "contract_type"
+    __table_args__ = (Index("ix_contract_type_place", "group_id", "name", unique=True),)
+
+    type: str = Field(sa_column=Column(Text, primary_key=True))
+    group_id: str = Field(sa_type=Text)
+    name: str = Field(sa_type=Text)
+    compatibility: str = Field(sa_type=Text)
+
+
+class Contract(SQLModel, table=True):
+    """One version of a contract; it never changes and never goes."""
+
+    __tablename__ = "contract"
+
+    type: str = Field(sa_column=Column(Text, primary_key=True))
+    version: int = Field(primary_key=True)
+    document: bytes = Field(sa_type=LargeBinary)
+    digest: bytes = Field(sa_type=LargeBinary)
+    created_at: int = Field(sa_type=BigInteger)
+    since: int = Field(sa_column=_position())
+    """It is the newest for what stands in the log behind this position."""
+    shipped: bool
+    by: str | None = Field(default=None, sa_type=Text)
 
 
 class Subscription(SQLModel, table=True):
