@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from gateway.api import (
+    archives,
     deliveries,
     delivery_lists,
     erasures,
@@ -20,6 +21,7 @@ from gateway.api import (
     subscription_import,
     subscriptions,
     tokens,
+    traces,
     vault_keys,
     webhooks,
 )
@@ -70,6 +72,7 @@ def _routed(version: str) -> _Api:
     for router in (
         streams.router,  # before the events: `stream` is no position
         events.router,
+        traces.router,
         subscriptions.router,
         subscription_import.router,
         stream_commands.router,
@@ -81,6 +84,7 @@ def _routed(version: str) -> _Api:
         *webhooks.routers,
         quarantine.router,
         erasures.router,
+        archives.router,
         tokens.router,
         vault_keys.router,
         registry.router,

@@ -7,7 +7,18 @@ from typing import Literal
 from gateway.deliver.held import Held
 from gateway.deliver.meters import DeliveryMeters
 from gateway.domain.lane import PENDING_MAX, QUEUE_MAX
-from gateway.ports import Deliveries, EventLog, Leadership, Now, Random, Sender, StreamCommands, Subscriptions
+from gateway.ports import (
+    Deliveries,
+    Event,
+    EventLog,
+    Leadership,
+    Now,
+    Random,
+    Sender,
+    StreamCommands,
+    Subscriptions,
+)
+from otel.spans import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +72,10 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Stores, sender, clock and randomness.
+    """Stores, sender, clock and randomness. ``jitter`` draws from [0, 1); ``held``: what is not to be sent yet.
 
-    ``jitter`` draws from [0, 1); ``held``: what is not to be sent yet; ``told``: which attempts the log tells of.
+    ``tracing`` is None where nothing is traced; ``tell_again``: tells of an event that another process appended;
+    ``told``: which attempts the log tells of.
     """
 
     log: EventLog
@@ -79,3 +91,5 @@ class World:
     held: Held = field(default_factory=Held)
     meters: DeliveryMeters = field(default_factory=DeliveryMeters)
     told: Literal["failed", "all", "none"] = "failed"
+    tracing: Tracing | None = None
+    tell_again: Callable[[Event], None] = lambda _event: None

@@ -70,6 +70,7 @@ class World:
             replay_id=self.replay,
             token_id=self.token,
             erasure_id=self.erasure,
+            run_id="999999",
             token="A" * 43,
             group="com.letta",
             name="agent.step.completed",
@@ -146,6 +147,7 @@ def named(**request: Any) -> Callable[[World], dict[str, Any]]:
 
 S, E, D, T = "/v1/subscriptions", "/v1/events", "/v1/deliveries", "/v1/tokens"
 X = "/v1/erasures"
+A = "/v1/archives"
 ONE = S + "/{subscription_id}"
 
 TABLE: dict[tuple[str, str], Row] = {
@@ -154,6 +156,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("get", E + "/stream"): Row(Access.LIST),
     ("get", E + "/{position}"): Row(Access.THING),
     ("get", E + "/{position}/deliveries"): Row(Access.THING),
+    ("get", E + "/{position}/trace"): Row(Access.THING),
     ("get", E + "/{position}/explain"): Row(
         Access.THING, 200, lambda world: {"params": {"subscription": world.subscription}}
     ),
@@ -199,6 +202,12 @@ TABLE: dict[tuple[str, str], Row] = {
     ("post", OF_ALL + "/test"): Row(Access.ADMIN, 202),
     ("get", OF_ALL + "/deliveries"): Row(Access.ADMIN),
     ("post", OF_ALL + "/deliveries/{delivery_id}/retry"): Row(Access.ADMIN, 202),
+    ("get", A): Row(Access.ADMIN),
+    ("post", A): Row(Access.ADMIN, 202, sends(before_position=1)),
+    ("get", A + "/runs/{run_id}"): Row(Access.ADMIN, 404),
+    ("get", A + "/{position}"): Row(Access.ADMIN, 404),
+    ("get", A + "/{position}/file"): Row(Access.ADMIN, 404),
+    ("post", A + "/{position}/restore"): Row(Access.ADMIN, 404),
     ("get", "/v1/quarantine"): Row(Access.LIST),
     ("get", "/v1/quarantine/{quarantine_id}"): Row(Access.THING),
     ("delete", "/v1/quarantine/{quarantine_id}"): Row(Access.THING, 204),
