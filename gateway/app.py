@@ -249,8 +249,8 @@ class _Gateway:
             )
         )
         held = Held()
-        self._delivery_meters, ingest_meters = DeliveryMeters(), IngestMeters()
         spans = None if tracing is None else IngestSpans(tracing, now_us, stream=settings.stream)
+        self._delivery_meters, ingest_meters = DeliveryMeters(), IngestMeters()
         self.dispatcher = Dispatcher(
             World(
                 log=self.log,
@@ -272,10 +272,10 @@ class _Gateway:
                 jitter=random.random,
                 leadership=database,
                 held=held,
-                meters=self._delivery_meters,
-                told=settings.log_deliveries,
                 tracing=tracing,
                 tell_again=(lambda _event: None) if spans is None else spans.again,
+                meters=self._delivery_meters,
+                told=settings.log_deliveries,
             )
         )
         archive_dir = settings.archive_dir or place.data_dir / ARCHIVE_FOLDER
@@ -318,11 +318,11 @@ class _Gateway:
             settings.api_token.get_secret_value() if settings.api_token else "",
             now=now_us,
         )
+        self.idempotency = Idempotency(SqlIdempotencyKeys(database, keyring, now=now_us), now=now_us)
         slots = Slots()
         self.redis_figures = RedisFigures(redis_url, settings.stream)
         self.metrics = Metrics(self._sources(ingest_meters, slots))
         self.metrics_push = MetricsPush(start_metrics(os.environ, version=version()), self.metrics.families)
-        self.idempotency = Idempotency(SqlIdempotencyKeys(database, keyring, now=now_us), now=now_us)
         self.api = create_api(
             Services(
                 log=self.log,
@@ -433,8 +433,8 @@ async def _serve(
             writing.start_soon(gateway.eraser.run)
             writing.start_soon(gateway.archivist.run)
             writing.start_soon(gateway.credentials.run)
-            writing.start_soon(gateway.metrics_push.run)
             writing.start_soon(gateway.idempotency.run)
+            writing.start_soon(gateway.metrics_push.run)
             async with anyio.create_task_group() as flows:
                 if role in _DELIVERING:
                     flows.start_soon(gateway.dispatcher.run)

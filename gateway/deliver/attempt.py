@@ -148,9 +148,9 @@ class Attempts:
             raise AssertionError("an event is sent, or there is a reason why not")
         # Of a subscription that was deleted meanwhile the attempt is kept, and nothing else (S3h).
         settlement = self._settling.judge(lane, delivery, terms, ended)
-        self._settling.account.attempt(lane, current, event, delivery, ended=ended, settlement=settlement)
         if self._spans is not None and event is not None and self._spans.wants(event):
             self._spans.attempt(event, Tried(current.record.id, terms, delivery, ended, settlement))
+        self._settling.account.attempt(lane, current, event, delivery, ended=ended, settlement=settlement)
         hash6 = _NO_HASH if event is None else event.entry.row_hash[:HASH_BYTES]
         # First what it means for the stream: settling may have to wait for the log, and others go on meanwhile.
         self._settling.conclude(lane, current, ended, settlement, delivery.position)

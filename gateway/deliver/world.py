@@ -72,10 +72,10 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Stores, sender, clock and randomness. ``jitter`` draws from [0, 1); ``held``: what is not to be sent yet.
+    """Stores, sender, clock and randomness.
 
-    ``tracing`` is None where nothing is traced; ``tell_again``: tells of an event that another process appended;
-    ``told``: which attempts the log tells of.
+    ``jitter`` draws from [0, 1); ``held``: what is not to be sent yet; ``told``: which attempts the log tells of;
+    ``tracing`` is None where nothing is traced; ``tell_again``: tells of an event that another process appended.
     """
 
     log: EventLog
@@ -89,7 +89,7 @@ class World:
     jitter: Callable[[], float]
     leadership: Leadership
     held: Held = field(default_factory=Held)
-    meters: DeliveryMeters = field(default_factory=DeliveryMeters)
-    told: Literal["failed", "all", "none"] = "failed"
     tracing: Tracing | None = None
     tell_again: Callable[[Event], None] = lambda _event: None
+    meters: DeliveryMeters = field(default_factory=DeliveryMeters)
+    told: Literal["failed", "all", "none"] = "failed"

@@ -106,11 +106,10 @@ def services(database) -> Services:
     async def readiness() -> Readiness:
         return Readiness({"database": True, "redis": False}, lag_events=3)
 
-    slots, meters = Slots(), IngestMeters()
-
     subscriptions = SqlSubscriptions(
         database, Keyring((bytes(32),)), fact_source=PUBLIC_URL + "/gateway", now=now, random=os.urandom
     )
+    slots, meters = Slots(), IngestMeters()
     return Services(
         log=log,
         tail=tail,
