@@ -69,9 +69,15 @@ check-docs: _venv
 generate: _venv
     {{ bin }}/letta-gateway contracts export
     {{ bin }}/python -m gateway.cli.docs docs
+    {{ bin }}/python -m gateway.cli.problems_page docs
+    {{ bin }}/python -m gateway.cli.documents contracts
     {{ bin }}/python -m contracts.docs docs
     {{ bin }}/python tests/interop/peering/page.py docs
     {{ bin }}/python -m gateway.domain.state_machine > docs/state-machine.md
+
+# write the types for consumers (TypeScript, Pydantic) anew from the contracts
+generate-types: _venv
+    {{ bin }}/python tests/types/generate.py
 
 # build the wheel, install it alone, and run the demo from it
 wheel: _venv

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from gateway.api.auth import principal
+from gateway.api.registry_problems import allowing, is_registry, linked, unserved
 from gateway.errors import (
     FieldError,
     GatewayError,
@@ -52,12 +53,12 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_anything)
 
 
-def _on_gateway_error(_request: Request, error: Exception) -> Response:
+def _on_gateway_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, GatewayError):
         raise error
     if not isinstance(error, RequestError):
         _LOGGER.error("a request failed: %s", error)
-    return problem_response(error)
+    return linked(request, problem_response(error))
 
 
 def _on_invalid_parameters(_request: Request, error: Exception) -> Response:
@@ -78,6 +79,9 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
             await principal(request)
         except GatewayError as refused:
             return problem_response(refused)
+    if is_registry(request):
+        answer = problem_response(unserved(request, error.status_code))
+        return linked(request, allowing(answer, error.headers))
     if error.status_code == NotFound.status:
         return problem_response(NotFound("There is nothing at this path."))
     headers = dict(error.headers or {})

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import contracts
 from gateway.api import streams
 from gateway.api.application import create_api
 from gateway.domain.delivery import Decision
@@ -25,7 +26,9 @@ OWN, FOREIGN = "org-own", "org-foreign"
 READING = {"get", "options", "head"}
 CLOUDEVENT = {"Content-Type": "application/cloudevents+json"}
 PULL = {"sink": "pull:"}
-GROUP = "/registry/schemagroups/com.letta/schemas"
+R = "/registry"
+GROUPS = R + "/schemagroups"
+SCHEMA = GROUPS + "/{group}/schemas/{name}"
 
 
 class Access(Enum):
@@ -67,7 +70,9 @@ class World:
             replay_id=self.replay,
             token_id=self.token,
             erasure_id=self.erasure,
+            run_id="999999",
             token="A" * 43,
+            group="com.letta",
             name="agent.step.completed",
             version="1",
         )
@@ -142,6 +147,7 @@ def named(**request: Any) -> Callable[[World], dict[str, Any]]:
 
 S, E, D, T = "/v1/subscriptions", "/v1/events", "/v1/deliveries", "/v1/tokens"
 X = "/v1/erasures"
+A = "/v1/archives"
 ONE = S + "/{subscription_id}"
 
 TABLE: dict[tuple[str, str], Row] = {
@@ -150,6 +156,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("get", E + "/stream"): Row(Access.LIST),
     ("get", E + "/{position}"): Row(Access.THING),
     ("get", E + "/{position}/deliveries"): Row(Access.THING),
+    ("get", E + "/{position}/trace"): Row(Access.THING),
     ("get", E + "/{position}/explain"): Row(
         Access.THING, 200, lambda world: {"params": {"subscription": world.subscription}}
     ),
@@ -195,6 +202,12 @@ TABLE: dict[tuple[str, str], Row] = {
     ("post", OF_ALL + "/test"): Row(Access.ADMIN, 202),
     ("get", OF_ALL + "/deliveries"): Row(Access.ADMIN),
     ("post", OF_ALL + "/deliveries/{delivery_id}/retry"): Row(Access.ADMIN, 202),
+    ("get", A): Row(Access.ADMIN),
+    ("post", A): Row(Access.ADMIN, 202, sends(before_position=1)),
+    ("get", A + "/runs/{run_id}"): Row(Access.ADMIN, 404),
+    ("get", A + "/{position}"): Row(Access.ADMIN, 404),
+    ("get", A + "/{position}/file"): Row(Access.ADMIN, 404),
+    ("post", A + "/{position}/restore"): Row(Access.ADMIN, 404),
     ("get", "/v1/quarantine"): Row(Access.LIST),
     ("get", "/v1/quarantine/{quarantine_id}"): Row(Access.THING),
     ("delete", "/v1/quarantine/{quarantine_id}"): Row(Access.THING, 204),
@@ -215,8 +228,19 @@ TABLE: dict[tuple[str, str], Row] = {
     ("get", "/healthz"): Row(Access.OPEN),
     ("get", "/readyz"): Row(Access.OPEN, 503),  # the fixture's Redis is away
     ("get", "/metrics"): Row(Access.LOCAL),
-    ("get", GROUP + "/{name}"): Row(Access.OPEN),
-    ("get", GROUP + "/{name}/versions/{version}"): Row(Access.OPEN),
+    **{
+        (verb, path): Row(Access.OPEN)
+        for verb in ("get", "head")
+        for path in (
+            *(R, R + "/export", R + "/model", R + "/modelsource", R + "/capabilities", GROUPS),
+            *(GROUPS + "/{group}", GROUPS + "/{group}/schemas", SCHEMA, SCHEMA + "/meta"),
+            *(SCHEMA + "/versions", SCHEMA + "/versions/{version}"),
+        )
+    },
+    # The same as the newest version, so that nothing is made of it.
+    ("post", SCHEMA): Row(
+        Access.ADMIN, 200, lambda _world: {"json": contracts.load().schema("com.letta.agent.step.completed")}
+    ),
 }
 
 CALLERS = ("admin", "own", "foreign", "own read-only", "admin read-only", "expired", "revoked", "none")
