@@ -71,8 +71,8 @@ imports: _venv
 # check contracts and generated pages against the code
 check-docs: _venv
     {{ bin }}/letta-gateway contracts check
-    {{ bin }}/python -m pytest -q tests/docs tests/cli/test_docs.py tests/cli/test_problems_page.py tests/interop/test_page.py \
-      tests/api/test_document.py tests/api/test_asyncapi.py tests/conformance/test_report.py
+    {{ bin }}/python -m pytest -q tests/docs/test_pages.py tests/cli/test_docs.py tests/cli/test_problems_page.py \
+      tests/interop/test_page.py tests/api/test_document.py tests/api/test_asyncapi.py tests/conformance/test_report.py
 
 # write contracts and generated pages anew
 generate: _venv
