@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
+import anyio.to_thread
 
 import contracts
 from gateway.adapters.embedded_redis import embedded_redis
@@ -27,11 +28,13 @@ from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
 from gateway.adapters.randomness import PooledRandom
 from gateway.adapters.redis_stream import RedisStreamReader
+from gateway.adapters.sql.archiving import SqlArchives
 from gateway.adapters.sql.commands import SqlStreamCommands
 from gateway.adapters.sql.contracts import SqlContracts
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.deliveries import SqlDeliveries
 from gateway.adapters.sql.erasing import SqlErasures
+from gateway.adapters.sql.idempotency import SqlIdempotencyKeys
 from gateway.adapters.sql.log import SqlLog
 from gateway.adapters.sql.migrate import upgrade
 from gateway.adapters.sql.opening import open_database
@@ -48,8 +51,10 @@ from gateway.adapters.vault import KeyMissing, Keyring
 from gateway.adapters.web_server import WebServer, listening_socket
 from gateway.api.application import create_api
 from gateway.api.credentials import Credentials
+from gateway.api.idempotency import Idempotency
 from gateway.api.services import Limits, Readiness, Services
 from gateway.api.slots import Slots
+from gateway.deliver.archiving import Archivist
 from gateway.deliver.dispatcher import Dispatcher
 from gateway.deliver.erasing import Eraser
 from gateway.deliver.held import Held
@@ -61,14 +66,22 @@ from gateway.errors import Unavailable
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
 from gateway.ingest.pace import Pace
+from gateway.ingest.spans import IngestSpans
 from gateway.ingest.stream import StreamIngest
 from gateway.ports import Event, Head
 from gateway.registry.catalogue import Catalogue
 from gateway.registry.registering import Registering
 from gateway.settings import Settings
+from otel.setup import start_tracing
+from otel.spans import Tracing
 
 _READY_S = 2.0
+_LAST_SPANS_S = 2.0
+"""How long the end of the process waits for an exporter; what is not sent by then is lost, and nothing else is."""
 _FACT_SOURCE = "/gateway"
+ARCHIVE_FOLDER = "archive"
+"""Of the data directory, where GATEWAY_ARCHIVE_DIR names no other."""
+
 _LOOPBACK_ADDRESS = "127.0.0.1"
 _INGESTING = frozenset({"all", "ingest"})
 _DELIVERING = frozenset({"all", "deliver"})
@@ -115,12 +128,21 @@ async def run(
     async with contextlib.AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings, data_dir, waiting=on_waiting))
         await upgrade(database)
+        tracing = start_tracing(os.environ, version=version())
+        if tracing is not None:
+            stack.push_async_callback(_end_tracing, tracing)
         listening = stack.enter_context(listening_socket(host, port))
         redis_url = await stack.enter_async_context(_redis(settings, data_dir))
         address, bound_port = listening.getsockname()[:2]
         url = f"http://{_in_url(host)}:{bound_port}"
         gateway = _Gateway(
-            settings, place, database, redis_url=redis_url, url=url, listens=(address, bound_port)
+            settings,
+            place,
+            database,
+            redis_url=redis_url,
+            url=url,
+            listens=(address, bound_port),
+            tracing=tracing,
         )
         stack.push_async_callback(gateway.sender.aclose)
         await gateway.vault_keys.begin()
@@ -141,11 +163,15 @@ async def migrate(settings: Settings, data_dir: Path) -> tuple[str | None, str]:
 
 
 async def verify_log(
-    settings: Settings, data_dir: Path, progress: Callable[[int], None] = lambda _checked: None
+    settings: Settings,
+    data_dir: Path,
+    progress: Callable[[int], None] = lambda _checked: None,
+    archive: Path | None = None,
 ) -> VerifyResult:
-    """Verify the hash chain of the whole log."""
+    """Verify the hash chain of the whole log; what was archived, by the files in this folder, if one is given."""
     async with open_database(settings, data_dir, must_exist=True) as database:
-        return await verify_chain(database, progress)
+        await upgrade(database)
+        return await verify_chain(database, progress, archive)
 
 
 async def rebuild(
@@ -175,6 +201,7 @@ class _Gateway:
         redis_url: str,
         url: str,
         listens: tuple[str, int],
+        tracing: Tracing | None,
     ) -> None:
         self.place = place
         self._database = database
@@ -212,6 +239,7 @@ class _Gateway:
             )
         )
         held = Held()
+        spans = None if tracing is None else IngestSpans(tracing, now_us, stream=settings.stream)
         self.dispatcher = Dispatcher(
             World(
                 log=self.log,
@@ -233,9 +261,23 @@ class _Gateway:
                 jitter=random.random,
                 leadership=database,
                 held=held,
+                tracing=tracing,
+                tell_again=(lambda _event: None) if spans is None else spans.again,
             )
         )
-        erasures = SqlErasures(database, fact_source=fact_source, now=now_us, random=os.urandom)
+        archive_dir = settings.archive_dir or place.data_dir / ARCHIVE_FOLDER
+        archives = SqlArchives(
+            database,
+            self.subscriptions,
+            archive_dir,
+            fact_source=fact_source,
+            now=now_us,
+            random=os.urandom,
+        )
+        self.archivist = Archivist(archives, appended=self._appended)
+        erasures = SqlErasures(
+            database, fact_source=fact_source, now=now_us, random=os.urandom, archive_dir=archive_dir
+        )
         self.eraser = Eraser(
             erasures,
             forget=self._forget,
@@ -256,13 +298,14 @@ class _Gateway:
         pace = None
         if settings.agent_events_per_second is not None:
             pace = Pace(AgentRates(settings.agent_events_per_second), held.hold, now_us)
-        ingest = StreamIngest(door, self.batcher, stream=settings.stream, pace=pace)
+        ingest = StreamIngest(door, self.batcher, stream=settings.stream, pace=pace, spans=spans)
         self.reader = RedisStreamReader(redis_url, settings.stream, ingest, owner=database.identity)
         self.credentials = Credentials(
             SqlApiTokens(database, fact_source=fact_source, now=now_us, random=os.urandom),
             settings.api_token.get_secret_value() if settings.api_token else "",
             now=now_us,
         )
+        self.idempotency = Idempotency(SqlIdempotencyKeys(database, keyring, now=now_us), now=now_us)
         self.api = create_api(
             Services(
                 log=self.log,
@@ -279,9 +322,11 @@ class _Gateway:
                 erasures=erasures,
                 catalogue=catalogue,
                 registering=self.registering,
+                archives=archives,
                 limits=Limits(settings.event_bytes_max, settings.batch_bytes_max, settings.batch_events_max),
                 public_url=public_url,
                 credentials=self.credentials,
+                idempotency=self.idempotency,
                 timeout_s=settings.delivery_timeout,
                 production=settings.production,
                 allowed_hosts=_LOOPBACK_NAMES | {place.host.lower()},
@@ -290,10 +335,12 @@ class _Gateway:
                 changed=self._changed,
                 appended=self._appended,
                 erase=self.eraser.ask,
+                archive=self.archivist.ask,
                 readiness=self._readiness,
                 payload_links=links,
                 now=now_us,
                 handshake_required=settings.handshake == "required",
+                spans=spans,
             ),
             version(),
         )
@@ -349,7 +396,9 @@ async def _serve(
             writing.start_soon(gateway.batcher.run)
             writing.start_soon(gateway.tail.run)
             writing.start_soon(gateway.eraser.run)
+            writing.start_soon(gateway.archivist.run)
             writing.start_soon(gateway.credentials.run)
+            writing.start_soon(gateway.idempotency.run)
             async with anyio.create_task_group() as flows:
                 if role in _DELIVERING:
                     flows.start_soon(gateway.dispatcher.run)
@@ -365,6 +414,11 @@ async def _serve(
                 server.stop()
                 gateway.dispatcher.stop()
             writing.cancel_scope.cancel()
+
+
+async def _end_tracing(tracing: Tracing) -> None:
+    with anyio.CancelScope(shield=True):
+        await anyio.to_thread.run_sync(tracing.close, _LAST_SPANS_S)
 
 
 async def _announce(server: WebServer, gateway: _Gateway, on_ready: Callable[[Running], None]) -> None:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -168,6 +169,12 @@ class Settings(BaseSettings):
         "The base of `dataschema`, `$id`, `dataref` and handshake callbacks.",
         "`http://` or `https://` with a host, without user, query and fragment; in production `https://`",
         "`http://HOST:PORT` as served; production: must be given",
+    )
+    archive_dir: Path | None = _field(
+        None,
+        "Where archives of the log are kept, on the machine of the gateway.",
+        "a folder; it is made where it is not there",
+        "`archive` in the data directory",
     )
     webhook_origin: Annotated[str, AfterValidator(_dns_name)] | None = _field(
         None,

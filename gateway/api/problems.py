@@ -4,11 +4,13 @@ import json
 import logging
 import math
 from collections.abc import Mapping
+from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from gateway.api.auth import principal
 from gateway.api.registry_problems import allowing, is_registry, linked, unserved
@@ -25,6 +27,7 @@ from gateway.errors import (
 
 _LOGGER = logging.getLogger(__name__)
 _BLANK = "about:blank"
+_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 GUARDED = "/v1/"
 """What every path begins with that wants a token."""
 
@@ -81,8 +84,21 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         return linked(request, allowing(answer, error.headers))
     if error.status_code == NotFound.status:
         return problem_response(NotFound("There is nothing at this path."))
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_methods(request))
     body = {"type": _BLANK, "title": error.detail, "status": error.status_code, "detail": error.detail}
-    return _response({**body, "errors": []}, error.status_code, error.headers or {})
+    return _response({**body, "errors": []}, error.status_code, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Everything that may be asked of the path: the framework names only what its first route of it takes."""
+    scopes = [{**request.scope, "method": method} for method in _METHODS]
+    return [
+        str(scope["method"])
+        for scope in scopes
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+    ]
 
 
 def _on_hang_up(_request: Request, _error: Exception) -> Response:

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from gateway.api.credentials import Credentials
+from gateway.api.idempotency import Idempotency
 from gateway.api.slots import Slots
 from gateway.deliver.tail import Tail
 from gateway.domain.payload_links import PayloadLinks
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door
 from gateway.ingest.pace import Pace
+from gateway.ingest.spans import IngestSpans
 from gateway.ports import (
+    Archives,
     Deliveries,
     Erasures,
     EventLog,
@@ -53,11 +56,13 @@ class Services:
         admit_sink: Judges a sink at creation; raises ``SinkRefused`` of the domain.
         changed: Tells the dispatcher that a subscription was changed by a command.
         appended: Tells the dispatcher that the log has grown.
+        archive: Tells the archivist that something was commanded.
         erase: Tells the eraser that something was commanded.
         readiness: Each thing the gateway needs, and whether it is there.
         catalogue: The contracts as they are now.
         registering: Adds to them.
         handshake_required: Whether every sink has to agree before it is sent anything.
+        spans: Tells a tracing backend of what comes in; None: nothing is traced.
     """
 
     log: EventLog
@@ -74,9 +79,11 @@ class Services:
     erasures: Erasures
     catalogue: Catalogue
     registering: Registering
+    archives: Archives
     limits: Limits
     public_url: str
     credentials: Credentials
+    idempotency: Idempotency
     timeout_s: float
     production: bool
     allowed_hosts: frozenset[str]
@@ -85,10 +92,12 @@ class Services:
     changed: Callable[[int], None]
     appended: Callable[[], None]
     erase: Callable[[], None]
+    archive: Callable[[], None]
     readiness: Callable[[], Awaitable[Readiness]]
     payload_links: PayloadLinks
     now: Now
     handshake_required: bool = False
+    spans: IngestSpans | None = None
 
 
 def services(request: Request) -> Services:

@@ -97,6 +97,19 @@ class GatewayClient:
             return answer
         raise self._refusal(answer)
 
+    def fetch(self, path: str) -> Iterator[bytes]:
+        """The bytes of a file, as they come. Raises as `request` does."""
+        request = self._http.build_request("GET", path, timeout=httpx.Timeout(TIMEOUT_S, read=SILENCE_S_MAX))
+        with self._answering():
+            answer = self._http.send(request, stream=True)
+        with contextlib.closing(answer):
+            if not answer.is_success:
+                with self._answering():
+                    answer.read()
+                raise self._refusal(answer)
+            with self._answering():
+                yield from answer.iter_raw()
+
     @contextlib.contextmanager
     def events(
         self, path: str, *, params: Mapping[str, Any], last_id: str

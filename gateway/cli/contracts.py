@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 import contracts as store
+from gateway.cli import contract_types
 from gateway.cli.client import connect
 from gateway.cli.options import AsJson, DataDir
 from gateway.cli.output import plain, print_record, print_table, results
@@ -140,3 +141,6 @@ def check(
     if complaints:
         raise CheckFailed(f"{len(complaints)} contract files are not as they must be.")
     results().print("Contracts and event models agree.")
+
+
+contract_types.add_to(app)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli import (
+    archiving,
     contracts,
     deliveries,
     demo,
@@ -24,6 +25,7 @@ from gateway.cli import (
     stream_commands,
     subscriptions,
     tokens,
+    tracing,
     vault_keys,
 )
 from gateway.cli.failures import FAILED, WRONG_USAGE, explain
@@ -69,8 +71,10 @@ app.add_typer(deliveries.app, name="deliveries")
 app.command()(deliveries.attempts)
 deliveries.app.command("retry")(stream_commands.retry)
 app.command()(explaining.explain)
+app.command()(tracing.trace)
 app.add_typer(quarantine.app, name="quarantine")
 app.command()(erasing.erase)
+app.add_typer(archiving.app, name="archive")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(vault_keys.app, name="secrets")

@@ -9,6 +9,7 @@ from gateway.deliver.journal import Journal
 from gateway.deliver.posting import LEASE_S, Ended, Posting
 from gateway.deliver.request import AttemptContext, build_batch_request
 from gateway.deliver.settling import Settling
+from gateway.deliver.spans import DeliverySpans, Tried
 from gateway.deliver.suspects import CRASHES_MAX
 from gateway.deliver.terms import Terms
 from gateway.deliver.world import World
@@ -50,7 +51,9 @@ class Batches:
         directory: Directory,
         cache: EnvelopeCache,
         world: World,
+        spans: DeliverySpans | None = None,
     ) -> None:
+        self._spans = spans
         self._posting = posting
         self._settling = settling
         self._journal = journal
@@ -159,6 +162,9 @@ class Batches:
     ) -> None:
         """2xx settles all, anything else none; what no retry would change is tried in halves."""
         one = self._settling.judge(lane, members[0].delivery, terms, ended)
+        if self._spans is not None:
+            tried = Tried(current.record.id, terms, members[0].delivery, ended, one)
+            self._spans.batch([member.event for member in members], tried)
         self._settling.conclude(lane, current, ended, one, members[0].delivery.position)
         if splits(ended.outcome) and len(members) > 1:
             middle = len(members) // 2

@@ -103,6 +103,7 @@ class Settling:
             crashes=0,
             asked=False,
             last_span_id=ended.trace.span_id,
+            last_trace_id=attempt.batch_trace_id,
             stored=True,
         )
         self.put_off(lane, attempt, again)
@@ -142,6 +143,7 @@ class Settling:
             crashes=0,
             asked=False,
             last_span_id=ended.trace.span_id,
+            last_trace_id=attempt.batch_trace_id,
             stored=True,
         )
         self.put_off(lane, replace(attempt, next_at_us=ended.ended_at_us), again)
@@ -209,7 +211,7 @@ class Settling:
             hash6=hash6,
             attempt=delivery.attempts + 1,
             round=delivery.round,
-            cause=_cause(delivery),
+            cause=cause_of(delivery),
             decision=settlement.decision,
             counts=settlement.counts,
             started_at_us=ended.started_at_us,
@@ -253,7 +255,7 @@ class Settling:
         self._changed(number)
 
 
-def _cause(delivery: PendingDelivery) -> str:
+def cause_of(delivery: PendingDelivery) -> str:
     """Why an attempt was made, for a person who reads the list of them."""
     if delivery.crashes >= CRASHES_MAX:
         return "recovery"

@@ -5,7 +5,18 @@ from dataclasses import dataclass, field
 
 from gateway.deliver.held import Held
 from gateway.domain.lane import PENDING_MAX, QUEUE_MAX
-from gateway.ports import Deliveries, EventLog, Leadership, Now, Random, Sender, StreamCommands, Subscriptions
+from gateway.ports import (
+    Deliveries,
+    Event,
+    EventLog,
+    Leadership,
+    Now,
+    Random,
+    Sender,
+    StreamCommands,
+    Subscriptions,
+)
+from otel.spans import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +70,10 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Stores, sender, clock and randomness. ``jitter`` draws from [0, 1); ``held``: what is not to be sent yet."""
+    """Stores, sender, clock and randomness. ``jitter`` draws from [0, 1); ``held``: what is not to be sent yet.
+
+    ``tracing`` is None where nothing is traced; ``tell_again``: tells of an event that another process appended.
+    """
 
     log: EventLog
     deliveries: Deliveries
@@ -72,3 +86,5 @@ class World:
     jitter: Callable[[], float]
     leadership: Leadership
     held: Held = field(default_factory=Held)
+    tracing: Tracing | None = None
+    tell_again: Callable[[Event], None] = lambda _event: None

@@ -37,6 +37,11 @@ ERASURE_REQUESTED: Final = "erasure.requested"
 ERASED: Final = "erased"
 ERASURE_FINISHED: Final = "erasure.finished"
 
+ARCHIVE_REQUESTED: Final = "archive.requested"
+ARCHIVED: Final = "archived"
+ARCHIVE_DROPPED: Final = "archive.dropped"
+ARCHIVE_RESTORED: Final = "archive.restored"
+
 BREAKER_OPENED: Final = "breaker.opened"
 BREAKER_CLOSED: Final = "breaker.closed"
 DELIVERY_EXHAUSTED: Final = "delivery.exhausted"

@@ -4,6 +4,16 @@ An adapter implements a protocol; a flow never knows which one. Times are intege
 Unix epoch, UTC (``_us``); positions count from 1, and 0 stands before the first row.
 """
 
+from gateway.ports.archives import (
+    ArchivePlan,
+    ArchiveRecord,
+    Archives,
+    ArchiveState,
+    ArchiveStep,
+    Holder,
+    RunRecord,
+    RunState,
+)
 from gateway.ports.contracts import (
     CONTRACTS_MAX,
     VERSIONS_MAX,
@@ -23,6 +33,7 @@ from gateway.ports.deliveries import (
     Standing,
 )
 from gateway.ports.erasures import ErasureCount, ErasureRecord, Erasures, ErasureState, ErasureStep
+from gateway.ports.idempotency import IdempotencyKeys, Remembered
 from gateway.ports.log import (
     Appended,
     Entry,
@@ -41,6 +52,7 @@ from gateway.ports.subscriptions import (
     NewSubscription,
     Opened,
     Private,
+    Remembering,
     Revision,
     SubscriptionHistory,
     SubscriptionRecord,
@@ -55,6 +67,11 @@ __all__ = [
     "VERSIONS_MAX",
     "ApiTokens",
     "Appended",
+    "ArchivePlan",
+    "ArchiveRecord",
+    "ArchiveState",
+    "ArchiveStep",
+    "Archives",
     "AttemptRecord",
     "ContractStore",
     "CursorUpdate",
@@ -73,6 +90,8 @@ __all__ = [
     "EventLog",
     "EventQuery",
     "Head",
+    "Holder",
+    "IdempotencyKeys",
     "JournalBatch",
     "KeyUse",
     "Kind",
@@ -89,6 +108,8 @@ __all__ = [
     "QuarantineRecord",
     "QuarantineState",
     "Random",
+    "Remembered",
+    "Remembering",
     "ReplayRange",
     "ReplayRecord",
     "ReplayState",
@@ -96,6 +117,8 @@ __all__ = [
     "Resealed",
     "Revision",
     "RowKey",
+    "RunRecord",
+    "RunState",
     "Sender",
     "Standing",
     "StoredContract",

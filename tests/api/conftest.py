@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,10 +21,12 @@ import contracts
 from gateway.adapters.http.guard import EgressPolicy
 from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
+from gateway.adapters.sql.archiving import SqlArchives
 from gateway.adapters.sql.commands import SqlStreamCommands
 from gateway.adapters.sql.contracts import SqlContracts
 from gateway.adapters.sql.deliveries import SqlDeliveries
 from gateway.adapters.sql.erasing import SqlErasures
+from gateway.adapters.sql.idempotency import SqlIdempotencyKeys
 from gateway.adapters.sql.log import SqlLog
 from gateway.adapters.sql.migrate import upgrade
 from gateway.adapters.sql.quarantine import SqlQuarantine
@@ -35,6 +38,7 @@ from gateway.adapters.vault import Keyring
 from gateway.adapters.web_server import WebServer, listening_socket
 from gateway.api.application import create_api
 from gateway.api.credentials import Credentials
+from gateway.api.idempotency import Idempotency
 from gateway.api.services import Limits, Readiness, Services
 from gateway.api.slots import Slots
 from gateway.deliver.tail import Tail
@@ -45,6 +49,10 @@ from gateway.ingest.door import Door, DoorPolicy
 from gateway.ports import NewApiToken
 from gateway.registry.catalogue import Catalogue
 from gateway.registry.registering import Registering
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import documented
 
 TOKEN = "lgw_test_token_of_sixteen"
 PUBLIC_URL = "http://127.0.0.1:8080"
@@ -96,6 +104,9 @@ def services(database) -> Services:
     async def readiness() -> Readiness:
         return Readiness({"database": True, "redis": False}, lag_events=3)
 
+    subscriptions = SqlSubscriptions(
+        database, Keyring((bytes(32),)), fact_source=PUBLIC_URL + "/gateway", now=now, random=os.urandom
+    )
     return Services(
         log=log,
         tail=tail,
@@ -106,19 +117,21 @@ def services(database) -> Services:
         ),
         pace=None,
         commands=SqlStreamCommands(database, fact_source=PUBLIC_URL + "/gateway", now=now, random=os.urandom),
-        subscriptions=SqlSubscriptions(
-            database,
-            Keyring((bytes(32),)),
-            fact_source=PUBLIC_URL + "/gateway",
-            now=now,
-            random=os.urandom,
-        ),
+        subscriptions=subscriptions,
         deliveries=SqlDeliveries(database),
         quarantine=SqlQuarantine(database, now=now, random=os.urandom),
         vault_keys=SqlVaultKeys(database, Keyring((bytes(32),)), now=now),
         erasures=SqlErasures(database, fact_source=PUBLIC_URL + "/gateway", now=now, random=os.urandom),
         catalogue=registering.catalogue,
         registering=registering,
+        archives=SqlArchives(
+            database,
+            subscriptions,
+            Path(database.name).parent / "archive",
+            fact_source=PUBLIC_URL + "/gateway",
+            now=now,
+            random=os.urandom,
+        ),
         limits=Limits(event_bytes_max=65_536, batch_bytes_max=262_144, batch_events_max=10),
         payload_links=PayloadLinks(PUBLIC_URL, [bytes(32)]),
         now=now,
@@ -128,6 +141,7 @@ def services(database) -> Services:
             TOKEN,
             now=now,
         ),
+        idempotency=Idempotency(SqlIdempotencyKeys(database, Keyring((bytes(32),)), now=now), now=now),
         timeout_s=5.0,
         production=False,
         allowed_hosts=frozenset({"testserver", "127.0.0.1"}),
@@ -136,6 +150,7 @@ def services(database) -> Services:
         changed=lambda _number: tail.appended(),
         appended=tail.appended,
         erase=lambda: None,
+        archive=lambda: None,
         readiness=readiness,
     )
 
@@ -148,6 +163,7 @@ def background(services: Services) -> list[Any]:
 @pytest.fixture
 def anonymous(services) -> Iterator[TestClient]:
     with TestClient(create_api(services, "0"), raise_server_exceptions=False) as client:
+        client.event_hooks["response"].append(documented.check)
         running = [client.portal.start_task_soon(work) for work in background(services)]
         yield client
         for work in running:

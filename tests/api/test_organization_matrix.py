@@ -70,6 +70,7 @@ class World:
             replay_id=self.replay,
             token_id=self.token,
             erasure_id=self.erasure,
+            run_id="999999",
             token="A" * 43,
             group="com.letta",
             name="agent.step.completed",
@@ -146,6 +147,7 @@ def named(**request: Any) -> Callable[[World], dict[str, Any]]:
 
 S, E, D, T = "/v1/subscriptions", "/v1/events", "/v1/deliveries", "/v1/tokens"
 X = "/v1/erasures"
+A = "/v1/archives"
 ONE = S + "/{subscription_id}"
 
 TABLE: dict[tuple[str, str], Row] = {
@@ -154,6 +156,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("get", E + "/stream"): Row(Access.LIST),
     ("get", E + "/{position}"): Row(Access.THING),
     ("get", E + "/{position}/deliveries"): Row(Access.THING),
+    ("get", E + "/{position}/trace"): Row(Access.THING),
     ("get", E + "/{position}/explain"): Row(
         Access.THING, 200, lambda world: {"params": {"subscription": world.subscription}}
     ),
@@ -199,6 +202,12 @@ TABLE: dict[tuple[str, str], Row] = {
     ("post", OF_ALL + "/test"): Row(Access.ADMIN, 202),
     ("get", OF_ALL + "/deliveries"): Row(Access.ADMIN),
     ("post", OF_ALL + "/deliveries/{delivery_id}/retry"): Row(Access.ADMIN, 202),
+    ("get", A): Row(Access.ADMIN),
+    ("post", A): Row(Access.ADMIN, 202, sends(before_position=1)),
+    ("get", A + "/runs/{run_id}"): Row(Access.ADMIN, 404),
+    ("get", A + "/{position}"): Row(Access.ADMIN, 404),
+    ("get", A + "/{position}/file"): Row(Access.ADMIN, 404),
+    ("post", A + "/{position}/restore"): Row(Access.ADMIN, 404),
     ("get", "/v1/quarantine"): Row(Access.LIST),
     ("get", "/v1/quarantine/{quarantine_id}"): Row(Access.THING),
     ("delete", "/v1/quarantine/{quarantine_id}"): Row(Access.THING, 204),
@@ -402,6 +411,24 @@ def test_what_there_is_not_is_not_told_without_a_token(anonymous, headers, metho
         answer = anonymous.request(method, path, headers=sent)
         only_reads = caller.endswith("read-only") and method.lower() not in READING
         assert answer.status_code == (401 if caller in WITHOUT else 403 if only_reads else status), caller
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/v1/events", "GET, POST"),
+        ("POST", "/v1/subscriptions/sub_1", "DELETE, GET, OPTIONS, PATCH, PUT"),
+        ("PATCH", "/v1/events/7/deliveries", "GET"),
+    ],
+)
+def test_a_405_names_every_method_that_the_path_takes(anonymous, headers, method, path, allowed):
+    answer = anonymous.request(method, path, headers=headers["admin"])
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+def test_a_slash_too_many_sends_nobody_elsewhere(anonymous, headers):
+    answer = anonymous.get("/v1/events/", headers=headers["admin"], follow_redirects=False)
+    assert (answer.status_code, answer.headers.get("location")) == (404, None)
 
 
 def test_the_document_says_where_a_token_is_wanted(services):

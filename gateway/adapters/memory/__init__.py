@@ -4,6 +4,7 @@ from gateway.adapters.memory.commands import MemoryStreamCommands
 from gateway.adapters.memory.contracts import MemoryContracts
 from gateway.adapters.memory.deliveries import MemoryDeliveries
 from gateway.adapters.memory.erasing import MemoryErasures
+from gateway.adapters.memory.idempotency import MemoryIdempotencyKeys
 from gateway.adapters.memory.log import MemoryLog
 from gateway.adapters.memory.quarantine import MemoryQuarantine
 from gateway.adapters.memory.store import MemoryStore
@@ -15,6 +16,7 @@ __all__ = [
     "MemoryContracts",
     "MemoryDeliveries",
     "MemoryErasures",
+    "MemoryIdempotencyKeys",
     "MemoryLog",
     "MemoryQuarantine",
     "MemoryStore",

@@ -45,9 +45,28 @@ class MemoryLog:
             found.reverse()
         return found[: query.limit]
 
+    async def named(
+        self, event_id: str, *, organization: str | None, before: int | None, rows: int
+    ) -> tuple[Sequence[Entry], int | None]:
+        """See ``EventLog.named``."""
+        last = self._store.head if before is None else min(before - 1, self._store.head)
+        first = max(1, last - rows + 1)
+        found = [
+            row.entry
+            for row in reversed(self._store.rows[first - 1 : last])
+            if row.entry.id == event_id
+            and row.entry.kind is Kind.EVENT
+            and organization in {None, row.entry.organization}
+        ]
+        return found, first if first > 1 else None
+
     async def position_at(self, at_us: int) -> int:
         """See ``EventLog.position_at``."""
         return self._store.position_before(at_us)
+
+    async def absent(self, first: int, last: int) -> tuple[int, int] | None:  # noqa: ARG002 - the port's shape
+        """See ``EventLog.absent``: nothing leaves memory."""
+        return None
 
     async def read_key(self, key: str, after: int, until: int, limit: int) -> Sequence[Entry]:
         """See ``EventLog.read_key``."""

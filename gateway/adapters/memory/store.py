@@ -75,6 +75,8 @@ class MemoryStore:
     contracts: dict[tuple[str, int], StoredContract] = field(default_factory=dict)
     erasing: dict[str, Target] = field(default_factory=dict)
     """The erasures that are not done yet."""
+    remembered: dict[bytes, tuple[int, str, bytes]] = field(default_factory=dict)
+    """By which keys subscriptions were made: until when, which one, and what was answered."""
     settled: int = 0
     """How many attempts there are: what ``seq`` numbers in a database."""
     seqs: dict[str, int] = field(default_factory=dict)
@@ -170,5 +172,6 @@ class MemoryStore:
             envelope=columns.envelope,
             addressee=addressee,
             redriven_from=columns.redriven_from,
+            published_at_us=columns.published_at_us,
         )
         return Row(entry, columns, nonce, hashed)

@@ -5,10 +5,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
+from gateway.adapters.sql.absent import check_present
 from gateway.adapters.sql.append import append, prepare
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.models import Attempt, LogHead, Pending, Replay, Subscription
-from gateway.adapters.sql.streams import running_replays
+from gateway.adapters.sql.streams import BATCH_TRACE, running_replays
 from gateway.domain import facts
 from gateway.domain.subscription import EVERY_ORGANIZATION
 from gateway.errors import Conflict, Gone, NotFound
@@ -68,6 +69,7 @@ class SqlStreamCommands:
                     "The subscription is disabled.",
                     hint="Resume it first; what is pending goes on by itself.",
                 )
+            check_present(connection, position, position)
             here = (_PENDING.c.number == number, _PENDING.c.position == position)
             pending = connection.execute(select(_PENDING).where(*here)).one_or_none()
             now_us = self._now()
@@ -96,6 +98,7 @@ class SqlStreamCommands:
             row, head, now_us = _present(connection, number), _head(connection), self._now()
             attempts_until = connection.execute(select(func.max(_ATTEMPT.c.seq))).scalar() or 0
             until = min(wanted.until_position, head)
+            check_present(connection, wanted.from_position, until)
             data = {
                 "subscription_id": row.id,
                 "number": number,
@@ -157,7 +160,7 @@ class SqlStreamCommands:
         Returns how many attempts there are.
         """
         statement = (
-            select(_ATTEMPT.c.attempt, _ATTEMPT.c.round, _ATTEMPT.c.span_id)
+            select(_ATTEMPT.c.attempt, _ATTEMPT.c.round, _ATTEMPT.c.span_id, BATCH_TRACE)
             .where(_ATTEMPT.c.number == number, _ATTEMPT.c.position == position)
             .order_by(_ATTEMPT.c.attempt.desc())
             .limit(1)
@@ -176,6 +179,7 @@ class SqlStreamCommands:
                 next_at=now_us,
                 crashes=0,
                 last_span_id=last.span_id,
+                last_trace_id=last.batch_trace_id,
                 asked=True,
             )
         )

@@ -5,12 +5,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
+from gateway.adapters.sql.absent import absent
 from gateway.adapters.sql.append import append, prepare, quarantine
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.entries import COLUMNS, entry_of, position_before
 from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import LogEntry, LogHead
-from gateway.adapters.sql.search import read_key, search
+from gateway.adapters.sql.search import named, read_key, search
 from gateway.domain.ids import RANDOM_BYTES, quarantine_id
 from gateway.ports import Appended, Entry, EventQuery, Head, NewEntry, NewQuarantine, Now, Random
 
@@ -78,9 +79,23 @@ class SqlLog:
         """See ``EventLog.search``."""
         return await self._database.read(lambda connection: search(connection, query))
 
+    async def named(
+        self, event_id: str, *, organization: str | None, before: int | None, rows: int
+    ) -> tuple[Sequence[Entry], int | None]:
+        """See ``EventLog.named``."""
+        return await self._database.read(
+            lambda connection: named(
+                connection, event_id, organization=organization, before=before, rows=rows
+            )
+        )
+
     async def position_at(self, at_us: int) -> int:
         """See ``EventLog.position_at``."""
         return await self._database.read(lambda connection: position_before(connection, at_us))
+
+    async def absent(self, first: int, last: int) -> tuple[int, int] | None:
+        """See ``EventLog.absent``."""
+        return await self._database.read(lambda connection: absent(connection, first, last))
 
     async def read_key(self, key: str, after: int, until: int, limit: int) -> Sequence[Entry]:
         """See ``EventLog.read_key``."""
