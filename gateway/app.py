@@ -26,7 +26,10 @@ from gateway.adapters.http.guard import EgressPolicy
 from gateway.adapters.http.resolver import SystemResolver
 from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
+from gateway.adapters.metrics_push import MetricsPush
+from gateway.adapters.process_figures import process_families
 from gateway.adapters.randomness import PooledRandom
+from gateway.adapters.redis_figures import RedisFigures
 from gateway.adapters.redis_stream import RedisStreamReader
 from gateway.adapters.sql.archiving import SqlArchives
 from gateway.adapters.sql.commands import SqlStreamCommands
@@ -42,6 +45,7 @@ from gateway.adapters.sql.quarantine import SqlQuarantine
 from gateway.adapters.sql.rebuild import Rebuilt
 from gateway.adapters.sql.rebuild import rebuild as derive_again
 from gateway.adapters.sql.sealed import SubscriptionVault
+from gateway.adapters.sql.size import size_bytes
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
 from gateway.adapters.sql.tokens import SqlApiTokens
 from gateway.adapters.sql.vault_keys import SqlVaultKeys
@@ -58,6 +62,7 @@ from gateway.deliver.archiving import Archivist
 from gateway.deliver.dispatcher import Dispatcher
 from gateway.deliver.erasing import Eraser
 from gateway.deliver.held import Held
+from gateway.deliver.meters import DeliveryMeters
 from gateway.deliver.tail import Tail
 from gateway.deliver.world import DEFAULT_LIMITS, AttemptPolicy, World
 from gateway.domain.agent_rate import AgentRates
@@ -65,6 +70,7 @@ from gateway.domain.payload_links import PayloadLinks
 from gateway.errors import Unavailable
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
+from gateway.ingest.meters import IngestMeters
 from gateway.ingest.pace import Pace
 from gateway.ingest.spans import IngestSpans
 from gateway.ingest.stream import StreamIngest
@@ -72,6 +78,8 @@ from gateway.ports import Event, Head
 from gateway.registry.catalogue import Catalogue
 from gateway.registry.registering import Registering
 from gateway.settings import Settings
+from gateway.views.metrics import Metrics, Sources
+from otel.metrics_setup import start_metrics
 from otel.setup import start_tracing
 from otel.spans import Tracing
 
@@ -145,6 +153,8 @@ async def run(
             tracing=tracing,
         )
         stack.push_async_callback(gateway.sender.aclose)
+        stack.push_async_callback(gateway.redis_figures.aclose)
+        stack.push_async_callback(gateway.metrics_push.aclose)
         await gateway.vault_keys.begin()
         await gateway.registering.begin()
         stopping = anyio.Event()
@@ -240,6 +250,7 @@ class _Gateway:
         )
         held = Held()
         spans = None if tracing is None else IngestSpans(tracing, now_us, stream=settings.stream)
+        self._delivery_meters, ingest_meters = DeliveryMeters(), IngestMeters()
         self.dispatcher = Dispatcher(
             World(
                 log=self.log,
@@ -263,6 +274,8 @@ class _Gateway:
                 held=held,
                 tracing=tracing,
                 tell_again=(lambda _event: None) if spans is None else spans.again,
+                meters=self._delivery_meters,
+                told=settings.log_deliveries,
             )
         )
         archive_dir = settings.archive_dir or place.data_dir / ARCHIVE_FOLDER
@@ -285,7 +298,7 @@ class _Gateway:
             changed=self.dispatcher.changed,
             appended=self._appended,
         )
-        self.batcher = Batcher(self.log, self._take)
+        self.batcher = Batcher(self.log, self._take, ingest_meters)
         door = Door(
             catalogue,
             DoorPolicy(
@@ -306,11 +319,15 @@ class _Gateway:
             now=now_us,
         )
         self.idempotency = Idempotency(SqlIdempotencyKeys(database, keyring, now=now_us), now=now_us)
+        slots = Slots()
+        self.redis_figures = RedisFigures(redis_url, settings.stream)
+        self.metrics = Metrics(self._sources(ingest_meters, slots))
+        self.metrics_push = MetricsPush(start_metrics(os.environ, version=version()), self.metrics.families)
         self.api = create_api(
             Services(
                 log=self.log,
                 tail=self.tail,
-                slots=Slots(),
+                slots=slots,
                 batcher=self.batcher,
                 door=door,
                 pace=pace,
@@ -339,6 +356,7 @@ class _Gateway:
                 readiness=self._readiness,
                 payload_links=links,
                 now=now_us,
+                metrics=self.metrics,
                 handshake_required=settings.handshake == "required",
                 spans=spans,
             ),
@@ -366,6 +384,23 @@ class _Gateway:
     def _changed(self, number: int) -> None:
         self.dispatcher.changed(number)
         self._appended()
+
+    def _sources(self, ingest_meters: IngestMeters, slots: Slots) -> Sources:
+        """Where figures come from: what a process of this role does not do, it does not show."""
+        delivers = self.place.role in _DELIVERING
+        counted = [ingest_meters.families, *([self._delivery_meters.families] if delivers else [])]
+        return Sources(
+            log=self.log,
+            readiness=self._readiness,
+            now=now_us,
+            open=lambda: slots.taken,
+            counted=counted,
+            streams=self.dispatcher.standing.figures if delivers else None,
+            attempts=(lambda: self.dispatcher.lanes.under_way) if delivers else None,
+            redis=self.redis_figures.size if self.place.role in _INGESTING else None,
+            database_bytes=lambda: size_bytes(self._database),
+            process=lambda: process_families(version()),
+        )
 
     async def _readiness(self) -> Readiness:
         role = self.place.role
@@ -399,6 +434,7 @@ async def _serve(
             writing.start_soon(gateway.archivist.run)
             writing.start_soon(gateway.credentials.run)
             writing.start_soon(gateway.idempotency.run)
+            writing.start_soon(gateway.metrics_push.run)
             async with anyio.create_task_group() as flows:
                 if role in _DELIVERING:
                     flows.start_soon(gateway.dispatcher.run)

@@ -1,6 +1,5 @@
 """Liveness, readiness, and the plain first page."""
 
-import contextlib
 import html
 
 from fastapi import APIRouter, Request, Response
@@ -8,10 +7,9 @@ from fastapi.responses import HTMLResponse, JSONResponse
 
 from gateway.api.auth import Operator
 from gateway.api.services import services
-from gateway.errors import Unavailable
 from gateway.registry.catalogue import PATH, Catalogue
 from gateway.registry.entities import GROUPS
-from gateway.views.metrics import METRICS_TYPE, metrics_text
+from otel.metrics_text import OPENMETRICS_TYPE, TEXT_TYPE, render, wants_openmetrics
 
 router = APIRouter(tags=["service"])
 
@@ -40,18 +38,17 @@ async def readyz(request: Request) -> JSONResponse:
     summary="Figures for Prometheus",
     dependencies=[Operator],
     response_class=Response,
-    responses={200: {"content": {"text/plain": {}}}},
+    responses={200: {"content": {"text/plain": {}, "application/openmetrics-text": {}}}},
 )
 async def metrics(request: Request) -> Response:
-    """For who asks from this machine itself, and for administrators' tokens."""
-    service = services(request)
-    readiness, position = await service.readiness(), None
-    with contextlib.suppress(Unavailable):  # that the database is away is what somebody is to be told
-        position = (await service.log.head()).position
-    text = metrics_text(
-        readiness.checks, position=position, lag_events=readiness.lag_events, streams=service.slots.taken
-    )
-    return Response(text, media_type=METRICS_TYPE, headers={"Cache-Control": "no-store"})
+    """For who asks from this machine itself, and for administrators' tokens.
+
+    As text, or with exemplars as OpenMetrics, where ``Accept`` would rather have that.
+    """
+    openmetrics = wants_openmetrics(request.headers.get("accept", ""))
+    text = render(await services(request).metrics.families(), openmetrics=openmetrics)
+    headers = {"Cache-Control": "no-store", "Vary": "Accept"}
+    return Response(text, media_type=OPENMETRICS_TYPE if openmetrics else TEXT_TYPE, headers=headers)
 
 
 @router.get("/", include_in_schema=False)

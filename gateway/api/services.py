@@ -28,6 +28,7 @@ from gateway.ports import (
 )
 from gateway.registry.catalogue import Catalogue
 from gateway.registry.registering import Registering
+from gateway.views.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ class Services:
     readiness: Callable[[], Awaitable[Readiness]]
     payload_links: PayloadLinks
     now: Now
+    metrics: Metrics
     handshake_required: bool = False
     spans: IngestSpans | None = None
 

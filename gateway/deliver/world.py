@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from gateway.deliver.held import Held
+from gateway.deliver.meters import DeliveryMeters
 from gateway.domain.lane import PENDING_MAX, QUEUE_MAX
 from gateway.ports import (
     Deliveries,
@@ -70,8 +72,9 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Stores, sender, clock and randomness. ``jitter`` draws from [0, 1); ``held``: what is not to be sent yet.
+    """Stores, sender, clock and randomness.
 
+    ``jitter`` draws from [0, 1); ``held``: what is not to be sent yet; ``told``: which attempts the log tells of;
     ``tracing`` is None where nothing is traced; ``tell_again``: tells of an event that another process appended.
     """
 
@@ -88,3 +91,5 @@ class World:
     held: Held = field(default_factory=Held)
     tracing: Tracing | None = None
     tell_again: Callable[[Event], None] = lambda _event: None
+    meters: DeliveryMeters = field(default_factory=DeliveryMeters)
+    told: Literal["failed", "all", "none"] = "failed"

@@ -79,13 +79,15 @@ class Event:
 
     ``message`` is what its requests have in common, kept by whoever makes the first one: most subscribers want the
     same mode, and each attempt sends the same again. ``sampled``: whether spans are made of it, once that was asked.
-    Nothing else ever changes here.
+    ``emitted_at_us`` is the event's own time for whoever measures, 0 where it has none, likewise read once. They are
+    all that ever changes here.
     """
 
     entry: Entry
     envelope: Envelope | None
     message: Message | None = field(default=None, compare=False, repr=False)
     sampled: bool | None = field(default=None, compare=False, repr=False)
+    emitted_at_us: int | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(slots=True)

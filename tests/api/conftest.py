@@ -46,9 +46,11 @@ from gateway.domain.api_tokens import new_token
 from gateway.domain.payload_links import PayloadLinks
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
+from gateway.ingest.meters import IngestMeters
 from gateway.ports import NewApiToken
 from gateway.registry.catalogue import Catalogue
 from gateway.registry.registering import Registering
+from gateway.views.metrics import Metrics, Sources
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -107,11 +109,12 @@ def services(database) -> Services:
     subscriptions = SqlSubscriptions(
         database, Keyring((bytes(32),)), fact_source=PUBLIC_URL + "/gateway", now=now, random=os.urandom
     )
+    slots, meters = Slots(), IngestMeters()
     return Services(
         log=log,
         tail=tail,
-        slots=Slots(),
-        batcher=Batcher(log, lambda _events: tail.appended()),
+        slots=slots,
+        batcher=Batcher(log, lambda _events: tail.appended(), meters),
         door=Door(
             registering.catalogue, DoorPolicy(fact_source=PUBLIC_URL + "/gateway", event_bytes_max=65_536)
         ),
@@ -152,6 +155,15 @@ def services(database) -> Services:
         erase=lambda: None,
         archive=lambda: None,
         readiness=readiness,
+        metrics=Metrics(
+            Sources(
+                log=log,
+                readiness=readiness,
+                now=now,
+                open=lambda: slots.taken,
+                counted=[meters.families],
+            )
+        ),
     )
 
 

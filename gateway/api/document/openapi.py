@@ -33,7 +33,8 @@ _TAGS: Final = {
     "erasures": "Everything of an agent or an organization, gone.",
     "tokens": "Who may get in.",
     "secrets": "Which keys what is stored is sealed under.",
-    "service": "Liveness, readiness, figures, contracts.",
+    "registry": "The contracts, by xRegistry 1.0-rc4.",
+    "service": "Liveness, readiness, figures.",
 }
 _IF_MATCH: Final = {
     "name": "If-Match",
