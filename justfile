@@ -21,6 +21,10 @@ dev *arguments: _venv
 test *arguments: _venv
     {{ bin }}/python -m pytest -m "not letta and not interop" {{ arguments }}
 
+# what the standards ask, row by row, and what the tests say of it (docs/conformance.md)
+conformance: _venv
+    {{ bin }}/python tests/conformance/report.py
+
 # run the suite against a real Letta 0.16.8 server
 test-letta *arguments: _venv _venv-letta
     {{ bin }}/python -m pytest -m letta tests/letta {{ arguments }}
@@ -67,7 +71,8 @@ imports: _venv
 # check contracts and generated pages against the code
 check-docs: _venv
     {{ bin }}/letta-gateway contracts check
-    {{ bin }}/python -m pytest -q tests/docs/test_pages.py tests/cli/test_docs.py tests/interop/test_page.py
+    {{ bin }}/python -m pytest -q tests/docs/test_pages.py tests/cli/test_docs.py tests/cli/test_problems_page.py tests/interop/test_page.py \
+      tests/api/test_document.py tests/api/test_asyncapi.py tests/conformance/test_report.py
 
 # write contracts and generated pages anew
 generate: _venv

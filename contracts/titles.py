@@ -1,10 +1,12 @@
 """A contract as generators of types want it: every object has a name, so that every type they make has one."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from schemas.names import TYPE_PREFIX
 
+_BETWEEN_WORDS: Final = re.compile(r"[^A-Za-z0-9]+")
 _LEFT_OUT: Final = frozenset({"$schema", "$id", "examples"})
 """What says nothing about the shape; an example in each file would be a second copy of the contract's."""
 
@@ -15,8 +17,9 @@ def type_name(event_type: str) -> str:
     Args:
         event_type: The type, short or full.
     """
-    words = event_type.removeprefix(TYPE_PREFIX).replace("-", ".").replace("_", ".").split(".")
-    return "".join(word[:1].upper() + word[1:] for word in words)
+    words = _BETWEEN_WORDS.split(event_type.removeprefix(TYPE_PREFIX))
+    name = "".join(word[:1].upper() + word[1:] for word in words)
+    return name if name[:1].isalpha() else f"Event{name}"
 
 
 def titled(schema: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Final
 
 import gateway
 from gateway.errors import PROBLEM_TYPE_BASE, CommandError, GatewayError, RequestError, Unavailable
+from gateway.registry.errors import RegistryError
 
 PAGE: Final = "problems.md"
 
@@ -26,7 +27,7 @@ sentence on stderr and exits with 1 (2 for wrong usage). The `type` is stable: a
 the words. It is a URN, so there is nothing to fetch: what stands behind `{PROBLEM_TYPE_BASE}` is the heading on
 this page. A type that a program does not know is one of its `status`.
 
-```json
+```text
 {{
   "type": "{PROBLEM_TYPE_BASE}invalid-request",
   "title": "Some members are not valid",
@@ -53,6 +54,15 @@ _GROUPS: Final[Sequence[tuple[str, str]]] = (
     ("Commands", "What a command that speaks to a gateway, or checks something, ends with."),
 )
 
+
+_REGISTRY: Final = """
+## Answers of the registry
+
+Under `/registry` the specification (xRegistry 1.0-rc4) gives the types, and each leads to its page there; `subject` and
+`args` are beside what every problem has.
+
+| status | type | what it says |
+| --- | --- | --- |"""
 
 _UNFORESEEN: Final = (
     "Something that nobody foresaw. The gateway's log has the details; the answer never does."
@@ -90,7 +100,15 @@ def _lines() -> Iterator[str]:
         for kind in kinds:
             if _group(kind) == number:
                 yield from _section(kind, answered=number == 0)
+    yield _REGISTRY
+    for named in RegistryError.__subclasses__():
+        yield f"| {named.status} | [`{named.kind}`]({registry_type(named)}) | {_sentence(named)} |"
     yield ""
+
+
+def registry_type(kind: type[RegistryError]) -> str:
+    """The `type` of an error of the registry, which is the specification's: an address, not a URN."""
+    return kind.__new__(kind).problem_type  # it names the class; what happened has no part in it
 
 
 def _group(kind: type[GatewayError]) -> int:

@@ -5,7 +5,10 @@ A format is a function of contracts; to add one is to add it to ``FORMATS``. It 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
+
+from contracts import rendering
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,5 +34,16 @@ class Format:
     render: Callable[[Sequence[Typed]], str]
 
 
-FORMATS: Final[dict[str, Format]] = {}
+def _rendered(format_name: str, contracts: Sequence[Typed]) -> str:
+    """The texts that are committed with the package, alone or as one module; what has none is an open object."""
+    if len(contracts) == 1:
+        found = rendering.render(format_name, contracts[0].event_type, contracts[0].version)
+        if found is not None:
+            return found.text
+    return rendering.module_of(format_name, [(one.event_type, one.version) for one in contracts])
+
+
+FORMATS: Final[dict[str, Format]] = {
+    name: Format(known.media_type, partial(_rendered, name)) for name, known in rendering.FORMATS.items()
+}
 """By the name that `?format=` gives them."""

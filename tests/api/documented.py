@@ -43,9 +43,11 @@ def check(response: httpx.Response) -> None:
     method = response.request.method.lower()
     path = next((path for pattern, path in _paths() if pattern.fullmatch(raw)), None)
     kind = response.headers.get("content-type", "").partition(";")[0].strip()
-    if path is None or (method, path) not in OPERATIONS or kind not in JSON:
+    if method == "head" or path is None or (method, path) not in OPERATIONS or kind not in JSON:
         return
     response.read()
+    if not response.content:
+        return
     body: Any = json.loads(response.content)
     validator = _validator(method, path, str(response.status_code), kind)
     if validator is not None:

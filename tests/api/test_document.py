@@ -34,11 +34,9 @@ def test_the_committed_document_is_the_one_that_the_code_makes() -> None:
 
 
 def test_what_is_served_is_that_document(anonymous) -> None:
-    served = anonymous.get("/openapi.json").json()
-    committed = json.loads((FOLDER / documents.OPENAPI).read_text())
-    assert served["info"].pop("version") == "0"  # the application of these tests is of no release
-    committed["info"].pop("version")
-    assert served == committed
+    answer = anonymous.get("/openapi.json")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    assert answer.text == (FOLDER / documents.OPENAPI).read_text()
 
 
 def test_making_it_twice_makes_the_same(anonymous) -> None:
@@ -61,13 +59,9 @@ def test_every_route_says_what_it_is_and_what_it_answers(method: str, path: str)
         if status >= "400" and "$ref" in answer:
             continue
         assert answer["description"] not in {"", "Successful Response"} or not path.startswith("/v1/"), status
-        for media in answer.get("content", {}).values():
-            assert (
-                media.get("schema")
-                or path in {"/payloads/{delivery_id}", "/metrics"}
-                or "/stream" in path
-                or (not path.startswith("/v1/"))
-            )
+        for kind, media in answer.get("content", {}).items():
+            # What is not JSON has no shape to be told.
+            assert media.get("schema") or not kind.endswith("json") or "/stream" in path, status
 
 
 @pytest.mark.parametrize(("method", "path"), sorted(OPERATIONS))

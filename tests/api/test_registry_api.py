@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import contracts
+from contracts import rendering
 from gateway.ports import NewContract
 from gateway.registry.catalogue import Catalogue
 from gateway.registry.formats import FORMATS, Format
@@ -477,3 +478,25 @@ def test_two_at_once_get_two_numbers(client, services):
     client.portal.call(store.add, meanwhile, 2)
     assert register(client, changed(note={"type": "string"})).status_code == 409
     assert register(client, changed(note={"type": "string"})).headers["xregistry-versionid"] == "3"
+
+
+@pytest.mark.parametrize("name", ["typescript", "pydantic"])
+def test_types_are_the_texts_of_the_package(anonymous, name):
+    for path in (STEP, f"{STEP}/versions/1"):
+        answer = anonymous.get(path, params={"format": name})
+        found = rendering.render(name, "com.letta.agent.step.completed", 1)
+        assert (answer.status_code, answer.text) == (200, found.text)
+        assert answer.headers["content-type"] == found.media_type
+    whole = anonymous.get(STEP.rpartition("/")[0], params={"format": name})
+    assert whole.text == rendering.module(name)
+
+
+@pytest.mark.parametrize("name", ["typescript", "pydantic"])
+def test_types_of_what_was_registered_are_open(client, name):
+    path = "/registry/schemagroups/org.example/schemas/paid"
+    schema = {"type": "object", "properties": {"amount": {"type": "number"}}}
+    assert client.post(path, json=schema).status_code == 201
+    for place in (path, path.rpartition("/")[0]):
+        answer = client.get(place, params={"format": name})
+        assert answer.status_code == 200
+        assert "OrgExamplePaidEvent" in answer.text

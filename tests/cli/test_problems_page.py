@@ -8,6 +8,7 @@ import pytest
 
 from gateway.cli import problems_page
 from gateway.errors import PROBLEM_TYPE_BASE, GatewayError
+from gateway.registry.errors import ApiNotFound, RegistryError
 
 PAGE = Path(__file__).parents[2] / "docs" / problems_page.PAGE
 HEADINGS = re.findall(r"^### (\S+)$", PAGE.read_text(), re.MULTILINE)
@@ -17,7 +18,7 @@ def kinds(kind: type[GatewayError] = GatewayError) -> Iterator[type[GatewayError
     problems_page.every_error()  # imports whatever declares one
     yield kind
     for inner in kind.__subclasses__():
-        if inner.__module__.startswith("gateway."):
+        if inner.__module__.startswith("gateway.") and not issubclass(inner, RegistryError):
             yield from kinds(inner)
 
 
@@ -39,3 +40,9 @@ def test_every_type_leads_to_a_heading_that_says_something(kind: type[GatewayErr
     assert kind.default_hint in section or "slug" not in vars(kind)
     # What is declared with a type of its own says what it is.
     assert len(re.split(r"\n\n", section.strip())[1]) > 15
+
+
+def test_every_error_of_the_registry_leads_to_the_specification() -> None:
+    for kind in RegistryError.__subclasses__():
+        assert f"({problems_page.registry_type(kind)})" in PAGE.read_text()
+    assert problems_page.registry_type(ApiNotFound) == ApiNotFound("/nowhere").problem_type

@@ -13,8 +13,8 @@ _BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 
 # Languages whose blocks are no code: pictures, and what goes over the wire.
 PICTURES = frozenset({"", "text", "mermaid"})
-# Run in `test_pages.py`, where their handlers are called, and in `tests/schemas/test_signatures.py`.
-CALLED = frozenset({"python", "js"})
+# Run in `test_pages.py`, where their handlers are called, in `tests/schemas/test_signatures.py`, and in `tests/types`.
+CALLED = frozenset({"python", "js", "ts"})
 
 # By page and first line: what is not run here, and why.
 NOT_RUN = {

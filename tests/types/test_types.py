@@ -1,6 +1,7 @@
 """Types for consumers: as committed, made from the contracts; and used as consumers use them, by tsc, mypy and Node."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 import contracts
 from contracts.examples import EXAMPLES
-from contracts.rendering import FORMATS, module, render, text_path
+from contracts.rendering import FORMATS, module, module_of, render, text_path
 from contracts.titles import type_name
 
 HERE = Path(__file__).parent
@@ -97,6 +98,45 @@ def test_what_has_no_text_is_none(name: str, event_type: str, version: int | Non
 def test_names_of_types_are_taken_from_the_event_s() -> None:
     assert type_name("agent.step.completed") == type_name("com.letta.agent.step.completed")
     assert type_name("com.letta.agent.step_two.v2") == "AgentStepTwoV2"
+
+
+OWN = [
+    ("org.example.paid", 1),
+    ("org.example.paid-", 1),
+    ("com.letta.cloud", 1),
+    ("com.letta.none", 1),
+    ("a.1", 3),
+]
+OWN += [("com.letta.agent.run.completed", 99)]
+
+
+def test_what_has_no_text_is_an_open_object_beside_those_that_have(tools: Any, tmp_path: Path) -> None:
+    asked = [("com.letta.agent.run.completed", 1), *OWN]
+    (tmp_path / "events.ts").write_text(module_of("typescript", asked))
+    (tmp_path / "use.ts").write_text(
+        'import type { LettaCloudEvent, OrgExamplePaidEvent } from "./events";\n'
+        "export function about(event: LettaCloudEvent): string {\n"
+        '  if (event.type === "org.example.paid") {\n'
+        "    const paid: OrgExamplePaidEvent = event.data;\n"
+        "    return typeof paid;\n"
+        "  }\n"
+        "  return event.type;\n"
+        "}\n"
+    )
+    tools.run(*TSC, "--noEmit", "use.ts", folder=tmp_path)
+    (tmp_path / "events.py").write_text(module_of("pydantic", asked))
+    done = mypy(tmp_path / "events.py")
+    assert done.returncode == 0, done.stdout
+    code = "from events import OrgExamplePaidEvent as Paid; assert Paid.model_validate({'a': 1}).a == 1"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+
+
+@pytest.mark.parametrize("asked", [[], [("org.example.paid", 1)], [("com.letta.agent.run.completed", 1)]])
+def test_a_module_of_none_or_one_is_one_too(tools: Any, tmp_path: Path, asked: list[tuple[str, int]]) -> None:
+    (tmp_path / "events.ts").write_text(module_of("typescript", asked))
+    tools.run(*TSC, "--noEmit", "events.ts", folder=tmp_path)
+    (tmp_path / "events.py").write_text(module_of("pydantic", asked))
+    subprocess.run([sys.executable, "-c", "import events"], cwd=tmp_path, check=True)
 
 
 # `from schemas import parse_event`, as mypy sees it.
@@ -187,6 +227,22 @@ def test_typescript_refuses_what_is_wrong(
     file = placed(typescript, "from_typescript.ts", change)
     with pytest.raises(tools.ToolError, match=said):
         tools.run(*TSC, "--noEmit", file.name, "node.d.ts", folder=typescript)
+
+
+def documented() -> list[str]:
+    pages = [HERE.parents[1] / "README.md", *(HERE.parents[1] / "docs").rglob("*.md")]
+    return [
+        text
+        for page in pages
+        for text in re.findall(r"^```ts\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    ]
+
+
+def test_typescript_of_the_documentation_compiles(tools: Any, typescript: Path) -> None:
+    assert documented()
+    for number, text in enumerate(documented()):
+        (typescript / f"block{number}.ts").write_text(text + "export {};\n")
+        tools.run(*TSC, "--noEmit", f"block{number}.ts", "node.d.ts", folder=typescript)
 
 
 def test_the_committed_texts_are_what_the_generators_make(tools: Any, tmp_path: Path) -> None:

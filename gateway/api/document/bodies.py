@@ -194,8 +194,25 @@ class NewToken(Body):
 class NewErasure(Body):
     """Whose data is to go: an agent's, or an organization's."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["agent_id"]}, {"required": ["organization_id"]}]}
+    )
+
     agent_id: str | None = None
     organization_id: str | None = None
     """This, or `agent_id`, never both."""
     dry_run: bool | None = None
     """Count, and erase nothing."""
+
+
+class NewArchiving(Body):
+    """What is to be archived: all that lies before a position, or a time."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["before_position"]}, {"required": ["before"]}]}
+    )
+
+    before_position: Annotated[int | None, Field(ge=1)] = None
+    before: datetime | None = None
+    dry_run: bool | None = None
+    """Find out what it would be, and archive nothing."""

@@ -72,7 +72,8 @@ def problem_responses() -> Json:
     by_status: dict[int, list[type[GatewayError]]] = {}
     for kind in kinds:
         by_status.setdefault(kind.status, []).append(kind)
-    return {f"Problem{status}": _problem(status, group) for status, group in by_status.items()}
+    by_status[int(HTTPStatus.METHOD_NOT_ALLOWED)] = []  # `about:blank`, or the registry's own type
+    return {f"Problem{status}": _problem(status, group) for status, group in sorted(by_status.items())}
 
 
 def problem_reference(status: int) -> Json:

@@ -30,6 +30,7 @@ _TAGS: Final = {
     "quarantine": "What could not be taken into the log.",
     "handshake": "The consent of a sink (CloudEvents Web Hooks).",
     "payloads": "The data of thin events.",
+    "archives": "Closed ranges of the log, in files and back.",
     "erasures": "Everything of an agent or an organization, gone.",
     "tokens": "Who may get in.",
     "secrets": "Which keys what is stored is sealed under.",
@@ -51,6 +52,7 @@ _LAST_EVENT_ID: Final = {
     "schema": {"type": "string", "pattern": "^[0-9]+$"},
 }
 _STREAMS: Final = ("/v1/events/stream", "/v1/subscriptions/{subscription_id}/stream")
+_REGISTERED: Final = "/registry/schemagroups/{group}/schemas/{name}"
 _PAYLOAD: Final = "/payloads/{delivery_id}"
 _MADE_BY_FASTAPI: Final = ("HTTPValidationError", "ValidationError")
 
@@ -88,6 +90,8 @@ def _describe(path: str, method: str, operation: Json) -> None:
         told: Json = {"description": answer.description}
         if answer.model is not None:
             told["content"] = {JSON: {"schema": reference(answer.model)}}
+        if answer.media_types:
+            told["content"] = {name: {"schema": schema} for name, schema in answer.media_types.items()}
         if answer.headers:
             told["headers"] = {name: _header(name) for name in answer.headers}
         responses[str(status)] = told
@@ -123,6 +127,12 @@ def _take(path: str, method: str, operation: Json, known: Operation) -> None:
         ]
     if known.conditional:
         parameters.append(_IF_MATCH)
+    if (method, path) == ("post", _REGISTERED):
+        schema = {
+            "type": ["object", "boolean"],
+            "description": "A JSON Schema 2020-12, no remote `$ref` in it.",
+        }
+        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": schema}}}
     if path in _STREAMS:
         parameters.append(_LAST_EVENT_ID)
     if path == _PAYLOAD:

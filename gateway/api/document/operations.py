@@ -1,7 +1,7 @@
 """What each route takes and answers, by method and path: the part of the document that no signature says."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from pydantic import BaseModel
@@ -17,13 +17,15 @@ class Answer:
 
     Attributes:
         description: In words.
-        model: The shape of its body; None: there is none, or it is described at the route.
+        model: The shape of its body; None: there is none, or it is described by `media_types`.
         headers: Which headers it has, of those that `HEADERS` describes.
+        media_types: What the body may be, where no shape of ours says it; with an object's schema, or none.
     """
 
     description: str
     model: type[BaseModel] | None = None
     headers: Sequence[str] = ()
+    media_types: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +89,73 @@ def _webhook(prefix: str) -> dict[tuple[str, str], Operation]:
     }
 
 
+_REGISTRY: Final = ("ETag", "Link", "Cache-Control")
+_ENTITY: Final = {"application/json": {"type": "object"}}
+_TYPES: Final = {"application/typescript": {"type": "string"}, "text/x-python": {"type": "string"}}
+_CONTRACT: Final = {"application/schema+json": {"type": "object"}} | _TYPES
+
+
+def _registry() -> dict[tuple[str, str], Operation]:
+    """The routes of the registry, whose entities are xRegistry's to describe."""
+    schemas = "/registry/schemagroups/{group}/schemas"
+    one = f"{schemas}/{{name}}"
+    told: dict[str, Mapping[str, Mapping[str, object]]] = {
+        "/registry": _ENTITY,
+        "/registry/export": _ENTITY,
+        "/registry/model": _ENTITY,
+        "/registry/modelsource": _ENTITY,
+        "/registry/capabilities": _ENTITY,
+        "/registry/schemagroups": _ENTITY,
+        "/registry/schemagroups/{group}": _ENTITY,
+        schemas: _ENTITY | _TYPES,
+        one: _CONTRACT | _ENTITY,
+        f"{one}/meta": _ENTITY,
+        f"{one}/versions": _ENTITY,
+        f"{one}/versions/{{version}}": _CONTRACT | _ENTITY,
+    }
+    read = {
+        ("get", path): Operation(
+            {
+                200: Answer("xRegistry 1.0-rc4.", headers=_REGISTRY, media_types=media_types),
+                304: Answer("The reader has it.", headers=_REGISTRY),
+            },
+            problems=[400],
+        )
+        for path, media_types in told.items()
+    }
+    only_headers = {
+        ("head", path): Operation({200: Answer("The headers of GET.", headers=_REGISTRY)}, problems=[400])
+        for path in told
+    }
+    made = Answer(
+        "The version, as it is served.", headers=["Location", "ETag", "Link"], media_types=_CONTRACT
+    )
+    known = Answer(
+        "The newest version says the same already.", headers=["ETag", "Link"], media_types=_CONTRACT
+    )
+    register = Operation({200: known, 201: made}, problems=[400, 401, 405, 409, 413, 415, 422, 503])
+    return read | only_headers | {("post", one): register}
+
+
 OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("post", "/v1/events"): Operation(
         {202: Answer("They are in the log.", answers.Accepted)}, problems=[400, 403, 413, 415, 422, 429]
     ),
     ("get", "/v1/events"): Operation(_ok(answers.Events, "A page.")),
-    ("get", "/v1/events/{position}"): Operation(_ok(answers.LogItem, "The entry.")),
-    ("get", "/v1/events/{position}/deliveries"): Operation(_ok(answers.Deliveries, "A page.")),
-    ("get", "/v1/events/{position}/explain"): Operation(_ok(answers.Explanation, "The verdict, and why.")),
-    ("get", "/v1/events/stream"): Operation({}, problems=[409, 429]),
-    ("get", f"{_ONE}/stream"): Operation({}, problems=[409, 429]),
+    ("get", "/v1/events/{position}"): Operation(_ok(answers.LogItem, "The entry."), problems=[410]),
+    ("get", "/v1/events/{position}/deliveries"): Operation(
+        _ok(answers.Deliveries, "A page."), problems=[410]
+    ),
+    ("get", "/v1/events/{position}/explain"): Operation(
+        _ok(answers.Explanation, "The verdict, and why."), problems=[410]
+    ),
+    ("get", "/v1/events/{position}/trace"): Operation(_ok(answers.Trace, "The path."), problems=[410]),
+    ("get", "/v1/events/stream"): Operation({}, problems=[409, 410, 429]),
+    ("get", f"{_ONE}/stream"): Operation({}, problems=[409, 410, 429]),
     ("post", "/v1/subscriptions"): Operation(
         {201: Answer("Made; the secret is shown this once.", answers.NewSubscription, ["Location", "ETag"])},
         bodies.NewSubscription,
+        problems=[409, 410],
     ),
     ("get", "/v1/subscriptions"): Operation(_ok(answers.Subscriptions, "A page.")),
     ("get", _ONE): Operation(_ok(answers.Subscription, "The subscription.", "ETag")),
@@ -141,7 +197,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
             202: Answer("Commanded; it runs beside the live stream.", answers.Replay),
         },
         bodies.ReplayRequest,
-        problems=[409],
+        problems=[409, 410],
     ),
     ("get", f"{_ONE}/replays"): Operation(_ok(answers.Replays, "Those that run.")),
     ("get", f"{_ONE}/replays/{{replay_id}}"): Operation(_ok(answers.Replay, "The replay.")),
@@ -152,7 +208,9 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         {202: Answer("The sink is asked by and by; `handshake` says how it stands.", answers.Subscription)},
         problems=[409],
     ),
-    ("get", "/v1/deliveries/{delivery_id}"): Operation(_ok(answers.Delivery, "The delivery.")),
+    ("get", "/v1/deliveries/{delivery_id}"): Operation(
+        _ok(answers.Delivery, "The delivery."), problems=[410]
+    ),
     ("post", "/v1/deliveries/{delivery_id}/retry"): Operation(
         {202: Answer("One more attempt is made now.", answers.Retried)}, problems=[409, 410]
     ),
@@ -180,6 +238,23 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ),
     ("get", "/v1/erasures"): Operation(_ok(answers.Erasures, "A page.")),
     ("get", "/v1/erasures/{erasure_id}"): Operation(_ok(answers.Erasure, "The erasure.")),
+    ("post", "/v1/archives"): Operation(
+        {
+            200: Answer("What a dry run finds.", answers.ArchivePlan),
+            202: Answer("Commanded; its URL shows how far it is.", answers.Archiving, ["Location"]),
+        },
+        bodies.NewArchiving,
+        problems=[409],
+    ),
+    ("get", "/v1/archives"): Operation(_ok(answers.Archives, "A page.")),
+    ("get", "/v1/archives/runs/{run_id}"): Operation(_ok(answers.Archiving, "The archiving.")),
+    ("get", "/v1/archives/{position}"): Operation(_ok(answers.Archive, "The archive.")),
+    ("get", "/v1/archives/{position}/file"): Operation(
+        {200: Answer("NDJSON, compressed by gzip.", media_types={"application/gzip": {}})}
+    ),
+    ("post", "/v1/archives/{position}/restore"): Operation(
+        _ok(answers.Archive, "Its events are in the log again."), problems=[409]
+    ),
     ("post", "/v1/tokens"): Operation(
         {201: Answer("Made; the token is shown this once.", answers.NewToken, ["Location"])}, bodies.NewToken
     ),
@@ -188,9 +263,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("delete", "/v1/tokens/{token_id}"): Operation(_DELETED),
     ("post", "/v1/secrets/rotate-key"): Operation(_ok(answers.Resealed, "One batch.")),
     ("get", "/v1/secrets/keys"): Operation(_ok(answers.Keys, "The keys, by their ids.")),
-    ("post", "/registry/schemagroups/{group}/schemas/{name}"): Operation(
-        {}, problems=[400, 401, 409, 413, 415, 503]
-    ),
+    **_registry(),
     ("get", "/metrics"): Operation({}, problems=[401]),
     ("get", "/healthz"): Operation(_ok(answers.Health, "It serves.")),
     ("get", "/readyz"): Operation(

@@ -1,0 +1,149 @@
+"""One module of the types of many events: their texts put together, with the unions that a consumer tells apart."""
+
+import ast
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+_ABOUT: Final = "Events as letta-gateway delivers them; printed from their contracts."
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An event in a module.
+
+    Attributes:
+        event_type: The full type.
+        name: Of its payload's type.
+        text: The generated text, which defines that name; None: nothing is known, and it is an open object.
+    """
+
+    event_type: str
+    name: str
+    text: str | None
+
+
+def typescript_module(parts: Sequence[Part]) -> str:
+    """A module without imports: the payloads, their union, and the CloudEvents around them."""
+    payloads = [part.name for part in parts if part.text is not None]
+    events = [f'CloudEvent<"{part.event_type}", {part.name}>' for part in parts]
+    return "\n".join(
+        [
+            f"// {_ABOUT}",
+            "",
+            *(_typescript_text(part) for part in parts),
+            "/** What a webhook in binary mode has as its body, told apart by `event_type`. */",
+            f"export type LettaEvent = {_typescript_union(payloads)};",
+            "",
+            _CLOUD_EVENT,
+            "/** What a webhook in structured mode has as its body, told apart by `type`. */",
+            f"export type LettaCloudEvent = {_typescript_union(events)};",
+            "",
+        ]
+    )
+
+
+def _typescript_text(part: Part) -> str:
+    if part.text is not None:
+        return part.text.strip() + "\n"
+    return (
+        f"/** {part.event_type}: its contract is JSON Schema alone. */\n"
+        f"export interface {part.name} {{\n  [k: string]: unknown;\n}}\n"
+    )
+
+
+def _typescript_union(names: Sequence[str]) -> str:
+    return "".join(f"\n  | {name}" for name in names) or "never"
+
+
+_CLOUD_EVENT: Final = """\
+/** A CloudEvent 1.0 (JSON format) with its extensions: `data` is what its `type` says. */
+export interface CloudEvent<Type extends string, Data> {
+  specversion: "1.0";
+  /** Identifies the event together with `source`. */
+  id: string;
+  source: string;
+  type: Type;
+  /** The id of the step, run, message, job or tool. */
+  subject?: string;
+  /** When it happened (RFC 3339). */
+  time?: string;
+  datacontenttype?: string;
+  /** The address of the contract that `data` keeps. */
+  dataschema?: string;
+  /** What order is kept by: the agent, else the job. */
+  partitionkey?: string;
+  /** The run that it belongs to. */
+  correlationid?: string;
+  /** The id of the event that led to it. */
+  causationid?: string;
+  /** The place within its source, 20 digits, compared as a string. */
+  sequence?: string;
+  traceparent?: string;
+  tracestate?: string;
+  data: Data;
+  [extension: string]: unknown;
+}
+"""
+
+
+def pydantic_module(parts: Sequence[Part]) -> str:
+    """A module: what the texts import, once; their classes; the union, and what reads it."""
+    imports: dict[str, set[str]] = {
+        "typing": {"Annotated", "TypeAlias"},
+        "pydantic": {"BaseModel", "ConfigDict", "Field", "TypeAdapter"},
+    }
+    bodies = []
+    for part in parts:
+        if part.text is None:
+            bodies.append(_open_model(part))
+            continue
+        taken = [node for node in ast.parse(part.text).body if isinstance(node, ast.ImportFrom)]
+        for node in taken:
+            imports.setdefault(node.module or "", set()).update(alias.name for alias in node.names)
+        last = max((node.end_lineno or 0 for node in taken), default=0)
+        bodies.append("\n".join(part.text.splitlines()[last:]).strip() + "\n")
+    imports.pop("__future__", None)
+    ours = {name: f"from {name} import {', '.join(sorted(names))}" for name, names in sorted(imports.items())}
+    return "\n".join(
+        [
+            f'"""{_ABOUT}"""',
+            "",
+            "from __future__ import annotations",
+            "",
+            *(line for name, line in ours.items() if name in sys.stdlib_module_names),
+            "",
+            *(line for name, line in ours.items() if name not in sys.stdlib_module_names),
+            "",
+            "",
+            "\n\n".join(bodies),
+            *_pydantic_union([part.name for part in parts if part.text is not None]),
+        ]
+    )
+
+
+def _open_model(part: Part) -> str:
+    return (
+        f'class {part.name}(BaseModel):\n    """\n    {part.event_type}: its contract is JSON Schema alone.\n'
+        '    """\n\n    model_config = ConfigDict(\n        extra="allow",\n    )\n'
+    )
+
+
+def _pydantic_union(names: Sequence[str]) -> Sequence[str]:
+    """The union of those that say what they are; one alone needs none to be told apart from."""
+    if not names:
+        return ()
+    discriminator = ['    Field(discriminator="event_type"),'] if len(names) > 1 else ["    Field(),"]
+    return [
+        "",
+        "LettaEvent: TypeAlias = Annotated[",
+        "    " + "\n    | ".join(names) + ",",
+        *discriminator,
+        "]",
+        '"""What a webhook in binary mode has as its body, told apart by `event_type`."""',
+        "",
+        "LETTA_EVENT: TypeAdapter[LettaEvent] = TypeAdapter(LettaEvent)",
+        '"""Reads one: `LETTA_EVENT.validate_json(body)`."""',
+        "",
+    ]
