@@ -31,11 +31,11 @@ _TAGS: Final = {
     "handshake": "The consent of a sink (CloudEvents Web Hooks).",
     "payloads": "The data of thin events.",
     "archives": "Closed ranges of the log, in files and back.",
-    "registry": "The contracts (xRegistry 1.0-rc4).",
     "erasures": "Everything of an agent or an organization, gone.",
     "tokens": "Who may get in.",
     "secrets": "Which keys what is stored is sealed under.",
-    "service": "Liveness, readiness, figures, contracts.",
+    "registry": "The contracts, by xRegistry 1.0-rc4.",
+    "service": "Liveness, readiness, figures.",
 }
 _IF_MATCH: Final = {
     "name": "If-Match",
