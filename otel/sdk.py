@@ -15,7 +15,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from opentelemetry.sdk.trace.sampling import Decision, Sampler
+from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
@@ -45,7 +45,8 @@ class SdkTracing:
         self, sampler: Sampler, resource: Resource, processors: Sequence[SpanProcessor], version: str
     ) -> None:
         self._sampler = sampler
-        self._resource = resource
+        self._follows_producer = _follows_producer(sampler)
+        self._resource = _HashedResource(resource)
         self._processors = tuple(processors)
         self._scope = InstrumentationScope(names.SCOPE, version)
         self._failed = False
@@ -54,6 +55,8 @@ class SdkTracing:
         """See ``Tracing.samples``. What its producer does not want is not wanted by any sampler."""
         if not trace.sampled:
             return False
+        if self._follows_producer and not is_root:
+            return True
         above = Context() if is_root else _below(trace)
         result = self._sampler.should_sample(above, int(trace.trace_id, 16), names.INGEST)
         return result.decision is Decision.RECORD_AND_SAMPLE
@@ -137,6 +140,26 @@ def _named(resource: Resource, version: str) -> Resource:
     if not named or named.startswith(_UNNAMED):
         ours[SERVICE_NAME] = names.SERVICE
     return resource.merge(Resource(ours))
+
+
+class _HashedResource(Resource):
+    """A resource that is hashed once: an exporter hashes it for each span, which would be a third of a span's cost."""
+
+    def __init__(self, resource: Resource) -> None:
+        super().__init__(resource.attributes, resource.schema_url)
+        self._hash = super().__hash__()
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or super().__eq__(other)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
+def _follows_producer(sampler: Sampler) -> bool:
+    """Whether it says yes to whatever its producer samples, as all samplers do that are based on the parent."""
+    described = sampler.get_description()
+    return isinstance(sampler, ParentBased) and "remoteParentSampled:AlwaysOnSampler" in described
 
 
 def _shut_down(processor: SpanProcessor) -> None:

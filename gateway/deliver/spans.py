@@ -17,8 +17,8 @@ from gateway.domain.retry import Answered, NotSent, Parked, Settlement
 from gateway.ports import Event
 from gateway.ports import Kind as EntryKind
 from otel import names
-from otel.attributes import REDACTED, event_attributes, sink_attributes
-from otel.origin import origin_of, origin_trace
+from otel.attributes import REDACTED, cut, event_attributes, sink_attributes
+from otel.origin import is_unsampled, origin_of, origin_trace
 from otel.spans import LINKS_MAX, EndedSpan, Kind, SpanLink, Tracing, Value
 from otel.traceparent import TraceParent, span_id_from
 
@@ -61,7 +61,7 @@ class DeliverySpans:
         return event.sampled
 
     def _samples(self, event: Event) -> bool:
-        if event.envelope is None:
+        if event.envelope is None or is_unsampled(event.envelope):
             return False
         origin = origin_of(event.envelope)
         return origin.trace.sampled and self._tracing.samples(origin.trace, is_root=origin.is_root)
@@ -88,7 +88,7 @@ class DeliverySpans:
                 started_us,
                 ended_us,
                 {
-                    **event_attributes(event.envelope),
+                    names.EVENT_ID: cut(event.envelope.id),
                     names.POSITION: entry.position,
                     names.SUBSCRIPTIONS: subscriptions,
                 },
@@ -103,7 +103,6 @@ class DeliverySpans:
         attributes = {
             **event_attributes(event.envelope),
             **self._of_post(tried),
-            names.POSITION: entry.position,
             names.DELIVERY: delivery_id(tried.delivery.number, entry.position, entry.row_hash),
         }
         before = _before(tried.delivery, origin)
@@ -150,8 +149,6 @@ class DeliverySpans:
         found = {
             **self._of_sink(tried.terms),
             names.SUBSCRIPTION: tried.subscription_id,
-            names.ATTEMPT: delivery.attempts + 1,
-            names.ROUND: delivery.round,
             names.CAUSE: cause_of(delivery),
             names.DECISION: settlement.decision.value,
         }
