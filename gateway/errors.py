@@ -177,6 +177,15 @@ class Gone(RequestError):
     status = 410
 
 
+class Archived(RequestError):
+    """The events that it needs were archived, and have left the log (S8)."""
+
+    slug = "archived"
+    title = "Archived"
+    status = 410
+    default_hint = "An administrator can put them back: `letta-gateway archive restore POSITION`."
+
+
 class PreconditionFailed(RequestError):
     """`If-Match` does not match the present ETag (RFC 9110, section 13.1.1)."""
 
@@ -215,6 +224,14 @@ class InvalidRequest(RequestError):
     slug = "invalid-request"
     title = "Some members are not valid"
     status = 422
+
+
+class KeyReused(InvalidRequest):
+    """An `Idempotency-Key` came again with another body (draft-ietf-httpapi-idempotency-key-header, 2.7)."""
+
+    slug = "idempotency-key-reused"
+    title = "Idempotency key used for something else"
+    default_hint = "Send what was sent with it before, or make another key."
 
 
 class ContractBroken(InvalidRequest):
@@ -317,6 +334,14 @@ class SchemaOutdated(OperationError):
     title = "Other database schema"
     status = 503
     default_hint = "Run `letta-gateway migrate` with the version of the gateway that is to run on it."
+
+
+class ArchiveUnusable(OperationError):
+    """An archive, or the folder of the archives, cannot be read or written."""
+
+    slug = "archive-unusable"
+    title = "Archive not usable"
+    default_hint = "Check GATEWAY_ARCHIVE_DIR, its owner and the space left, then run the command again."
 
 
 class CursorAhead(OperationError):

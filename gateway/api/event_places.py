@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gateway.api.archived import check_present
 from gateway.api.services import Services
 from gateway.domain.api_tokens import Principal
 from gateway.domain.ids import NUMBER_MAX, decode_cursor, encode_cursor
@@ -26,8 +27,16 @@ class Went:
 
 
 async def entry_at(service: Services, caller: Principal, position: str) -> Entry:
-    """The entry at a position that the caller may see; another's is not there (S11a). Raises ``NotFound``."""
-    entry = await service.log.get(place_of(position))
+    """The entry at a position that the caller may see; another's is not there (S11a).
+
+    Raises:
+        NotFound: There is none, or it is another's.
+        Archived: It has left the log.
+    """
+    place = place_of(position)
+    entry = await service.log.get(place)
+    if entry is None:
+        await check_present(service, place, place)
     if entry is None or not caller.sees(entry.organization):
         raise NotFound(NO_EVENT)
     return entry

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
+from gateway.api.archived import check_present
 from gateway.api.auth import Caller
 from gateway.api.body import read_body
 from gateway.api.event_places import NO_EVENT, deliveries_at, entry_at, place_of
@@ -165,6 +166,8 @@ async def explain(
         handshake_required=service.handshake_required,
     )
     entry = await service.log.get(place)
+    if entry is None:
+        await check_present(service, place, place)
     if entry is None and caller.admin:
         return JSONResponse(await explainer.absent(place, stream))
     if entry is None or not caller.sees(entry.organization):

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from gateway.api.archived import check_present
 from gateway.api.services import services
 from gateway.domain.ids import HASH_BYTES, parse_delivery_id
 from gateway.domain.payload_links import AGE_S_MAX
@@ -26,6 +27,8 @@ async def payload(
     if reference is None or not service.payload_links.accepts(delivery_id, sig):
         raise NotFound("There is no payload behind this link.", hint="Take the link whole, as it was sent.")
     entry = await service.log.get(reference.position)
+    if entry is None:
+        await check_present(service, reference.position, reference.position)
     if entry is None or entry.row_hash[:HASH_BYTES] != reference.hash6:
         raise NotFound("There is no payload behind this link.", hint="")
     if await service.subscriptions.by_number(reference.number) is None:

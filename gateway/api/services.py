@@ -1,12 +1,12 @@
 """What the routes work with, put together by ``gateway.app``."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from fastapi import Request
 
 from gateway.api.credentials import Credentials
+from gateway.api.idempotency import Idempotency
 from gateway.api.slots import Slots
 from gateway.deliver.tail import Tail
 from gateway.domain.payload_links import PayloadLinks
@@ -15,6 +15,7 @@ from gateway.ingest.door import Door
 from gateway.ingest.pace import Pace
 from gateway.ingest.spans import IngestSpans
 from gateway.ports import (
+    Archives,
     Deliveries,
     Erasures,
     EventLog,
@@ -25,22 +26,9 @@ from gateway.ports import (
     Subscriptions,
     VaultKeys,
 )
-
-
-class ContractFiles(Protocol):
-    """The contracts as documents."""
-
-    def types(self) -> Sequence[str]:
-        """The types that have a contract."""
-        ...
-
-    def versions(self, type_: str) -> Sequence[int]:
-        """The versions of one, ascending."""
-        ...
-
-    def schema_bytes(self, type_: str, version: int, base_url: str) -> bytes:
-        """The document as served: its ``$id`` is its URL."""
-        ...
+from gateway.registry.catalogue import Catalogue
+from gateway.registry.registering import Registering
+from gateway.views.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +57,11 @@ class Services:
         admit_sink: Judges a sink at creation; raises ``SinkRefused`` of the domain.
         changed: Tells the dispatcher that a subscription was changed by a command.
         appended: Tells the dispatcher that the log has grown.
+        archive: Tells the archivist that something was commanded.
         erase: Tells the eraser that something was commanded.
         readiness: Each thing the gateway needs, and whether it is there.
-        dataschema_of: The URL of the contract of a type; None for a type without one.
+        catalogue: The contracts as they are now.
+        registering: Adds to them.
         handshake_required: Whether every sink has to agree before it is sent anything.
         spans: Tells a tracing backend of what comes in; None: nothing is traced.
     """
@@ -88,10 +78,13 @@ class Services:
     quarantine: Quarantine
     vault_keys: VaultKeys
     erasures: Erasures
-    contracts: ContractFiles
+    catalogue: Catalogue
+    registering: Registering
+    archives: Archives
     limits: Limits
     public_url: str
     credentials: Credentials
+    idempotency: Idempotency
     timeout_s: float
     production: bool
     allowed_hosts: frozenset[str]
@@ -100,10 +93,11 @@ class Services:
     changed: Callable[[int], None]
     appended: Callable[[], None]
     erase: Callable[[], None]
+    archive: Callable[[], None]
     readiness: Callable[[], Awaitable[Readiness]]
-    dataschema_of: Callable[[str], str | None]
     payload_links: PayloadLinks
     now: Now
+    metrics: Metrics
     handshake_required: bool = False
     spans: IngestSpans | None = None
 

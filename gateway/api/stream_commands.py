@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import JSONResponse
 
+from gateway.api.archived import check_present
 from gateway.api.auth import Caller
 from gateway.api.body import read_json
 from gateway.api.deliveries import Found, own_delivery
@@ -42,6 +43,7 @@ async def replay(request: Request, caller: Caller, subscription_id: str) -> JSON
         raise InvalidRequest("This is not a replay.", fields=fields)
     wanted = await _range(service, asked)
     if asked.dry_run:
+        await check_present(service, wanted.from_position, wanted.until_position)
         count = await count_replay(service.log, service.deliveries, record, wanted)
         return JSONResponse(
             {"count": count, "from_position": wanted.from_position, "until_position": wanted.until_position}

@@ -14,6 +14,7 @@ from typing import Annotated, Final
 import anyio
 from fastapi import APIRouter, Query, Request, Response
 
+from gateway.api.archived import check_present
 from gateway.api.auth import Caller
 from gateway.api.services import Services, services
 from gateway.api.sse import (
@@ -241,7 +242,9 @@ def _structured(service: Services, event: Event) -> bytes:
     envelope = event.envelope
     if envelope is None:
         raise ValueError("an erased event is in no subscription's stream")
-    return to_structured(envelope, dataschema=service.dataschema_of(envelope.type))
+    return to_structured(
+        envelope, dataschema=service.catalogue.dataschema_of(envelope.type, event.entry.position)
+    )
 
 
 def _events_of(caller: Principal) -> str:
@@ -254,10 +257,14 @@ def _subjects(caller: Principal, subject: str) -> tuple[str, ...]:
 
 
 async def _check_place(service: Services, position: int) -> None:
-    """Refuse a position that the log has not come to: waiting there would silently miss what comes before it."""
+    """Refuse a position that the log has not come to: waiting there would silently miss what comes before it.
+
+    Likewise one behind which a part of the log was archived: reading on would silently miss that.
+    """
     end = await service.tail.ends_before(position)
     if end is not None:
         raise PositionAhead(f"The log ends at position {end}, before {position}.")
+    await check_present(service, position + 1, NUMBER_MAX)
 
 
 def _last_event_id(request: Request) -> int | None:

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 
 from gateway.api.auth import Caller
 from gateway.api.body import read_json
+from gateway.api.idempotency import HEADER, Answer, kept, key_of
 from gateway.api.services import Services, services
 from gateway.domain.api_tokens import Principal
 from gateway.domain.facts import rfc3339
@@ -27,7 +28,7 @@ from gateway.errors import (
     PreconditionFailed,
     SinkRefused,
 )
-from gateway.ports import SubscriptionRecord, SubscriptionState
+from gateway.ports import Remembering, SubscriptionRecord, SubscriptionState
 from gateway.views.subscriptions import changed_at, etag, subscription_json
 from schemas import Problem
 
@@ -60,25 +61,69 @@ class _Change:
 
 
 _PATCH_TRIES = 100
+_CREATION = {
+    "parameters": [
+        {
+            "name": HEADER,
+            "in": "header",
+            "required": False,
+            "description": "Makes a repetition within 24 h by the same token answer as the first time",
+            "schema": {"type": "string", "minLength": 1},
+        }
+    ],
+    "responses": {
+        "201": {"description": "Made, or made before with this key; `secret` is shown"},
+        "400": {"description": "The body is no JSON, or the key is malformed"},
+        "409": {"description": "A request with this key is being served"},
+        "410": {"description": "What was made with this key has been deleted"},
+        "422": {"description": "The subscription is not valid, or the key was used for another body"},
+    },
+}
 _ALLOW = "GET, PUT, PATCH, DELETE, OPTIONS"
 
 
-@router.post("", status_code=201, summary="Make a subscription")
+@router.post("", status_code=201, summary="Make a subscription", openapi_extra=_CREATION)
 async def create(request: Request, caller: Caller) -> JSONResponse:
-    """Make a subscription. Its secret is shown this once; nothing is sent to the sink."""
+    """Make a subscription. Its secret is shown this once; nothing is sent to the sink.
+
+    With an `Idempotency-Key` a repetition within 24 h gets the same answer, the secret included.
+    """
+    idempotency = services(request).idempotency
+    key, body = key_of(request, caller), await read_json(request)
+    if key is None:
+        return (await _create(request, caller, body, None)).response()
+    with idempotency.serving(key):
+        answer = await idempotency.answered(key, body)
+        return (answer or await _create(request, caller, body, key)).response()
+
+
+async def _create(request: Request, caller: Principal, body: object, key: bytes | None) -> Answer:
     service = services(request)
-    asked, problems = parse_subscription(await read_json(request))
+    asked, problems = parse_subscription(body)
     if asked is None:
         raise _invalid(problems)
     organization = organization_of(caller, asked.organization)
     await check_spec(service, asked.spec, privileged=caller.admin)
     secret = asked.secret or new_secret(service.random(NEW_SECRET_BYTES))
+
+    def answer(record: SubscriptionRecord) -> Answer:
+        headers = {"Location": f"{router.prefix}/{record.id}", "ETag": etag(record)}
+        return Answer({**subscription_json(record), "secret": secret}, headers)
+
+    remembering = None
+    if key is not None:
+        remembering = Remembering(
+            key, service.idempotency.until_us(), lambda record: kept(answer(record), body)
+        )
     record = await service.subscriptions.create(
-        asked.spec, organization=organization, privileged=caller.admin, secret=secret
+        asked.spec,
+        organization=organization,
+        privileged=caller.admin,
+        secret=secret,
+        remembering=remembering,
     )
     service.changed(record.number)
-    headers = {"Location": f"{router.prefix}/{record.id}", "ETag": etag(record)}
-    return JSONResponse({**subscription_json(record), "secret": secret}, status_code=201, headers=headers)
+    return answer(record)
 
 
 @router.get("", summary="List subscriptions")

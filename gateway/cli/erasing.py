@@ -56,6 +56,13 @@ def erase(
             f"{record['quarantined']} records in quarantine ({record['id']}).",
             soft_wrap=True,
         )
+        if record["archives"]:
+            say(f"{record['archives']} archives were rewritten: copies of them elsewhere still have it.")
+        if record["unreachable"]:
+            say(
+                "These archives were not in their folder, and may have something of it: "
+                f"{', '.join(record['unreachable'])}. Put them back there and erase once more."
+            )
         if not record["rewritten"]:
             say(
                 "The database's files were not rewritten, so space that is free in them may still have ids of it: "

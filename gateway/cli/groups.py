@@ -18,3 +18,14 @@ class ListsByDefault(TyperGroup):
         elif first.startswith("-") and first not in ctx.help_option_names:
             args = ["list", *args]
         return super().parse_args(ctx, args)
+
+
+class MakesByDefault(TyperGroup):
+    """`archive --before 2026-01-01T00:00:00Z` makes archives; `archive list`, `archive restore 7` name what they do."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - likewise
+        """Put the command in that is meant."""
+        first = args[0] if args else ""
+        if first.startswith("-") and first not in ctx.help_option_names:
+            args = ["make", *args]
+        return super().parse_args(ctx, args)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli import (
+    archiving,
     contracts,
     deliveries,
     demo,
@@ -73,6 +74,7 @@ app.command()(explaining.explain)
 app.command()(tracing.trace)
 app.add_typer(quarantine.app, name="quarantine")
 app.command()(erasing.erase)
+app.add_typer(archiving.app, name="archive")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(vault_keys.app, name="secrets")

@@ -10,14 +10,14 @@ import typer
 from gateway.adapters.development import secret_keys_path, with_development_secrets
 from gateway.cli.endpoint import DEFAULT_DATA_DIR
 from gateway.cli.options import AsJson
-from gateway.cli.output import print_record, results, say
-from gateway.errors import CheckFailed
+from gateway.cli.output import print_record, results
+from gateway.cli.progress import counting
+from gateway.errors import CheckFailed, UsageError
 from gateway.settings import load_settings
 
 DatabaseDir = Annotated[
     Path, typer.Option("--data-dir", help="The data directory, where GATEWAY_DATABASE_URL names no database.")
 ]
-_PROGRESS_EVERY = 100_000
 
 
 def migrate(data_dir: DatabaseDir = DEFAULT_DATA_DIR) -> None:
@@ -28,15 +28,27 @@ def migrate(data_dir: DatabaseDir = DEFAULT_DATA_DIR) -> None:
     results().print("The database has the current schema.")
 
 
-def verify_log(*, data_dir: DatabaseDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
-    """Follow the hash chain of the log from first to last; exits 1 naming the first bad position."""
+def verify_log(
+    *,
+    archive: Annotated[
+        Path | None,
+        typer.Option(
+            "--archive", metavar="DIR", help="Verify what was archived as well, by its files in this folder."
+        ),
+    ] = None,
+    data_dir: DatabaseDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Follow the hash chain of the log from first to last; exits 1 naming the first bad position.
+
+    What was archived is vouched for by the facts that say so, unless its files are given with --archive.
+    """
     from gateway import app  # noqa: PLC0415 - slow to load, and other commands start without it
 
-    def progress(checked: int) -> None:
-        if checked % _PROGRESS_EVERY == 0:
-            say(f"{checked} positions are sound so far.")
-
-    result = anyio.run(app.verify_log, load_settings(), data_dir, progress)
+    if archive is not None and not archive.is_dir():
+        raise UsageError(f"{archive} is not a folder.")
+    with counting("verified") as progress:
+        result = anyio.run(app.verify_log, load_settings(), data_dir, progress, archive)
     if as_json:
         print_record(
             {
@@ -45,11 +57,16 @@ def verify_log(*, data_dir: DatabaseDir = DEFAULT_DATA_DIR, as_json: AsJson = Fa
                 "first_bad": result.first_bad,
                 "reason": result.reason,
                 "erased": result.erased,
+                "archived": result.archived,
             }
         )
     elif result.ok:
         erased = f", {result.erased} of them erased" if result.erased else ""
-        results().print(f"The log is sound: {result.checked} positions, first to last{erased}.")
+        files = "and their files sound" if archive else "as the log says: their files were not read"
+        archived = f", {result.archived} of them archived, {files}" if result.archived else ""
+        results().print(
+            f"The log is sound: {result.checked} positions, first to last{erased}{archived}.", soft_wrap=True
+        )
     if not result.ok:
         raise CheckFailed(
             f"The log does not verify: position {result.first_bad} is the first bad one ({result.reason})."
@@ -64,14 +81,11 @@ def rebuild(*, data_dir: DatabaseDir = DEFAULT_DATA_DIR, as_json: AsJson = False
     """
     from gateway import app  # noqa: PLC0415 - slow to load, and other commands start without it
 
-    def progress(position: int) -> None:
-        if position % _PROGRESS_EVERY == 0:
-            say(f"{position} positions are read so far.")
-
     settings = load_settings()
     if secret_keys_path(data_dir).exists():
         settings = with_development_secrets(settings, data_dir)
-    found = anyio.run(app.rebuild, settings, data_dir, progress)
+    with counting("read") as progress:
+        found = anyio.run(app.rebuild, settings, data_dir, progress)
     if as_json:
         print_record(asdict(found))
         return

@@ -96,7 +96,7 @@ class Posting:
                 envelope,
                 terms,
                 context,
-                dataschema=self._policy.dataschema_of(envelope.type),
+                dataschema=self._policy.dataschema_of(envelope.type, delivery.position),
                 dataref_of=self._policy.dataref_of,
                 timeout_s=self._policy.timeout_s,
             )

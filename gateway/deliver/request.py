@@ -66,7 +66,7 @@ def build_batch_request(
     terms: Terms,
     context: AttemptContext,
     *,
-    dataschema_of: Callable[[str], str | None],
+    dataschema_of: Callable[[str, int], str | None],
     dataref_of: Callable[[str], str],
     timeout_s: float,
 ) -> OutboundRequest:
@@ -76,7 +76,7 @@ def build_batch_request(
         envelope = event.envelope
         if envelope is None:
             continue
-        dataschema = dataschema_of(envelope.type)
+        dataschema = dataschema_of(envelope.type, event.entry.position)
         if terms.thin and envelope.body is not None:
             member = delivery_id(terms.number, event.entry.position, event.entry.row_hash)
             parts.append(to_reference(envelope, dataref_of(member), dataschema=dataschema))

@@ -15,6 +15,7 @@ import anyio
 from gateway.deliver.envelopes import Event, event_of
 from gateway.deliver.patience import patiently
 from gateway.deliver.signal import Signal
+from gateway.errors import Archived
 from gateway.ports import EventLog
 
 ROWS = 200
@@ -118,6 +119,8 @@ class Tail:
         async with self._scans:
             limit = min(at_most, ROWS)
             entries = await self._log.read(after, limit)
+            if entries and entries[-1].position != after + len(entries):
+                await self._check_present(after + 1, entries[-1].position)
             yield Rows([event_of(entry) for entry in entries], last=len(entries) < limit)
 
     async def ends_before(self, position: int) -> int | None:
@@ -126,6 +129,12 @@ class Tail:
             return None
         head = (await self._log.head()).position
         return head if head < position else None
+
+    async def _check_present(self, first: int, last: int) -> None:
+        """Rows are missing. Raises ``Archived`` where they were archived since a reader came to them (S8)."""
+        found = await self._log.absent(first, last)
+        if found is not None:
+            raise Archived(f"Positions {found[0]} to {found[1]} were archived.")
 
     async def run(self) -> None:
         """Follow the log until cancelled, while others follow."""

@@ -111,9 +111,21 @@ def remains_hash(rows: Iterable[Remains]) -> bytes:
     `row_hash`. A row's own hash covers its source and id, which name the agent and are gone; so the fact that says
     what was erased has this hash of the rest, and being a row of the chain itself it holds them as the chain did.
     """
-    digest = hashlib.sha256()
+    remains = RemainsHash()
     for row in rows:
-        organization = row.organization
+        remains.add(row)
+    return remains.digest()
+
+
+class RemainsHash:
+    """The same, row by row."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, row: Remains) -> None:
+        """The next row, in log order."""
+        digest, organization = self._digest, row.organization
         digest.update(_INTEGER_FIELD + row.position.to_bytes(8, "big"))
         digest.update(_field(row.kind.encode()))
         digest.update(_field(row.type.encode()))
@@ -121,7 +133,10 @@ def remains_hash(rows: Iterable[Remains]) -> bytes:
         digest.update(_INTEGER_FIELD + row.appended_at.to_bytes(8, "big"))
         digest.update(_field(bytes(row.payload_hash)))
         digest.update(_field(bytes(row.row_hash)))
-    return digest.digest()
+
+    def digest(self) -> bytes:
+        """The hash of what was added."""
+        return self._digest.digest()
 
 
 def event_key(source: str, id: str, owner: str | None = None) -> bytes:  # noqa: A002 - CloudEvents' own name

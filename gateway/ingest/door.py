@@ -55,8 +55,11 @@ class Contracts(Protocol):
         """Whether the type has a contract."""
         ...
 
-    def validate(self, type_: str, data: object) -> Sequence[Problem]:
-        """Everything in the data that breaks the contract; nothing for a type without one."""
+    def validate(self, type_: str, data: object, dataschema: object) -> Sequence[Problem]:
+        """Everything in the data that breaks the contract; nothing for a type without one.
+
+        ``dataschema`` is the event's: it may name the version that the data are to keep to.
+        """
         ...
 
 
@@ -166,7 +169,7 @@ class Door:
             raise Refused(
                 Reason.CONTRACT, f"The data of {envelope.type} breaks its contract.", [problem], owner
             )
-        problems = self._contracts.validate(envelope.type, data)
+        problems = self._contracts.validate(envelope.type, data, envelope.attributes.get("dataschema"))
         if problems:
             raise Refused(
                 Reason.CONTRACT, f"The data of {envelope.type} breaks its contract.", problems, owner

@@ -4,6 +4,23 @@ An adapter implements a protocol; a flow never knows which one. Times are intege
 Unix epoch, UTC (``_us``); positions count from 1, and 0 stands before the first row.
 """
 
+from gateway.ports.archives import (
+    ArchivePlan,
+    ArchiveRecord,
+    Archives,
+    ArchiveState,
+    ArchiveStep,
+    Holder,
+    RunRecord,
+    RunState,
+)
+from gateway.ports.contracts import (
+    CONTRACTS_MAX,
+    VERSIONS_MAX,
+    ContractStore,
+    NewContract,
+    StoredContract,
+)
 from gateway.ports.deliveries import (
     AttemptRecord,
     CursorUpdate,
@@ -16,6 +33,7 @@ from gateway.ports.deliveries import (
     Standing,
 )
 from gateway.ports.erasures import ErasureCount, ErasureRecord, Erasures, ErasureState, ErasureStep
+from gateway.ports.idempotency import IdempotencyKeys, Remembered
 from gateway.ports.log import (
     Appended,
     Entry,
@@ -34,6 +52,7 @@ from gateway.ports.subscriptions import (
     NewSubscription,
     Opened,
     Private,
+    Remembering,
     Revision,
     SubscriptionHistory,
     SubscriptionRecord,
@@ -44,9 +63,17 @@ from gateway.ports.tokens import ApiTokens, NewApiToken
 from gateway.ports.vault import KeyUse, Resealed, RowKey, VaultKeys
 
 __all__ = [
+    "CONTRACTS_MAX",
+    "VERSIONS_MAX",
     "ApiTokens",
     "Appended",
+    "ArchivePlan",
+    "ArchiveRecord",
+    "ArchiveState",
+    "ArchiveStep",
+    "Archives",
     "AttemptRecord",
+    "ContractStore",
     "CursorUpdate",
     "Deliveries",
     "DeliveryItem",
@@ -63,11 +90,14 @@ __all__ = [
     "EventLog",
     "EventQuery",
     "Head",
+    "Holder",
+    "IdempotencyKeys",
     "JournalBatch",
     "KeyUse",
     "Kind",
     "Leadership",
     "NewApiToken",
+    "NewContract",
     "NewEntry",
     "NewQuarantine",
     "NewSubscription",
@@ -78,6 +108,8 @@ __all__ = [
     "QuarantineRecord",
     "QuarantineState",
     "Random",
+    "Remembered",
+    "Remembering",
     "ReplayRange",
     "ReplayRecord",
     "ReplayState",
@@ -85,8 +117,11 @@ __all__ = [
     "Resealed",
     "Revision",
     "RowKey",
+    "RunRecord",
+    "RunState",
     "Sender",
     "Standing",
+    "StoredContract",
     "StreamCommands",
     "SubscriptionHistory",
     "SubscriptionRecord",

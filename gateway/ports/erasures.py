@@ -27,6 +27,8 @@ class ErasureRecord:
         attempts: The attempts whose stored answers are gone.
         quarantined: The records of the quarantine that are empty now.
         rewritten: Whether the storage's files were written anew, so that nothing is left in space that is free.
+        archives: The archives that had something of it, and whose files were written anew.
+        unreachable: The archives whose files were not in their folder: they may have something of it.
     """
 
     id: str
@@ -39,6 +41,8 @@ class ErasureRecord:
     attempts: int = 0
     quarantined: int = 0
     rewritten: bool = False
+    archives: int = 0
+    unreachable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

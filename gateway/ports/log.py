@@ -79,13 +79,15 @@ class Event:
 
     ``message`` is what its requests have in common, kept by whoever makes the first one: most subscribers want the
     same mode, and each attempt sends the same again. ``sampled``: whether spans are made of it, once that was asked.
-    Nothing else ever changes here.
+    ``emitted_at_us`` is the event's own time for whoever measures, 0 where it has none, likewise read once. They are
+    all that ever changes here.
     """
 
     entry: Entry
     envelope: Envelope | None
     message: Message | None = field(default=None, compare=False, repr=False)
     sampled: bool | None = field(default=None, compare=False, repr=False)
+    emitted_at_us: int | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(slots=True)
@@ -168,6 +170,10 @@ class EventLog(Protocol):
 
     async def position_at(self, at_us: int) -> int:
         """The last position that was appended before ``at_us`` (0: none)."""
+        ...
+
+    async def absent(self, first: int, last: int) -> tuple[int, int] | None:
+        """The first archived range among these positions whose events are not in the log (S8)."""
         ...
 
     async def read_key(self, key: str, after: int, until: int, limit: int) -> Sequence[Entry]:

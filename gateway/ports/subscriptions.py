@@ -1,6 +1,6 @@
 """Subscriptions as they are stored: what was asked for, how it changed, how far their streams have come (S3)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -154,6 +154,21 @@ class SubscriptionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Remembering:
+    """What is to be kept beside a subscription that is made, in the same transaction.
+
+    Attributes:
+        key: ``gateway.domain.idempotency.remembered_as``.
+        until_us: When it is to be forgotten.
+        answer: What the caller will be told, secrets included: it is stored sealed alone.
+    """
+
+    key: bytes
+    until_us: int
+    answer: Callable[[SubscriptionRecord], bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class SubscriptionHistory:
     """A subscription without anything sealed, deleted or not: what it selected when, and how far its stream has come.
 
@@ -197,8 +212,12 @@ class Subscriptions(Protocol):
         organization: str,
         privileged: bool,
         secret: str,
+        remembering: Remembering | None = None,
     ) -> SubscriptionRecord:
-        """Make a subscription; its start is resolved to a position in the same transaction."""
+        """Make a subscription; its start is resolved to a position in the same transaction.
+
+        ``remembering``: by which key it is known again. Raises ``Conflict`` where that key is in use.
+        """
         ...
 
     async def create_many(self, wanted: Sequence[NewSubscription]) -> Sequence[SubscriptionRecord]:

@@ -17,6 +17,8 @@ def erasure_json(record: ErasureRecord) -> dict[str, Any]:
         "events": record.events,
         "attempts": record.attempts,
         "quarantined": record.quarantined,
+        "archives": record.archives,
+        "unreachable": list(record.unreachable),
         "rewritten": record.rewritten,
         "requested_at": rfc3339(record.requested_at_us),
         "finished_at": None if record.finished_at_us is None else rfc3339(record.finished_at_us),

@@ -13,18 +13,23 @@ from sqlalchemy import Connection, text
 
 from gateway.adapters.memory import (
     MemoryApiTokens,
+    MemoryContracts,
     MemoryDeliveries,
     MemoryErasures,
+    MemoryIdempotencyKeys,
     MemoryLog,
     MemoryQuarantine,
     MemoryStore,
     MemoryStreamCommands,
     MemorySubscriptions,
 )
+from gateway.adapters.sql.archiving import SqlArchives
 from gateway.adapters.sql.commands import SqlStreamCommands
+from gateway.adapters.sql.contracts import SqlContracts
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.deliveries import SqlDeliveries
 from gateway.adapters.sql.erasing import SqlErasures
+from gateway.adapters.sql.idempotency import SqlIdempotencyKeys
 from gateway.adapters.sql.log import SqlLog
 from gateway.adapters.sql.migrate import upgrade
 from gateway.adapters.sql.opening import open_database
@@ -34,9 +39,12 @@ from gateway.adapters.sql.tokens import SqlApiTokens
 from gateway.adapters.vault import Keyring
 from gateway.ports import (
     ApiTokens,
+    Archives,
+    ContractStore,
     Deliveries,
     Erasures,
     EventLog,
+    IdempotencyKeys,
     Quarantine,
     StreamCommands,
     Subscriptions,
@@ -69,9 +77,13 @@ class Stores:
     commands: StreamCommands
     erasures: Erasures
     tokens: ApiTokens
+    contracts: ContractStore
+    idempotency: IdempotencyKeys
     clock: Clock
     run: Callable[[Coroutine[Any, Any, T]], T]
     database: Database | None = None
+    archives: Archives | None = None
+    folder: Path | None = None
 
     def sql(self, statement: str, **parameters: object) -> Any:
         """Run a statement behind the stores' back; gives the rows, if it has any."""
@@ -94,6 +106,8 @@ def memory() -> Iterator[Stores]:
         MemoryStreamCommands(store, fact_source=FACT_SOURCE),
         MemoryErasures(store, fact_source=FACT_SOURCE),
         MemoryApiTokens(store, fact_source=FACT_SOURCE),
+        MemoryContracts(store, fact_source=FACT_SOURCE),
+        MemoryIdempotencyKeys(store),
         clock,
         asyncio.run,
     )
@@ -107,17 +121,26 @@ def sql(settings: dict[str, str], folder: Path) -> Iterator[Stores]:
         opened = Opened(runner, settings, folder)
         database = opened.database
         runner.run(upgrade(database))
+        subscriptions = SqlSubscriptions(database, keyring, fact_source=FACT_SOURCE, now=clock, random=dice)
+        files = folder / "archive"
+        archives = SqlArchives(
+            database, subscriptions, files, fact_source=FACT_SOURCE, now=clock, random=dice
+        )
         yield Stores(
             SqlLog(database, now=clock, random=dice),
             SqlDeliveries(database),
-            SqlSubscriptions(database, keyring, fact_source=FACT_SOURCE, now=clock, random=dice),
+            subscriptions,
             SqlQuarantine(database, now=clock, random=dice),
             SqlStreamCommands(database, fact_source=FACT_SOURCE, now=clock, random=dice),
-            SqlErasures(database, fact_source=FACT_SOURCE, now=clock, random=dice),
+            SqlErasures(database, fact_source=FACT_SOURCE, now=clock, random=dice, archive_dir=files),
             SqlApiTokens(database, fact_source=FACT_SOURCE, now=clock, random=dice),
+            SqlContracts(database, fact_source=FACT_SOURCE, now=clock, random=dice),
+            SqlIdempotencyKeys(database, keyring, now=clock),
             clock,
             runner.run,
             database,
+            archives,
+            files,
         )
         opened.close()
 

@@ -64,6 +64,10 @@ class MemoryLog:
         """See ``EventLog.position_at``."""
         return self._store.position_before(at_us)
 
+    async def absent(self, first: int, last: int) -> tuple[int, int] | None:  # noqa: ARG002 - the port's shape
+        """See ``EventLog.absent``: nothing leaves memory."""
+        return None
+
     async def read_key(self, key: str, after: int, until: int, limit: int) -> Sequence[Entry]:
         """See ``EventLog.read_key``."""
         rows = self._store.rows[after:until]

@@ -24,6 +24,7 @@ from gateway.ports import (
     QuarantineRecord,
     Random,
     ReplayRecord,
+    StoredContract,
     SubscriptionHistory,
     SubscriptionRecord,
 )
@@ -71,8 +72,11 @@ class MemoryStore:
     replays: dict[int, ReplayRecord] = field(default_factory=dict)
     notes: dict[int, StreamNote] = field(default_factory=dict)
     tokens: dict[bytes, ApiToken] = field(default_factory=dict)
+    contracts: dict[tuple[str, int], StoredContract] = field(default_factory=dict)
     erasing: dict[str, Target] = field(default_factory=dict)
     """The erasures that are not done yet."""
+    remembered: dict[bytes, tuple[int, str, bytes]] = field(default_factory=dict)
+    """By which keys subscriptions were made: until when, which one, and what was answered."""
     settled: int = 0
     """How many attempts there are: what ``seq`` numbers in a database."""
     seqs: dict[str, int] = field(default_factory=dict)

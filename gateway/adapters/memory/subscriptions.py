@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from gateway.adapters.memory.idempotency import check, remember
 from gateway.adapters.memory.store import Cursor, MemoryStore
 from gateway.domain import facts
 from gateway.domain.handshake import Consent, HandshakeState
@@ -16,6 +17,7 @@ from gateway.ports import (
     NewEntry,
     NewSubscription,
     Opened,
+    Remembering,
     ReplayState,
     Revision,
     SubscriptionHistory,
@@ -39,10 +41,20 @@ class MemorySubscriptions:
         self._fact_source = fact_source
 
     async def create(
-        self, spec: SubscriptionSpec, *, organization: str, privileged: bool, secret: str
+        self,
+        spec: SubscriptionSpec,
+        *,
+        organization: str,
+        privileged: bool,
+        secret: str,
+        remembering: Remembering | None = None,
     ) -> SubscriptionRecord:
         """See ``Subscriptions.create``."""
+        if remembering is not None:
+            check(self._store, remembering)
         [record] = self._make([NewSubscription(spec, organization, privileged, secret)], [""])
+        if remembering is not None:
+            remember(self._store, record, remembering)
         return record
 
     async def create_many(self, wanted: Sequence[NewSubscription]) -> Sequence[SubscriptionRecord]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
+from gateway.adapters.sql.absent import check_present
 from gateway.adapters.sql.append import append, prepare
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.models import Attempt, LogHead, Pending, Replay, Subscription
@@ -68,6 +69,7 @@ class SqlStreamCommands:
                     "The subscription is disabled.",
                     hint="Resume it first; what is pending goes on by itself.",
                 )
+            check_present(connection, position, position)
             here = (_PENDING.c.number == number, _PENDING.c.position == position)
             pending = connection.execute(select(_PENDING).where(*here)).one_or_none()
             now_us = self._now()
@@ -96,6 +98,7 @@ class SqlStreamCommands:
             row, head, now_us = _present(connection, number), _head(connection), self._now()
             attempts_until = connection.execute(select(func.max(_ATTEMPT.c.seq))).scalar() or 0
             until = min(wanted.until_position, head)
+            check_present(connection, wanted.from_position, until)
             data = {
                 "subscription_id": row.id,
                 "number": number,

@@ -4,10 +4,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from gateway.adapters.sql.models import LogEntry, LogHead
+from gateway.adapters.sql.models import Archive, LogEntry, LogHead
 from gateway.ports import Entry, Kind
 
 _LOG = LogEntry.__table__  # type: ignore[attr-defined]
+_ARCHIVE = Archive.__table__  # type: ignore[attr-defined]
 _HEAD = LogHead.__table__  # type: ignore[attr-defined]
 
 COLUMNS = (
@@ -52,11 +53,16 @@ def entry_of(row: Row[Any]) -> Entry:
 
 
 def position_before(connection: Connection, at_us: int) -> int:
-    """The last position appended before a time, by bisection: ``appended_at`` never goes back (S7d)."""
-    first = connection.execute(select(_LOG.c.position).order_by(_LOG.c.position).limit(1)).scalar()
-    if first is None:
-        return 0
-    low, high = first - 1, connection.execute(select(_HEAD.c.position)).scalar_one()
+    """The last position appended before a time, by bisection: ``appended_at`` never goes back (S7d).
+
+    Of a time that lies in what was archived, it is the last one before it that is in the log.
+    """
+    archived = select(_ARCHIVE.c.last, _ARCHIVE.c.last_at).order_by(_ARCHIVE.c.last.desc()).limit(1)
+    row = connection.execute(archived).one_or_none()
+    if row is not None and row.last_at >= at_us:
+        there = select(_LOG.c.position).where(_LOG.c.position <= row.last, _LOG.c.appended_at < at_us)
+        return int(connection.execute(there.order_by(_LOG.c.position.desc()).limit(1)).scalar() or 0)
+    low, high = 0 if row is None else row.last, connection.execute(select(_HEAD.c.position)).scalar_one()
     while low < high:
         middle = (low + high + 1) // 2
         at = connection.execute(select(_LOG.c.appended_at).where(_LOG.c.position == middle)).scalar_one()

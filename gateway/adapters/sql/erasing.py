@@ -5,11 +5,16 @@ names them, and moves the erasure's cursor. So a process that dies loses nothing
 one reads where the cursor is and goes on.
 """
 
+import asyncio
+import json
+import logging
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Column, Connection, Row, func, insert, select, tuple_, update
 
+from gateway.adapters.sql import erasing_archives as archives
 from gateway.adapters.sql.append import append, prepare
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.erased_rows import NOTHING, REMAINS, TELLS, UNTOLD
@@ -18,6 +23,7 @@ from gateway.adapters.sql.models import Attempt, Erasure, LogEntry, LogHead, Pen
 from gateway.adapters.sql.search import read_positions
 from gateway.adapters.sql.texts import same
 from gateway.domain import erasure as rules
+from gateway.domain.archive import ArchivedRow
 from gateway.domain.chain import remains_hash
 from gateway.domain.erasure import Scope, Target
 from gateway.domain.facts import Fact
@@ -35,6 +41,7 @@ from gateway.ports import (
     Random,
 )
 
+_LOGGER = logging.getLogger(__name__)
 T = TypeVar("T")
 _ATTEMPT = Attempt.__table__  # type: ignore[attr-defined]
 _ERASURE = Erasure.__table__  # type: ignore[attr-defined]
@@ -61,8 +68,17 @@ _EMPTIED: Final = (QuarantineState.ERASED.value, QuarantineState.DISCARDED.value
 class SqlErasures:
     """Implements ``gateway.ports.Erasures`` on any ``Database``."""
 
-    def __init__(self, database: Database, *, fact_source: str, now: Now, random: Random) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        fact_source: str,
+        now: Now,
+        random: Random,
+        archive_dir: Path | None = None,
+    ) -> None:
         self._database = database
+        self._archive_dir = archive_dir
         self._fact_source = fact_source
         self._now = now
         self._random = random
@@ -118,7 +134,7 @@ class SqlErasures:
             after = found[-1] if len(found) == _COUNTED else head
         quarantined, now_us, seen = 0, self._now(), (0, "")
         while rows := await self._quarantined(seen, now_us):
-            quarantined += sum(_owns(target, row) for row in rows)
+            quarantined += len(await _owned(target, rows))
             seen = (rows[-1].received_at, rows[-1].id)
         return ErasureCount(events, quarantined)
 
@@ -155,8 +171,10 @@ class SqlErasures:
         if row.cursor < row.until_position:
             found = await self._find(target, row.cursor, row.until_position, rules.ROWS_MAX)
             return await self._at(row, lambda connection, now: self._erase_events(connection, now, found))
+        if row.archives_until < row.until_position:
+            return await self._erase_archived(row, target)
         records = await self._quarantined((row.seen_at, row.seen_id), row.requested_at)
-        owned = [record.id for record in records if _owns(target, record)]
+        owned = await _owned(target, records)
         return await self._at(
             row, lambda connection, now: self._erase_quarantined(connection, now, records, owned)
         )
@@ -226,6 +244,60 @@ class SqlErasures:
         _note(connection, row, cursor=cursor, events=row.events + len(whole), attempts=row.attempts + emptied)
         return ErasureStep(appended=bool(whole), numbers=numbers)
 
+    async def _erase_archived(self, row: Row[Any], target: Target) -> ErasureStep:
+        """Look through the next archive, and write its file anew if it has something of it."""
+        archive = await archives.following(self._database, row)
+        if archive is None:
+            return await self._at(row, _passed_archives)
+        if archives.is_moving(archive):
+            return ErasureStep(waits=True)
+
+        async def say(found: Sequence[ArchivedRow]) -> int:
+            return await self._say_archived(row, found)
+
+        try:
+            looked = await archives.erase_in(
+                self._database, self._archive_dir or Path(), archive, target, say
+            )
+        except OSError as error:
+            _LOGGER.error("an archive cannot be rewritten, and its erasure waits: %s", error)  # noqa: TRY400
+            return ErasureStep(waits=True)
+
+        def noted(connection: Connection, now: Row[Any]) -> ErasureStep:
+            archives.note_file(connection, looked)
+            _note(
+                connection,
+                now,
+                archives_until=looked.until,
+                archives=now.archives + (looked.written is not None),
+                unreachable=archives.with_file(now.unreachable, looked),
+            )
+            return ErasureStep(appended=bool(looked.events))
+
+        return await self._database.erase(lambda connection: noted(connection, _row(connection, row.id)))
+
+    async def _say_archived(self, row: Row[Any], found: Sequence[ArchivedRow]) -> int:
+        """Empty what was answered to archived events, then have the log say that they are erased."""
+        positions = [item.position for item in found]
+        fact = rules.erased(row.id, positions, remains_hash(found))
+
+        def work(connection: Connection) -> int | None:
+            emptied, whole = _empty_attempts(connection, positions)
+            now = _row(connection, row.id)
+            if len(whole) < len(positions):
+                _note(connection, now, attempts=now.attempts + emptied)
+                return None
+            head = _head(connection)
+            position = self._fact(connection, fact, self._now())
+            events = len(positions) if position > head else 0  # it was said before a crash
+            _note(connection, now, events=now.events + events, attempts=now.attempts + emptied)
+            return position
+
+        while True:
+            position = await self._database.erase(work)
+            if position is not None:
+                return position
+
     def _erase_quarantined(
         self, connection: Connection, row: Row[Any], records: Sequence[Row[Any]], owned: Sequence[str]
     ) -> ErasureStep:
@@ -267,6 +339,11 @@ class SqlErasures:
         return append(connection, prepared, now_us=now_us, kind=Kind.FACT)[0].position
 
 
+def _passed_archives(connection: Connection, row: Row[Any]) -> ErasureStep:
+    _note(connection, row, archives_until=row.until_position)
+    return ErasureStep()
+
+
 def _empty_attempts(connection: Connection, found: Sequence[int]) -> tuple[int, list[int]]:
     """Empty the attempts of these events, within the bound; how many, and of which events all are empty now."""
     rows: list[Row[Any]] = []
@@ -302,8 +379,17 @@ def _bring_forward(connection: Connection, positions: Sequence[int], now_us: int
     return frozenset(numbers)
 
 
-def _owns(target: Target, record: Row[Any]) -> bool:
-    return target.owns_quarantined(record.organization, bytes(record.payload))
+async def _owned(target: Target, records: Sequence[Row[Any]]) -> list[str]:
+    """The ids of those that are to go. In a thread: each may be as large as a request, and is read in full."""
+
+    def look() -> list[str]:
+        return [
+            record.id
+            for record in records
+            if target.owns_quarantined(record.organization, bytes(record.payload))
+        ]
+
+    return await asyncio.to_thread(look)
 
 
 def _note(connection: Connection, row: Row[Any], **values: object) -> None:
@@ -333,4 +419,6 @@ def _record_of(row: Row[Any]) -> ErasureRecord:
         attempts=row.attempts,
         quarantined=row.quarantined,
         rewritten=row.rewritten,
+        archives=row.archives,
+        unreachable=tuple(json.loads(row.unreachable)),
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
+from gateway.adapters.sql.absent import absent
 from gateway.adapters.sql.append import append, prepare, quarantine
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.entries import COLUMNS, entry_of, position_before
@@ -91,6 +92,10 @@ class SqlLog:
     async def position_at(self, at_us: int) -> int:
         """See ``EventLog.position_at``."""
         return await self._database.read(lambda connection: position_before(connection, at_us))
+
+    async def absent(self, first: int, last: int) -> tuple[int, int] | None:
+        """See ``EventLog.absent``."""
+        return await self._database.read(lambda connection: absent(connection, first, last))
 
     async def read_key(self, key: str, after: int, until: int, limit: int) -> Sequence[Entry]:
         """See ``EventLog.read_key``."""

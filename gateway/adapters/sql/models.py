@@ -1,8 +1,8 @@
 """The tables. Times are integers, microseconds since the Unix epoch, UTC.
 
-Truth (SEMANTICS S1a): ``log_entry`` with ``event_key`` and ``log_head``, ``attempt``, ``vault``,
-``api_token``, ``quarantine``, and ``erasure`` while one runs. Everything else is a projection that can be derived
-again, or a working note.
+Truth (SEMANTICS S1a): ``log_entry`` with ``event_key`` and ``log_head``, ``attempt``, ``vault``, ``api_token``,
+``quarantine``, ``archive``, ``contract_type`` with ``contract``, and ``erasure`` while one runs. Everything else is a
+projection that can be derived again, or a working note.
 """
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Text, text
@@ -140,6 +140,55 @@ class Erasure(SQLModel, table=True):
     rewritten: bool = False
     requested_at: int = Field(sa_type=BigInteger)
     finished_at: int | None = Field(default=None, sa_type=BigInteger)
+    archives_until: int = Field(
+        default=0,
+        sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), nullable=False, server_default="0"),
+    )
+    """Up to which position the archives were looked through."""
+    archives: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default="0"))
+    unreachable: str = Field(default="[]", sa_column=Column(Text, nullable=False, server_default="[]"))
+    """The archives whose files were not where they should be."""
+
+
+class Archive(SQLModel, table=True):
+    """A range whose events were exported to a file and have left the log (S8); truth, as the log's facts say."""
+
+    __tablename__ = "archive"
+
+    first: int = Field(sa_column=_position(primary_key=True))
+    last: int = Field(
+        sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), unique=True, nullable=False)
+    )
+    state: str = Field(sa_type=Text)
+    file: str = Field(sa_type=Text)
+    size_bytes: int = Field(sa_type=BigInteger)
+    sha256: str = Field(sa_type=Text)
+    events: int = Field(sa_type=BigInteger)
+    previous: bytes = Field(sa_type=LargeBinary)
+    last_hash: bytes = Field(sa_type=LargeBinary)
+    kept: bytes = Field(sa_type=LargeBinary)
+    first_at: int = Field(sa_type=BigInteger)
+    last_at: int = Field(sa_type=BigInteger)
+    archived_at: int = Field(sa_type=BigInteger)
+    moved_until: int = Field(sa_column=_position())
+    """Up to where its events have left the log, or are back in it."""
+
+
+class Archiving(SQLModel, table=True):
+    """A command to archive, and how far it is."""
+
+    __tablename__ = "archiving"
+
+    position: int = Field(sa_column=_position(primary_key=True))
+    """The position of the fact that commanded it."""
+    until_position: int = Field(sa_column=_position())
+    cursor: int = Field(sa_column=_position())
+    state: str = Field(sa_type=Text)
+    archives: int = Field(default=0, sa_type=BigInteger)
+    events: int = Field(default=0, sa_type=BigInteger)
+    problem: str | None = Field(default=None, sa_type=Text)
+    requested_at: int = Field(sa_type=BigInteger)
+    finished_at: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class VaultEntry(SQLModel, table=True):
@@ -151,6 +200,20 @@ class VaultEntry(SQLModel, table=True):
     owner: str = Field(sa_column=Column(Text, primary_key=True))
     revision: int = Field(primary_key=True)
     sealed: bytes = Field(sa_type=LargeBinary)
+
+
+class IdempotencyKey(SQLModel, table=True):
+    """By which key a subscription was made; the answer lies in the vault. Its loss costs a second subscription."""
+
+    __tablename__ = "idempotency_key"
+
+    key: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    subscription: str = Field(sa_column=Column(Text, nullable=False, index=False))
+    until: int = Field(sa_type=BigInteger)
+    __table_args__ = (
+        Index("ix_idempotency_until", "until"),
+        Index("ix_idempotency_subscription", "subscription"),
+    )
 
 
 class SealingKey(SQLModel, table=True):
@@ -177,6 +240,34 @@ class ApiTokenEntry(SQLModel, table=True):
     expires_at: int | None = Field(default=None, sa_type=BigInteger)
     revoked_at: int | None = Field(default=None, sa_type=BigInteger)
     last_used_at: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class ContractType(SQLModel, table=True):
+    """An event type that has a contract, and its place in the registry."""
+
+    __tablename__ = "contract_type"
+    __table_args__ = (Index("ix_contract_type_place", "group_id", "name", unique=True),)
+
+    type: str = Field(sa_column=Column(Text, primary_key=True))
+    group_id: str = Field(sa_type=Text)
+    name: str = Field(sa_type=Text)
+    compatibility: str = Field(sa_type=Text)
+
+
+class Contract(SQLModel, table=True):
+    """One version of a contract; it never changes and never goes."""
+
+    __tablename__ = "contract"
+
+    type: str = Field(sa_column=Column(Text, primary_key=True))
+    version: int = Field(primary_key=True)
+    document: bytes = Field(sa_type=LargeBinary)
+    digest: bytes = Field(sa_type=LargeBinary)
+    created_at: int = Field(sa_type=BigInteger)
+    since: int = Field(sa_column=_position())
+    """It is the newest for what stands in the log behind this position."""
+    shipped: bool
+    by: str | None = Field(default=None, sa_type=Text)
 
 
 class Subscription(SQLModel, table=True):

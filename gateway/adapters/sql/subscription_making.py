@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, select
 
+from gateway.adapters.sql.absent import check_present
 from gateway.adapters.sql.deliveries import shard_of
 from gateway.adapters.sql.log import position_before
 from gateway.adapters.sql.models import (
@@ -69,6 +70,8 @@ def number_them(
     for index, (asked, new_id) in enumerate(zip(wanted, ids, strict=True)):
         position = head + 1 + index
         start = _start(connection, asked.spec)
+        if start is not None and start < head:
+            check_present(connection, start + 1, head, pointer=f"{pointers[index]}/config/start")
         if start is not None and start > head:
             faults.append(FieldError(f"{pointers[index]}/config/start", f"the log ends at position {head}"))
         made.append(Making(asked, new_id, first + index, position, position if start is None else start))

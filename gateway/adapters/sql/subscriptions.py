@@ -6,8 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
+from gateway.adapters.sql.absent import check_present
 from gateway.adapters.sql.append import append, prepare
 from gateway.adapters.sql.database import Database
+from gateway.adapters.sql.idempotency import drop_answers, remember
 from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import (
     DeliveryCursor,
@@ -31,7 +33,7 @@ from gateway.adapters.sql.texts import same
 from gateway.adapters.vault import Keyring
 from gateway.domain import facts
 from gateway.domain.handshake import UNASKED, Consent, HandshakeState
-from gateway.domain.ids import RANDOM_BYTES, subscription_id
+from gateway.domain.ids import NUMBER_MAX, RANDOM_BYTES, subscription_id
 from gateway.domain.rotation import Secret, rotated, with_key
 from gateway.domain.skips import added
 from gateway.domain.subscription import EVERY_ORGANIZATION, SubscriptionSpec
@@ -42,6 +44,7 @@ from gateway.ports import (
     NewSubscription,
     Now,
     Random,
+    Remembering,
     SubscriptionHistory,
     SubscriptionRecord,
     SubscriptionState,
@@ -68,16 +71,24 @@ class SqlSubscriptions:
         self, database: Database, keyring: Keyring, *, fact_source: str, now: Now, random: Random
     ) -> None:
         self._database = database
+        self._keyring = keyring
         self._vault = SubscriptionVault(keyring)
         self._fact_source = fact_source
         self._now = now
         self._random = random
 
     async def create(
-        self, spec: SubscriptionSpec, *, organization: str, privileged: bool, secret: str
+        self,
+        spec: SubscriptionSpec,
+        *,
+        organization: str,
+        privileged: bool,
+        secret: str,
+        remembering: Remembering | None = None,
     ) -> SubscriptionRecord:
         """See ``Subscriptions.create``."""
-        [record] = await self._make([NewSubscription(spec, organization, privileged, secret)], [""])
+        wanted = NewSubscription(spec, organization, privileged, secret)
+        [record] = await self._make([wanted], [""], remembering)
         return record
 
     async def create_many(self, wanted: Sequence[NewSubscription]) -> Sequence[SubscriptionRecord]:
@@ -85,7 +96,10 @@ class SqlSubscriptions:
         return await self._make(wanted, [f"/{index}" for index in range(len(wanted))])
 
     async def _make(
-        self, wanted: Sequence[NewSubscription], pointers: Sequence[str]
+        self,
+        wanted: Sequence[NewSubscription],
+        pointers: Sequence[str],
+        remembering: Remembering | None = None,
     ) -> list[SubscriptionRecord]:
         ids = [subscription_id(self._random(RANDOM_BYTES)) for _ in wanted]
 
@@ -99,7 +113,10 @@ class SqlSubscriptions:
             for item in made:
                 if item.asked.paused:
                     self._set_state(connection, item.number, SubscriptionState.PAUSED, cause="a command")
-            return self._read(connection, _SUBSCRIPTION.c.number.in_([item.number for item in made]))
+            records = self._read(connection, _SUBSCRIPTION.c.number.in_([item.number for item in made]))
+            if remembering is not None:
+                remember(connection, self._keyring, records[0], remembering, now_us)
+            return records
 
         return await self._database.write(work) if wanted else []
 
@@ -118,6 +135,9 @@ class SqlSubscriptions:
             known = self._one(connection, number)
             if known.spec.to_json() == spec.to_json():
                 return known  # nothing is said twice
+            if known.pull_only and not spec.pull_only:
+                # It goes on from its cursor, which nothing has waited for while it was only fetched (S10b).
+                check_present(connection, known.cursor + 1, NUMBER_MAX, pointer="/sink")
             revision, now_us = row.revision + 1, max(self._now(), row.updated_at + 1)
             consent = known.consent.revised(now_us, sink_changed=spec.sink != known.spec.sink)
             data = selection_data(spec, row.organization, number, revision)
@@ -275,6 +295,7 @@ class SqlSubscriptions:
             connection.execute(delete(_CURSOR).where(_CURSOR.c.number == number))
             connection.execute(delete(_PENDING).where(_PENDING.c.number == number))
             connection.execute(delete(_VAULT).where(_VAULT.c.kind.in_(KINDS), _VAULT.c.owner == row.id))
+            drop_answers(connection, row.id)
             cancel_replays(connection, number, now_us)
             return str(row.id)
 

@@ -65,7 +65,7 @@ class Engine:
             subscriptions=self.subscriptions,
             commands=self.commands,
             sender=self,
-            policy=AttemptPolicy(5.0, lambda _type: None, dataref_of),
+            policy=AttemptPolicy(5.0, lambda _type, _position: None, dataref_of),
             now=now_us,
             random=random.Random(2).randbytes,
             jitter=lambda: 0.5,

@@ -1,0 +1,45 @@
+"""What of the log was archived and is not in it: nobody may read past that without being told (S8)."""
+
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, select
+
+from gateway.adapters.sql.models import Archive
+from gateway.errors import Archived, FieldError
+from gateway.ports import ArchiveState
+
+_ARCHIVE = Archive.__table__  # type: ignore[attr-defined]
+IS_ABSENT: Final[ColumnElement[bool]] = _ARCHIVE.c.state != ArchiveState.RESTORED.value
+
+
+def absent(connection: Connection, first: int, last: int) -> tuple[int, int] | None:
+    """The first archived range among these positions that is not, or not whole, in the log."""
+    statement = (
+        select(_ARCHIVE.c.first, _ARCHIVE.c.last)
+        .where(_ARCHIVE.c.last >= first, _ARCHIVE.c.first <= last, IS_ABSENT)
+        .order_by(_ARCHIVE.c.first)
+        .limit(1)
+    )
+    row: Any = connection.execute(statement).one_or_none()
+    return None if row is None else (row.first, row.last)
+
+
+def check_present(connection: Connection, first: int, last: int, *, pointer: str = "") -> None:
+    """Raises ``Archived`` where a part of this range was archived; ``pointer`` is what has named it."""
+    found = absent(connection, first, last)
+    if found is not None:
+        raise archived_error(*found, pointer=pointer)
+
+
+def archived_error(first: int, last: int, *, pointer: str = "") -> Archived:
+    """What is told of an archived range."""
+    fields = (
+        [FieldError(pointer, f"must lie behind position {last}, or the archive be restored")]
+        if pointer
+        else []
+    )
+    return Archived(
+        f"Positions {first} to {last} were archived.",
+        hint=f"An administrator can put them back: `letta-gateway archive restore {first}`.",
+        fields=fields,
+    )

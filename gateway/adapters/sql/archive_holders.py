@@ -1,0 +1,67 @@
+"""Who still needs a part of the log: no event leaves it before every stream has it behind itself (S2, S5, S8)."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection, and_, case, func, or_, select
+
+from gateway.adapters.sql.models import DeliveryCursor, Pending, Replay, Shard, Subscription
+from gateway.ports import Holder, ReplayState, SubscriptionState
+
+_SUBSCRIPTION = Subscription.__table__  # type: ignore[attr-defined]
+_CURSOR = DeliveryCursor.__table__  # type: ignore[attr-defined]
+_PENDING = Pending.__table__  # type: ignore[attr-defined]
+_REPLAY = Replay.__table__  # type: ignore[attr-defined]
+_SHARD = Shard.__table__  # type: ignore[attr-defined]
+
+SHOWN_MAX: Final = 100
+
+Revisions = Mapping[int, int]
+"""Subscriptions by their numbers, each at a revision."""
+
+
+def behind(connection: Connection, until: int, pulled: Revisions, limit: int = SHOWN_MAX) -> list[Any]:
+    """Streams whose cursor stands before a position, the furthest back first: ``number, revision, id, position``.
+
+    A stream that follows the router has behind it what that has. ``pulled`` are those whose client owns the cursor
+    (S10b), as they were looked at.
+    """
+    routed = select(func.min(_SHARD.c.routed)).where(_SHARD.c.shard == _CURSOR.c.shard).scalar_subquery()
+    follows = and_(
+        _CURSOR.c.live, _SUBSCRIPTION.c.state == SubscriptionState.ACTIVE.value, routed > _CURSOR.c.cursor
+    )
+    position = case((follows, routed), else_=_CURSOR.c.cursor)
+    statement = (
+        select(_CURSOR.c.number, _SUBSCRIPTION.c.revision, _SUBSCRIPTION.c.id, position.label("position"))
+        .join(_SUBSCRIPTION, _SUBSCRIPTION.c.number == _CURSOR.c.number)
+        .where(_CURSOR.c.cursor < until, position < until)
+        .order_by(position, _CURSOR.c.number)
+        .limit(limit + len(pulled))
+    )
+    rows = connection.execute(statement).all()
+    return [row for row in rows if pulled.get(row.number) != row.revision][:limit]
+
+
+def others(connection: Connection, until: int, limit: int = SHOWN_MAX) -> list[Holder]:
+    """Deliveries that are not terminal, and replays that run, of events up to a position."""
+    pending = (
+        select(_SUBSCRIPTION.c.id, func.min(_PENDING.c.position).label("position"))
+        .join(_SUBSCRIPTION, _SUBSCRIPTION.c.number == _PENDING.c.number)
+        .where(or_(_PENDING.c.position <= until, _PENDING.c.blocked_from <= until))
+        .group_by(_SUBSCRIPTION.c.id)
+        .order_by(func.min(_PENDING.c.position))
+        .limit(limit)
+    )
+    replays = (
+        select(_SUBSCRIPTION.c.id, _REPLAY.c.cursor)
+        .join(_SUBSCRIPTION, _SUBSCRIPTION.c.number == _REPLAY.c.number)
+        .where(_REPLAY.c.state == ReplayState.RUNNING.value, _REPLAY.c.cursor < until)
+        .order_by(_REPLAY.c.cursor)
+        .limit(limit)
+    )
+    found = [
+        Holder(row.id, row.position - 1, "a delivery that is not finished")
+        for row in connection.execute(pending)
+    ]
+    found += [Holder(row.id, row.cursor, "a replay that runs") for row in connection.execute(replays)]
+    return found

@@ -1,0 +1,153 @@
+"""``/v1/archives``: closed ranges of the log leave it for files, and come back (S8). For administrators alone."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import FileResponse, JSONResponse, Response
+
+from gateway.api.auth import Administrator
+from gateway.api.body import read_json
+from gateway.api.parameters import LIMIT, LIMIT_MAX
+from gateway.api.services import Services, services
+from gateway.domain.archive_input import AskedArchive, parse_archive
+from gateway.domain.ids import NUMBER_MAX, decode_cursor, encode_cursor
+from gateway.errors import ArchiveUnusable, FieldError, InvalidCursor, InvalidRequest, NotFound
+from gateway.ports import ArchiveRecord
+from gateway.views.archives import archive_json, plan_json, run_json
+
+router = APIRouter(prefix="/v1/archives", tags=["archives"])
+
+_LIST: Final = "archives"
+_SECOND_US: Final = 1_000_000
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "before_position": {"type": "integer", "minimum": 1},
+                        "before": {"type": "string", "format": "date-time"},
+                        "dry_run": {"type": "boolean", "default": False},
+                    },
+                    "oneOf": [{"required": ["before_position"]}, {"required": ["before"]}],
+                    "additionalProperties": False,
+                }
+            }
+        },
+    },
+    "responses": {
+        "200": {
+            "description": "What a dry run finds: `{first_position, until_position, positions, held_by}`"
+        },
+        "202": {"description": "Commanded: the archiving, whose progress its URL in `Location` shows"},
+        "409": {"description": "Another archiving runs"},
+        "422": {"description": "The body names neither a position nor a time, or both"},
+    },
+}
+Position = Annotated[int, Path(ge=1, le=NUMBER_MAX, description="Any position that the archive holds")]
+
+
+@router.post("", status_code=202, summary="Archive a part of the log", openapi_extra=_BODY)
+async def request_archiving(request: Request, _caller: Administrator) -> JSONResponse:
+    """Export what lies before a position or a time to files, and drop it from the log.
+
+    What a subscription has still to be sent is not archived, nor what comes behind it: `held_by` of a dry run says who
+    that is. Answered once it is commanded: it is then done also if the gateway ends.
+    """
+    service = services(request)
+    asked, problems = parse_archive(await read_json(request))
+    if asked is None:
+        fields = [FieldError(problem.pointer, problem.detail) for problem in problems]
+        raise InvalidRequest("This is not an archiving.", fields=fields)
+    until = await _until(service, asked)
+    if asked.dry_run:
+        return JSONResponse(plan_json(await service.archives.plan(until)))
+    record = await service.archives.request(until)
+    service.archive()
+    service.appended()
+    headers = {"Location": f"{router.prefix}/runs/{record.id}"}
+    return JSONResponse(run_json(record), status_code=202, headers=headers)
+
+
+@router.get("", summary="List archives, in log order")
+async def list_archives(
+    request: Request,
+    _caller: Administrator,
+    *,
+    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT,
+    cursor: str | None = None,
+) -> JSONResponse:
+    """A page of archives."""
+    found = await services(request).archives.page(after=_after(cursor), limit=limit + 1)
+    page = found[:limit]
+    following = encode_cursor(_LIST, page[-1].first) if len(found) > limit else None
+    return JSONResponse({"items": [archive_json(record) for record in page], "next": following})
+
+
+@router.get("/runs/{run_id}", summary="How far an archiving is")
+async def read_run(
+    request: Request, _caller: Administrator, run_id: Annotated[int, Path(ge=1, le=NUMBER_MAX)]
+) -> JSONResponse:
+    """One archiving; one that failed says why, and asking for the same again goes on."""
+    record = await services(request).archives.run(run_id)
+    if record is None:
+        raise NotFound("There is no archiving with this id.")
+    return JSONResponse(run_json(record))
+
+
+@router.get("/{position}", summary="The archive that holds a position")
+async def read_archive(request: Request, _caller: Administrator, position: Position) -> JSONResponse:
+    """One archive."""
+    return JSONResponse(archive_json(await _holding(services(request), position)))
+
+
+@router.get("/{position}/file", summary="Fetch an archive's file", response_class=Response)
+async def read_file(request: Request, _caller: Administrator, position: Position) -> Response:
+    """The file as it lies on the gateway's machine: NDJSON, compressed by gzip."""
+    service = services(request)
+    record = await _holding(service, position)
+    path = service.archives.path(record)
+    if not path.is_file():
+        raise ArchiveUnusable(
+            f"The file {record.file} is not in the folder of the archives.", hint=_PUT_IT_BACK
+        )
+    return FileResponse(path, media_type="application/gzip", filename=record.file)
+
+
+@router.post("/{position}/restore", summary="Put an archive back into the log")
+async def restore(request: Request, _caller: Administrator, position: Position) -> JSONResponse:
+    """Have its events in the log again, as they were: they can be replayed, fetched and listed, and archived again."""
+    service = services(request)
+    record = await service.archives.restore(position)
+    service.appended()
+    return JSONResponse(archive_json(record))
+
+
+_PUT_IT_BACK: Final = "Put it back there, under its name, as it was."
+
+
+async def _holding(service: Services, position: int) -> ArchiveRecord:
+    record = await service.archives.holding(position)
+    if record is None:
+        raise NotFound("This position is in no archive.")
+    return record
+
+
+async def _until(service: Services, asked: AskedArchive) -> int:
+    if asked.before_position is not None:
+        return asked.before_position - 1
+    if asked.before is None:
+        raise AssertionError("one of them is set")
+    return await service.log.position_at(int(asked.before.timestamp() * _SECOND_US))
+
+
+def _after(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    match decode_cursor(_LIST, cursor):
+        case (int(first),):
+            return first
+        case _:
+            raise InvalidCursor("This cursor was not given out for this list.")

@@ -1,0 +1,224 @@
+"""`archive`: closed ranges of the log to files, what there is of them, and back into the log."""
+
+import hashlib
+import os
+import time
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from gateway.cli.client import GatewayClient, Json, connect
+from gateway.cli.groups import MakesByDefault
+from gateway.cli.options import AsJson, DataDir
+from gateway.cli.output import print_details, print_record, print_table, results, say
+from gateway.cli.progress import bar
+from gateway.errors import AnswerError, CommandError, UsageError
+
+app = typer.Typer(
+    cls=MakesByDefault,
+    no_args_is_help=True,
+    help="Export closed ranges of the log to files, drop them from it, and put them back: "
+    "`archive --before TIME|POSITION [--to DIR] [--dry-run]`, `archive list`, `archive restore POSITION`.",
+)
+
+_ARCHIVES: Final = "/v1/archives"
+_LOOK_S: Final = 0.2
+_RESTORE_S: Final = 600.0
+_PAGE: Final = 100
+_PART: Final = ".part"
+Position = Annotated[int, typer.Argument(min=1, help="Any position that the archive holds.")]
+
+
+@app.command()
+def make(
+    *,
+    before: Annotated[
+        str,
+        typer.Option(
+            "--before", metavar="TIME|POSITION", help="Archive what lies before it (RFC 3339, or a number)."
+        ),
+    ],
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", metavar="DIR", help="Fetch the files that were made into this folder as well."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be archived, and archive nothing.")
+    ] = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Export a part of the log to files in the gateway's archive folder, and drop it; waits until it is done.
+
+    What a subscription has still to be sent stays, and what lies behind that. It goes on by itself where this command,
+    or the gateway, ends before it.
+    """
+    body: Json = {"before_position": int(before)} if before.isdecimal() else {"before": before}
+    with connect(data_dir) as client:
+        if to is not None and not dry_run:
+            _check_writable(to)
+        plan = client.request("POST", _ARCHIVES, body=body | {"dry_run": True})
+        if dry_run:
+            _print_plan(plan, as_json=as_json)
+            return
+        record = _followed(client, plan, client.request("POST", _ARCHIVES, body=body))
+        if record["state"] == "failed":
+            raise CommandError(
+                f"{record['events']} events were archived, up to position {record['archived_until']}. "
+                f"{record['problem']}",
+                hint="Run the command again once that is mended: it goes on from there.",
+            )
+        if to is not None:
+            _fetch_all(client, plan["first_position"], record["archived_until"], to)
+    if as_json:
+        print_record(record)
+        return
+    results().print(
+        f"Archived: {record['events']} events in {record['archives']} files, up to position "
+        f"{record['archived_until']}.",
+        soft_wrap=True,
+    )
+
+
+@app.command("list")
+def list_archives(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List the archives, in log order."""
+    with connect(data_dir) as client:
+        items = _all(client)
+        if as_json:
+            for item in items:
+                print_record(item)
+            return
+        rows = [
+            (
+                item["first_position"],
+                item["last_position"],
+                item["state"],
+                item["events"],
+                item["size_bytes"],
+                item["file"],
+            )
+            for item in items
+        ]
+    print_table(("FIRST", "LAST", "STATE", "EVENTS", "BYTES", "FILE"), rows)
+
+
+@app.command()
+def show(position: Position, *, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Show the archive that holds a position."""
+    with connect(data_dir) as client:
+        _print(client.request("GET", f"{_ARCHIVES}/{position}"), as_json=as_json)
+
+
+@app.command()
+def restore(position: Position, *, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Put the events of an archive back into the log, to be replayed or fetched; `archive` drops them again."""
+    with connect(data_dir) as client:
+        record = client.request("POST", f"{_ARCHIVES}/{position}/restore", timeout_s=_RESTORE_S)
+    if as_json:
+        print_record(record)
+        return
+    first, last = record["first_position"], record["last_position"]
+    results().print(
+        f"Positions {first} to {last} are in the log again. Replay them with `letta-gateway subscriptions replay ID "
+        f"--from-position {first} --until-position {last}`; archive them again with `letta-gateway archive --before "
+        f"{last + 1}`.",
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def fetch(
+    position: Position,
+    *,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder to fetch it into.")] = Path(),
+    data_dir: DataDir = None,
+) -> None:
+    """Fetch the file of an archive, and check that it is whole."""
+    with connect(data_dir) as client:
+        _check_writable(to)
+        record = client.request("GET", f"{_ARCHIVES}/{position}")
+        results().print(str(_fetch(client, record, to)), soft_wrap=True)
+
+
+def _print_plan(plan: Json, *, as_json: bool) -> None:
+    if as_json:
+        print_record(plan)
+        return
+    if plan["positions"]:
+        first, last = plan["first_position"], plan["until_position"]
+        results().print(f"Would archive positions {first} to {last}.", soft_wrap=True)
+    else:
+        results().print("Would archive nothing.")
+    for held in plan["held_by"]:
+        say(
+            f"Subscription {held['subscription']} still needs what is behind position {held['position']}: "
+            f"{held['why']}."
+        )
+
+
+def _followed(client: GatewayClient, plan: Json, record: Json) -> Json:
+    """The archiving once it is done."""
+    first = plan["first_position"]
+    with bar("archived", max(0, record["until_position"] - first + 1)) as advance:
+        while record["state"] == "running":
+            time.sleep(_LOOK_S)
+            record = client.request("GET", f"{_ARCHIVES}/runs/{record['id']}")
+            advance(max(0, record["archived_until"] - first + 1))
+    return record
+
+
+def _all(client: GatewayClient) -> list[Json]:
+    items: list[Json] = []
+    cursor: str | None = None
+    while True:
+        page = client.request("GET", _ARCHIVES, params={"limit": _PAGE, "cursor": cursor})
+        items += page["items"]
+        cursor = page["next"]
+        if cursor is None:
+            return items
+
+
+def _fetch_all(client: GatewayClient, first: int, last: int, folder: Path) -> None:
+    wanted = [item for item in _all(client) if first <= item["first_position"] <= last]
+    with bar("files fetched", len(wanted)) as advance:
+        for done, item in enumerate(wanted, 1):
+            _fetch(client, item, folder)
+            advance(done)
+
+
+def _fetch(client: GatewayClient, record: Json, folder: Path) -> Path:
+    """Fetch one file: under its name once it is whole and on the disk."""
+    name = Path(str(record["file"])).name
+    part = folder / (name + _PART)
+    digest = hashlib.sha256()
+    try:
+        with part.open("wb") as file:
+            for chunk in client.fetch(f"{_ARCHIVES}/{record['first_position']}/file"):
+                digest.update(chunk)
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        if digest.hexdigest() != record["sha256"]:
+            raise AnswerError(
+                f"{name} did not arrive whole.", hint="Fetch it again; if it stays so, verify the log."
+            )
+        part.replace(folder / name)
+    finally:
+        part.unlink(missing_ok=True)
+    return folder / name
+
+
+def _check_writable(folder: Path) -> None:
+    """Raises before anything is done, where nothing can be written later."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"Nothing can be written into {folder}.")
+
+
+def _print(record: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_record(record)
+    else:
+        print_details([(name.replace("_", " "), value) for name, value in record.items()])
