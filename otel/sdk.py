@@ -20,6 +20,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from otel import names
+from otel.quiet import quietly
 from otel.setup import TracingUnusable
 from otel.spans import LINKS_MAX, EndedSpan, Kind, SpanLink
 from otel.traceparent import TraceParent
@@ -49,7 +50,6 @@ class SdkTracing:
         self._resource = _HashedResource(resource)
         self._processors = tuple(processors)
         self._scope = InstrumentationScope(names.SCOPE, version)
-        self._failed = False
 
     def samples(self, trace: TraceParent, *, is_root: bool) -> bool:
         """See ``Tracing.samples``. What its producer does not want is not wanted by any sampler."""
@@ -58,20 +58,19 @@ class SdkTracing:
         if self._follows_producer and not is_root:
             return True
         above = Context() if is_root else _below(trace)
-        result = self._sampler.should_sample(above, int(trace.trace_id, 16), names.INGEST)
+        try:
+            result = self._sampler.should_sample(above, int(trace.trace_id, 16), names.INGEST)
+        except Exception as error:  # noqa: BLE001 - a sampler may be anybody's, and an event is not lost for it
+            _LOGGER.debug("the sampler failed: %r", error)
+            return False
         return result.decision is Decision.RECORD_AND_SAMPLE
 
+    @quietly
     def record(self, span: EndedSpan) -> None:
         """See ``Tracing.record``."""
-        try:
-            ended = self._readable(span)
-            for processor in self._processors:
-                processor.on_end(ended)
-        except Exception:
-            # Whatever it is, deliveries go on without spans; once is enough to find it by.
-            if not self._failed:
-                self._failed = True
-                _LOGGER.exception("spans cannot be recorded; deliveries go on without them")
+        ended = self._readable(span)
+        for processor in self._processors:
+            processor.on_end(ended)
 
     def close(self, timeout_s: float) -> None:
         """See ``Tracing.close``. An exporter that hangs is left behind in a thread that no process waits for."""

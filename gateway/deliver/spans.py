@@ -19,6 +19,7 @@ from gateway.ports import Kind as EntryKind
 from otel import names
 from otel.attributes import REDACTED, cut, event_attributes, sink_attributes
 from otel.origin import is_unsampled, origin_of, origin_trace
+from otel.quiet import quietly
 from otel.spans import LINKS_MAX, EndedSpan, Kind, SpanLink, Tracing, Value
 from otel.traceparent import TraceParent, span_id_from
 
@@ -66,6 +67,7 @@ class DeliverySpans:
         origin = origin_of(event.envelope)
         return origin.trace.sampled and self._tracing.samples(origin.trace, is_root=origin.is_root)
 
+    @quietly
     def matched(self, event: Event, subscriptions: int, started_us: int) -> None:
         """The router has passed an entry, and so many streams were offered it.
 
@@ -95,6 +97,7 @@ class DeliverySpans:
             )
         )
 
+    @quietly
     def attempt(self, event: Event, tried: Tried) -> None:
         """One try of one delivery; what was settled without one makes no span."""
         if event.envelope is None or isinstance(tried.ended.outcome, NotSent | Parked):
@@ -109,6 +112,7 @@ class DeliverySpans:
         links = [] if before is None else [SpanLink(before, _BEFORE)]
         self._record(tried, origin.span_id, attributes, links)
 
+    @quietly
     def batch(self, events: Sequence[Event], tried: Tried) -> None:
         """One POST of many events: in a trace of its own, linked with the events that are sampled."""
         sampled = [event.envelope for event in events if event.envelope is not None and self.wants(event)]

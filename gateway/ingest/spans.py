@@ -13,6 +13,7 @@ from gateway.ports import Appended, Event, Kind, NewEntry, Now
 from otel import names
 from otel.attributes import cut, event_attributes
 from otel.origin import Origin, begins_with_ingest, ingested_span_id, is_unsampled, origin_of
+from otel.quiet import quietly
 from otel.spans import LINKS_MAX, EndedSpan, SpanLink, Tracing, Value
 from otel.spans import Kind as SpanKind
 from otel.traceparent import SPAN_ID_BYTES, TRACE_ID_BYTES, TraceParent, span_id_from
@@ -41,6 +42,7 @@ class IngestSpans:
         self._stream = stream
         self.now = now
 
+    @quietly
     def from_stream(self, entries: Sequence[NewEntry], appended: Sequence[Appended], started_us: int) -> None:
         """A batch of the stream was appended."""
         wanted = self._wanted(entries, appended)
@@ -51,6 +53,7 @@ class IngestSpans:
                 self._emitted(told)
                 self._ingested(_REDIS, self._stream, told, started_us, ended_us)
 
+    @quietly
     def from_http(self, entries: Sequence[NewEntry], appended: Sequence[Appended], started_us: int) -> None:
         """What one request brought was appended."""
         wanted = self._wanted(entries, appended)
@@ -85,6 +88,7 @@ class IngestSpans:
             EndedSpan(name, SpanKind.CONSUMER, trace, None, started_us, ended_us, attributes, links)
         )
 
+    @quietly
     def again(self, event: Event) -> None:
         """Tell again of an event that another process appended: it may have died before it could send its spans.
 
