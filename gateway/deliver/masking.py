@@ -11,9 +11,16 @@ MASK = "***"
 _PART_BYTES_MIN = 4
 
 
-def mask(answer: Answer, terms: Terms) -> tuple[Sequence[tuple[str, str]], bytes]:
-    """Headers and body of an answer without the secrets that were sent along, or that sign."""
-    text, body = "\n".join([value for _, value in answer.headers]), answer.body
+def mask(
+    answer: Answer, terms: Terms, present: Terms | None = None
+) -> tuple[Sequence[tuple[str, str]], bytes]:
+    """Headers and body of an answer without the secrets that were sent along, or that sign.
+
+    ``present``: as the subscription is by now. A secret that was replaced while the answer was on its way may be in it.
+    """
+    if present is not None and present is not terms:
+        terms = replace(terms, known=(*terms.known, *present.known))
+    text, body = "\n".join([part for header in answer.headers for part in header]), answer.body
     for secret, raw in terms.known:
         if secret in text or raw in body or (answer.truncated and _begun_at_end(body, raw)):
             break
@@ -36,7 +43,7 @@ def masked(answer: Answer, secrets: Sequence[str]) -> Answer:
     """An answer without these secrets, nor the beginning of one where it was cut."""
     # The longest first, or a part of one that is masked would leave the rest of it standing.
     ordered = sorted(set(secrets), key=len, reverse=True)
-    headers = tuple([(name, _masked(value, ordered)) for name, value in answer.headers])
+    headers = tuple([(_masked(name, ordered), _masked(value, ordered)) for name, value in answer.headers])
     body = answer.body
     for secret in ordered:
         body = body.replace(secret.encode(), MASK.encode())
