@@ -88,8 +88,9 @@ EMITTER_SETTINGS: Final = (
 _OTEL: Final = """\
 ## Traces
 
-Events and webhooks carry their trace context, and attempts keep trace and span id, without any setting. Spans are not
-exported yet: for them the variables of the OpenTelemetry SDK (`OTEL_*`) have no effect on the gateway.
+Events and webhooks carry their trace context, and attempts keep trace and span id, without any setting. Spans are
+exported where the OpenTelemetry SDK's own variables (`OTEL_*`) say where to; see
+[operations.md](operations.md#spans-for-a-tracing-backend).
 
 ## Metrics by OTLP
 
