@@ -10,6 +10,7 @@ import typer
 from gateway.cli.client import GatewayClient, Json, connect
 from gateway.cli.options import AsJson, DataDir
 from gateway.cli.output import print_record, results, say
+from gateway.cli.progress import counting, goes_on
 from gateway.errors import UsageError
 
 _ERASURES: Final = "/v1/erasures"
@@ -95,7 +96,9 @@ def _confirmed(count: Json) -> bool:
 
 def _followed(client: GatewayClient, record: Json) -> Json:
     """The erasure once it is done."""
-    while record["state"] != "finished":
-        time.sleep(_LOOK_S)
-        record = client.request("GET", f"{_ERASURES}/{quote(record['id'], safe='')}")
+    with goes_on("The erasure"), counting("events erased") as advance:
+        while record["state"] != "finished":
+            time.sleep(_LOOK_S)
+            record = client.request("GET", f"{_ERASURES}/{quote(record['id'], safe='')}")
+            advance(record["events"])
     return record

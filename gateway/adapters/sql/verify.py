@@ -73,6 +73,7 @@ class _Verification:
         head = await self._database.read(lambda connection: connection.execute(select(_HEAD)).one_or_none())
         if head is None:
             return VerifyResult(ok=False, checked=0, first_bad=1, reason="the log has no head")
+        await self._archives.load()
         while True:
             rows = await self._page()
             for row in rows:

@@ -59,16 +59,22 @@ class ArchiveVerification:
         self._database = database
         self._folder = folder
         self._erased_by = erased_by
+        self._beginning: dict[int, Row[Any]] = {}
         self._unsaid: dict[int, Span] = {}
         self._remains: dict[int, RemainsHash] = {}
         self.positions = 0
         """How many are archived."""
         self.erased = 0
 
+    async def load(self) -> None:
+        """Read which ranges are archived: there are fifty of a million positions."""
+        statement = select(_ARCHIVE).where(IS_ABSENT)
+        rows = await self._database.read(lambda connection: connection.execute(statement).all())
+        self._beginning = {row.first: row for row in rows}
+
     async def beginning_at(self, position: int, previous: bytes) -> tuple[Passage | None, str]:
         """The archived range that begins here, if one does, and what is wrong with it."""
-        statement = select(_ARCHIVE).where(_ARCHIVE.c.first == position, IS_ABSENT)
-        row = await self._database.read(lambda connection: connection.execute(statement).one_or_none())
+        row = self._beginning.get(position)
         if row is None:
             return None, ""
         passage = Passage(row)
