@@ -17,13 +17,18 @@ demo: _venv
 dev *arguments: _venv
     {{ bin }}/letta-gateway dev {{ arguments }}
 
-# run the tests (all but the real Letta server)
+# run the tests (all but the real Letta server, and other projects' receivers)
 test *arguments: _venv
-    {{ bin }}/python -m pytest -m "not letta" {{ arguments }}
+    {{ bin }}/python -m pytest -m "not letta and not interop" {{ arguments }}
 
 # run the suite against a real Letta 0.16.8 server
 test-letta *arguments: _venv _venv-letta
     {{ bin }}/python -m pytest -m letta tests/letta {{ arguments }}
+
+# run real, unmodified receivers and senders of other projects against a gateway (Node.js 20 and npm are needed)
+test-interop *arguments: _venv
+    {{ bin }}/python tests/interop/peering/environments.py
+    {{ bin }}/python -m pytest -m interop tests/interop {{ arguments }}
 
 # kill the gateway with -9 at random points of all it does, and audit: `just chaos rounds=100 seed=7`
 chaos rounds="100" seed="1": _venv
@@ -38,7 +43,7 @@ fuzz minutes="10" seed="1": _venv
 large replayed="50000" paused="50000": _venv
     FLOWS_REPLAYED={{ replayed }} FLOWS_PAUSED={{ paused }} {{ bin }}/python -m pytest tests/flows/test_replays.py tests/flows/test_paused.py
 
-# measure: the whole report, beside what others deliver (docs/benchmarks.md); or `just bench emit`, `sender`, `leaves`, `hostile`, `fanout`, `paused`, `shapes`, `letta`, `operations`
+# measure: the whole report, beside what others deliver (docs/benchmarks.md); or `just bench emit`, `sender`, `leaves`, `hostile`, `fanout`, `paused`, `shapes`, `meters`, `letta`, `operations`
 bench what="all" *arguments: _venv
     {{ bin }}/python tests/bench/{{ what }}.py {{ arguments }}
 
@@ -58,14 +63,21 @@ imports: _venv
 # check contracts and generated pages against the code
 check-docs: _venv
     {{ bin }}/letta-gateway contracts check
-    {{ bin }}/python -m pytest -q tests/docs tests/cli/test_docs.py
+    {{ bin }}/python -m pytest -q tests/docs tests/cli/test_docs.py tests/interop/test_page.py
 
 # write contracts and generated pages anew
 generate: _venv
     {{ bin }}/letta-gateway contracts export
     {{ bin }}/python -m gateway.cli.docs docs
+    {{ bin }}/python -m gateway.cli.problems_page docs
+    {{ bin }}/python -m gateway.cli.documents contracts
     {{ bin }}/python -m contracts.docs docs
+    {{ bin }}/python tests/interop/peering/page.py docs
     {{ bin }}/python -m gateway.domain.state_machine > docs/state-machine.md
+
+# write the types for consumers (TypeScript, Pydantic) anew from the contracts
+generate-types: _venv
+    {{ bin }}/python tests/types/generate.py
 
 # build the wheel, install it alone, and run the demo from it
 wheel: _venv

@@ -5,11 +5,13 @@ A file never changes once it is released; a change is a new version, a break is 
 
 from contracts.export import UnknownKeywordError
 from contracts.store import Contracts, ContractsError, check, export, load, load_from, schema_url, seal
-from contracts.validation import Validator, ValidatorMissingError, validate
+from contracts.validation import Compiled, SchemaError, Validator, ValidatorMissingError, validate
 
 __all__ = [
+    "Compiled",
     "Contracts",
     "ContractsError",
+    "SchemaError",
     "UnknownKeywordError",
     "Validator",
     "ValidatorMissingError",

@@ -1,10 +1,14 @@
 """An event's data against its contract: every problem at once, compiled once per contract.
 
+Patterns run in linear time, whatever they are and whatever comes in; one that would need more is refused when it is
+compiled.
+
 Needs `jsonschema-rs`, which comes with the extra `[gateway]`; an emitter never validates.
 """
 
+from collections.abc import Mapping
 from functools import cache
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from contracts.store import Contracts, load
 from schemas.errors import Problem, pointer_of
@@ -18,13 +22,45 @@ class ValidatorMissingError(ImportError):
     """The validation library is not installed."""
 
 
+class SchemaError(ValueError):
+    """What is to be a contract is no JSON Schema that the validator takes."""
+
+
+class Compiled:
+    """One contract, ready to check data by.
+
+    Raises:
+        SchemaError: It is no JSON Schema, or has a pattern that is none or would take too long.
+        ValidatorMissingError: jsonschema-rs is not installed.
+    """
+
+    __slots__ = ("_validator",)
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._validator = _compile(schema)
+
+    def problems(self, data: object) -> list[Problem]:
+        """Return everything in the data that breaks the contract; see `Validator.validate`."""
+        try:
+            if self._validator.is_valid(data):
+                return []
+            problems: list[Problem] = []
+            for error in self._validator.iter_errors(data):
+                problems.append(_problem(error))
+                if len(problems) == PROBLEMS_MAX:
+                    break
+        except (ValueError, TypeError, OverflowError) as error:
+            return [Problem("/data", f"cannot be checked against its contract: {error}")]
+        return sorted(problems, key=lambda problem: problem.pointer)
+
+
 class Validator:
     """Contracts, compiled on first use."""
 
     def __init__(self, contracts: Contracts) -> None:
         self._contracts = contracts
         self._newest = {type_name: contracts.latest(type_name) for type_name in contracts.types()}
-        self._compiled: dict[tuple[str, int], Any] = {}
+        self._compiled: dict[tuple[str, int], Compiled] = {}
 
     def validate(self, type_name: str, data: object, version: int | None = None) -> list[Problem]:
         """Check the data of an event.
@@ -46,29 +82,34 @@ class Validator:
             return []
         compiled = self._compiled.get((type_name, wanted))
         if compiled is None:
-            compiled = _compile(self._contracts.schema(type_name, wanted))
+            compiled = Compiled(self._contracts.schema(type_name, wanted))
             self._compiled[type_name, wanted] = compiled
-        try:
-            if compiled.is_valid(data):
-                return []
-            problems: list[Problem] = []
-            for error in compiled.iter_errors(data):
-                problems.append(_problem(error))
-                if len(problems) == PROBLEMS_MAX:
-                    break
-        except (ValueError, TypeError, OverflowError) as error:
-            return [Problem("/data", f"cannot be checked against its contract: {error}")]
-        return sorted(problems, key=lambda problem: problem.pointer)
+        return compiled.problems(data)
 
 
-def _compile(schema: dict[str, Any]) -> Any:  # noqa: ANN401  (the library is imported here alone)
+def _compile(schema: Mapping[str, Any]) -> Any:  # noqa: ANN401  (the library is imported here alone)
     try:
         import jsonschema_rs  # noqa: PLC0415  (part of an extra; reading contracts must work without it)
     except ImportError:
         raise ValidatorMissingError(
             "checking events against contracts needs jsonschema-rs: pip install 'letta-gateway[gateway]'"
         ) from None
-    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+    try:
+        return jsonschema_rs.Draft202012Validator(
+            dict(schema),
+            validate_formats=True,
+            pattern_options=jsonschema_rs.RegexOptions(),
+            retriever=_fetch_nothing,
+        )
+    except (ValueError, jsonschema_rs.ValidationError) as error:
+        place = getattr(error, "instance_path", ())
+        raise SchemaError(
+            f"{pointer_of(*place) or 'the schema'}: {_shortened(str(error).partition(chr(10))[0])}"
+        ) from None
+
+
+def _fetch_nothing(uri: str) -> NoReturn:
+    raise LookupError(f"{uri} is not part of the contract, and nothing is fetched")
 
 
 def _problem(error: Any) -> Problem:  # noqa: ANN401  (likewise)

@@ -17,19 +17,23 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
+import anyio.to_thread
 
 import contracts
-from contracts.validation import Validator
 from gateway.adapters.embedded_redis import embedded_redis
 from gateway.adapters.http.capacity import limits_for
 from gateway.adapters.http.guard import EgressPolicy
 from gateway.adapters.http.resolver import SystemResolver
 from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
+from gateway.adapters.metrics_push import MetricsPush
+from gateway.adapters.process_figures import process_families
 from gateway.adapters.randomness import PooledRandom
+from gateway.adapters.redis_figures import RedisFigures
 from gateway.adapters.redis_stream import RedisStreamReader
 from gateway.adapters.sql.archiving import SqlArchives
 from gateway.adapters.sql.commands import SqlStreamCommands
+from gateway.adapters.sql.contracts import SqlContracts
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.deliveries import SqlDeliveries
 from gateway.adapters.sql.erasing import SqlErasures
@@ -41,6 +45,7 @@ from gateway.adapters.sql.quarantine import SqlQuarantine
 from gateway.adapters.sql.rebuild import Rebuilt
 from gateway.adapters.sql.rebuild import rebuild as derive_again
 from gateway.adapters.sql.sealed import SubscriptionVault
+from gateway.adapters.sql.size import size_bytes
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
 from gateway.adapters.sql.tokens import SqlApiTokens
 from gateway.adapters.sql.vault_keys import SqlVaultKeys
@@ -57,6 +62,7 @@ from gateway.deliver.archiving import Archivist
 from gateway.deliver.dispatcher import Dispatcher
 from gateway.deliver.erasing import Eraser
 from gateway.deliver.held import Held
+from gateway.deliver.meters import DeliveryMeters
 from gateway.deliver.tail import Tail
 from gateway.deliver.world import DEFAULT_LIMITS, AttemptPolicy, World
 from gateway.domain.agent_rate import AgentRates
@@ -64,13 +70,22 @@ from gateway.domain.payload_links import PayloadLinks
 from gateway.errors import Unavailable
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
+from gateway.ingest.meters import IngestMeters
 from gateway.ingest.pace import Pace
+from gateway.ingest.spans import IngestSpans
 from gateway.ingest.stream import StreamIngest
 from gateway.ports import Event, Head
+from gateway.registry.catalogue import Catalogue
+from gateway.registry.registering import Registering
 from gateway.settings import Settings
-from schemas import Problem
+from gateway.views.metrics import Metrics, Sources
+from otel.metrics_setup import start_metrics
+from otel.setup import start_tracing
+from otel.spans import Tracing
 
 _READY_S = 2.0
+_LAST_SPANS_S = 2.0
+"""How long the end of the process waits for an exporter; what is not sent by then is lost, and nothing else is."""
 _FACT_SOURCE = "/gateway"
 ARCHIVE_FOLDER = "archive"
 """Of the data directory, where GATEWAY_ARCHIVE_DIR names no other."""
@@ -121,15 +136,27 @@ async def run(
     async with contextlib.AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings, data_dir, waiting=on_waiting))
         await upgrade(database)
+        tracing = start_tracing(os.environ, version=version())
+        if tracing is not None:
+            stack.push_async_callback(_end_tracing, tracing)
         listening = stack.enter_context(listening_socket(host, port))
         redis_url = await stack.enter_async_context(_redis(settings, data_dir))
         address, bound_port = listening.getsockname()[:2]
         url = f"http://{_in_url(host)}:{bound_port}"
         gateway = _Gateway(
-            settings, place, database, redis_url=redis_url, url=url, listens=(address, bound_port)
+            settings,
+            place,
+            database,
+            redis_url=redis_url,
+            url=url,
+            listens=(address, bound_port),
+            tracing=tracing,
         )
         stack.push_async_callback(gateway.sender.aclose)
+        stack.push_async_callback(gateway.redis_figures.aclose)
+        stack.push_async_callback(gateway.metrics_push.aclose)
         await gateway.vault_keys.begin()
+        await gateway.registering.begin()
         stopping = anyio.Event()
         async with anyio.create_task_group() as group:
             group.start_soon(_serve, gateway, listening, stopping, on_ready)
@@ -184,15 +211,19 @@ class _Gateway:
         redis_url: str,
         url: str,
         listens: tuple[str, int],
+        tracing: Tracing | None,
     ) -> None:
         self.place = place
         self._database = database
         self.running = Running(url=url, redis_url=redis_url, stream=settings.stream)
         public_url = settings.public_url or url
         fact_source = public_url + _FACT_SOURCE
-        known = contracts.load()
-        types = frozenset(known.types())
-        dataschema_of = _dataschema_of(public_url, types, known)
+        catalogue = Catalogue(public_url)
+        self.registering = Registering(
+            SqlContracts(database, fact_source=fact_source, now=now_us, random=os.urandom),
+            catalogue,
+            contracts.load(),
+        )
         links = PayloadLinks(public_url, settings.secret_keys_raw)
         self.log = SqlLog(database, now=now_us, random=os.urandom)
         self.tail = Tail(self.log)
@@ -218,6 +249,8 @@ class _Gateway:
             )
         )
         held = Held()
+        spans = None if tracing is None else IngestSpans(tracing, now_us, stream=settings.stream)
+        self._delivery_meters, ingest_meters = DeliveryMeters(), IngestMeters()
         self.dispatcher = Dispatcher(
             World(
                 log=self.log,
@@ -227,7 +260,7 @@ class _Gateway:
                 sender=self.sender,
                 policy=AttemptPolicy(
                     settings.delivery_timeout,
-                    dataschema_of,
+                    catalogue.dataschema_of,
                     links.url,
                     disable_after_s=settings.disable_after_days * _DAY_S,
                     handshake_required=settings.handshake == "required",
@@ -239,6 +272,10 @@ class _Gateway:
                 jitter=random.random,
                 leadership=database,
                 held=held,
+                tracing=tracing,
+                tell_again=(lambda _event: None) if spans is None else spans.again,
+                meters=self._delivery_meters,
+                told=settings.log_deliveries,
             )
         )
         archive_dir = settings.archive_dir or place.data_dir / ARCHIVE_FOLDER
@@ -261,9 +298,9 @@ class _Gateway:
             changed=self.dispatcher.changed,
             appended=self._appended,
         )
-        self.batcher = Batcher(self.log, self._take)
+        self.batcher = Batcher(self.log, self._take, ingest_meters)
         door = Door(
-            _DoorContracts(types, Validator(known)),
+            catalogue,
             DoorPolicy(
                 fact_source=fact_source,
                 event_bytes_max=settings.event_bytes_max,
@@ -274,7 +311,7 @@ class _Gateway:
         pace = None
         if settings.agent_events_per_second is not None:
             pace = Pace(AgentRates(settings.agent_events_per_second), held.hold, now_us)
-        ingest = StreamIngest(door, self.batcher, stream=settings.stream, pace=pace)
+        ingest = StreamIngest(door, self.batcher, stream=settings.stream, pace=pace, spans=spans)
         self.reader = RedisStreamReader(redis_url, settings.stream, ingest, owner=database.identity)
         self.credentials = Credentials(
             SqlApiTokens(database, fact_source=fact_source, now=now_us, random=os.urandom),
@@ -282,11 +319,15 @@ class _Gateway:
             now=now_us,
         )
         self.idempotency = Idempotency(SqlIdempotencyKeys(database, keyring, now=now_us), now=now_us)
+        slots = Slots()
+        self.redis_figures = RedisFigures(redis_url, settings.stream)
+        self.metrics = Metrics(self._sources(ingest_meters, slots))
+        self.metrics_push = MetricsPush(start_metrics(os.environ, version=version()), self.metrics.families)
         self.api = create_api(
             Services(
                 log=self.log,
                 tail=self.tail,
-                slots=Slots(),
+                slots=slots,
                 batcher=self.batcher,
                 door=door,
                 pace=pace,
@@ -296,8 +337,9 @@ class _Gateway:
                 quarantine=SqlQuarantine(database, now=now_us, random=os.urandom),
                 vault_keys=self.vault_keys,
                 erasures=erasures,
+                catalogue=catalogue,
+                registering=self.registering,
                 archives=archives,
-                contracts=known,
                 limits=Limits(settings.event_bytes_max, settings.batch_bytes_max, settings.batch_events_max),
                 public_url=public_url,
                 credentials=self.credentials,
@@ -312,10 +354,11 @@ class _Gateway:
                 erase=self.eraser.ask,
                 archive=self.archivist.ask,
                 readiness=self._readiness,
-                dataschema_of=dataschema_of,
                 payload_links=links,
                 now=now_us,
+                metrics=self.metrics,
                 handshake_required=settings.handshake == "required",
+                spans=spans,
             ),
             version(),
         )
@@ -341,6 +384,23 @@ class _Gateway:
     def _changed(self, number: int) -> None:
         self.dispatcher.changed(number)
         self._appended()
+
+    def _sources(self, ingest_meters: IngestMeters, slots: Slots) -> Sources:
+        """Where figures come from: what a process of this role does not do, it does not show."""
+        delivers = self.place.role in _DELIVERING
+        counted = [ingest_meters.families, *([self._delivery_meters.families] if delivers else [])]
+        return Sources(
+            log=self.log,
+            readiness=self._readiness,
+            now=now_us,
+            open=lambda: slots.taken,
+            counted=counted,
+            streams=self.dispatcher.standing.figures if delivers else None,
+            attempts=(lambda: self.dispatcher.lanes.under_way) if delivers else None,
+            redis=self.redis_figures.size if self.place.role in _INGESTING else None,
+            database_bytes=lambda: size_bytes(self._database),
+            process=lambda: process_families(version()),
+        )
 
     async def _readiness(self) -> Readiness:
         role = self.place.role
@@ -374,6 +434,7 @@ async def _serve(
             writing.start_soon(gateway.archivist.run)
             writing.start_soon(gateway.credentials.run)
             writing.start_soon(gateway.idempotency.run)
+            writing.start_soon(gateway.metrics_push.run)
             async with anyio.create_task_group() as flows:
                 if role in _DELIVERING:
                     flows.start_soon(gateway.dispatcher.run)
@@ -389,6 +450,11 @@ async def _serve(
                 server.stop()
                 gateway.dispatcher.stop()
             writing.cancel_scope.cancel()
+
+
+async def _end_tracing(tracing: Tracing) -> None:
+    with anyio.CancelScope(shield=True):
+        await anyio.to_thread.run_sync(tracing.close, _LAST_SPANS_S)
 
 
 async def _announce(server: WebServer, gateway: _Gateway, on_ready: Callable[[Running], None]) -> None:
@@ -413,22 +479,6 @@ class _Cancellable:
         self._scope.cancel()
 
 
-class _DoorContracts:
-    """The contracts as the door asks for them."""
-
-    def __init__(self, types: frozenset[str], validator: Validator) -> None:
-        self._types = types
-        self._validator = validator
-
-    def knows(self, type_: str) -> bool:
-        """See ``gateway.ingest.door.Contracts``."""
-        return type_ in self._types
-
-    def validate(self, type_: str, data: object) -> Sequence[Problem]:
-        """See ``gateway.ingest.door.Contracts``."""
-        return self._validator.validate(type_, data)
-
-
 def now_us() -> int:
     """The wall clock in microseconds since the Unix epoch."""
     return time.time_ns() // 1_000
@@ -437,18 +487,6 @@ def now_us() -> int:
 def version() -> str:
     """The version of this distribution."""
     return importlib.metadata.version("letta-gateway")
-
-
-def _dataschema_of(
-    public_url: str, types: frozenset[str], known: contracts.Contracts
-) -> Callable[[str], str | None]:
-    """The URL of the newest contract of a type; None for a type without one."""
-    urls = {
-        name: contracts.schema_url(public_url, name, version)
-        for name in types
-        if (version := known.latest(name)) is not None
-    }
-    return urls.get
 
 
 @contextlib.asynccontextmanager

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -239,6 +239,23 @@ class Settings(BaseSettings):
         le=1_000_000,
         allow_inf_nan=False,
     )
+    log_format: Literal["json", "text"] | None = _field(
+        None,
+        "How the log on standard error is written: a JSON object a line, or for a person.",
+        "`json` or `text`",
+        "`json` in production, `text` in development",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = _field(
+        "info",
+        "From which level on the gateway is heard. Libraries are heard from `warning` on; at `debug` they are heard "
+        "as well.",
+        "`debug`, `info`, `warning` or `error`",
+    )
+    log_deliveries: Literal["failed", "all", "none"] = _field(
+        "failed",
+        "Which delivery attempts get a line of the log, at level `info`: those that did not deliver, all, or none.",
+        "`failed`, `all` or `none`",
+    )
     batch_events_max: int = _field(1_000, "Events in one batch over HTTP.", "1 to 10000", ge=1, le=10_000)
     batch_bytes_max: int = _field(
         8_388_608,
@@ -279,6 +296,14 @@ class Settings(BaseSettings):
         if self.allow_networks is not None:
             return self.allow_networks
         return () if self.production else LOOPBACK
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret in here, as it might show in a text: what a log must not have."""
+        keys = _plain(self.secret_keys).split(",")
+        urls = [_plain(self.redis_url), _plain(self.database_url)]
+        passwords = [word for url in urls for word in _passwords(url)]
+        return tuple(word.strip() for word in (_plain(self.api_token), *keys, *passwords) if word.strip())
 
     @property
     def secret_keys_raw(self) -> tuple[bytes, ...]:
@@ -325,6 +350,14 @@ def _guessable(token: str, keys: str) -> list[Fault]:
             Fault("GATEWAY_SECRET_KEYS", "in production random ones, such as `openssl rand -base64 32`")
         )
     return faults
+
+
+def _passwords(url: str) -> list[str]:
+    """A password in a URL, as it stands there and as it is meant."""
+    parts = urlsplit(url)
+    user = parts.netloc.rpartition("@")[0]
+    found = [user.partition(":")[2], *parse_qs(parts.query).get("password", ())]
+    return [*found, *(unquote(word) for word in found)]
 
 
 def _plain(value: object) -> str:

@@ -18,6 +18,7 @@ from letta_emitter.gaps import gap_event
 from letta_emitter.settings import EmitterSettings, is_enabled
 from letta_emitter.spool import LOCK_WAIT_S, Appended, Spool
 from letta_emitter.stats import Gap, Snapshot, Stats
+from otel.producing import emit_span, end_span, is_traced
 
 if TYPE_CHECKING:
     from otel.traceparent import TraceParent
@@ -123,12 +124,16 @@ class Emitter:
         )
         if self.stats.has_gaps and time.monotonic() >= self._gap_try_at:
             self._report_gaps([])
+        span = emit_span(envelope, settings.stream) if is_traced() else None
         try:
             self.append(envelope)
         except SpoolError as error:
             self._lost(envelope, error)
         else:
             self.stats.count("emitted")
+        finally:
+            if span is not None:
+                end_span(span)
         self._wake()
 
     def count_failed(self) -> None:

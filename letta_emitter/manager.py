@@ -60,7 +60,7 @@ class WebhookManager:
         content = dict(data)
         if run_id is not None:
             content.setdefault("run_id", run_id)
-        event = schemas.parse_event(
+        event = schemas.parse_letta_event(
             {
                 "event_id": schemas.random_event_id() if event_id is None else event_id,
                 "event_type": short,

@@ -16,6 +16,7 @@ from letta_emitter.progress import RedisIdentity
 from letta_emitter.publisher import AnotherRedisError, Publisher
 from letta_emitter.settings import EmitterSettings, shown_url
 from letta_emitter.stats import Stats
+from otel.producing import is_traced, publish_spans
 
 BATCH_RECORDS_MAX = 16
 POLL_S = 0.1
@@ -120,6 +121,7 @@ class Pump:
                     return
                 length = await self._hold(publisher, length)
                 continue
+            started_ns = time.time_ns()
             try:
                 length = await publisher.publish(batch.records)
             except AnotherRedisError as other:
@@ -128,6 +130,9 @@ class Pump:
             self._backlog.published(batch, time.monotonic())
             self._stats.count("published", len(batch.records) - batch.again)
             self._stats.count("republished", batch.again)
+            if is_traced():
+                new = batch.records[batch.again :]
+                publish_spans((record.payload for record in new), self._settings.stream, started_ns)
 
     async def _connect(self, publisher: Publisher, other: RedisIdentity | None = None) -> int:
         """Connect, and if this is another Redis, go back to the oldest record still held (S9d)."""

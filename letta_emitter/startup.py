@@ -65,7 +65,12 @@ def _start_drain(module: ModuleType) -> None:
         import letta_emitter.pump  # noqa: F401, PLC0415 (only in a server)
         from letta_emitter.emitter import get_emitter  # noqa: PLC0415 (likewise)
 
-        get_emitter().start()
+        emitter = get_emitter()
+        emitter.start()
+        if "opentelemetry.sdk.metrics" in sys.modules:  # Letta exports metrics, and has set them up by now
+            from letta_emitter.meters import offer_to_letta  # noqa: PLC0415 (likewise)
+
+            offer_to_letta(emitter)
     except Exception as error:  # noqa: BLE001 (nothing may keep Letta from starting)
         _report("the drain could not be started", error)
 

@@ -25,7 +25,6 @@ from schemas.events import (
     ToolAttached,
     ToolDetached,
     ToolExecutionCompleted,
-    parse_event,
 )
 from schemas.fields import ErrorInfo, Usage, cut_text
 from schemas.http_binding import parse_binary, parse_http, to_binary, to_binary_lines
@@ -47,6 +46,7 @@ from schemas.names import (
     source_of,
     type_of,
 )
+from schemas.parsing import AnyEvent, UnknownEvent, parse_event, parse_letta_event
 from schemas.payloads import (
     JobCompletedData,
     MessageSentData,
@@ -63,6 +63,7 @@ __all__ = [
     "GATEWAY_TYPE_PREFIX",
     "SHORT_NAMES",
     "TYPE_PREFIX",
+    "AnyEvent",
     "BatchTooLongError",
     "Content",
     "Envelope",
@@ -90,6 +91,7 @@ __all__ = [
     "ToolDetachedData",
     "ToolExecutionCompleted",
     "ToolExecutionCompletedData",
+    "UnknownEvent",
     "UnsupportedFormatError",
     "Usage",
     "build",
@@ -99,6 +101,7 @@ __all__ = [
     "parse_binary",
     "parse_event",
     "parse_http",
+    "parse_letta_event",
     "parse_source",
     "parse_structured",
     "parse_with_data",

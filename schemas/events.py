@@ -1,15 +1,12 @@
 """One model per event type: the whole Letta payload, which is the event's `data` on the wire."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 
 from schemas import names
-from schemas.envelope import Envelope
-from schemas.errors import PayloadError, Problem, pointer_of
 from schemas.fields import Id, Moment, Open
-from schemas.json_format import parse_structured
 from schemas.payloads import (
     JobCompletedData,
     MessageSentData,
@@ -20,7 +17,6 @@ from schemas.payloads import (
     ToolDetachedData,
     ToolExecutionCompletedData,
 )
-from schemas.strict_json import decode
 
 
 class Event(Open):
@@ -164,6 +160,7 @@ LettaEvent = Annotated[
     | ToolExecutionCompleted,
     Field(discriminator="event_type"),
 ]
+"""Any event that this version knows, told apart by ``event_type``."""
 
 MODELS: Mapping[str, type[Event]] = {
     names.STEP_COMPLETED: StepCompleted,
@@ -176,41 +173,3 @@ MODELS: Mapping[str, type[Event]] = {
     names.TOOL_EXECUTION_COMPLETED: ToolExecutionCompleted,
 }
 """Every model by its short name."""
-
-_ADAPTER: TypeAdapter[Any] = TypeAdapter(LettaEvent)
-
-
-def parse_event(received: bytes | Mapping[str, Any] | Envelope) -> LettaEvent:
-    """Read a Letta event into its model.
-
-    Args:
-        received: An envelope; or a webhook's body as bytes or decoded, in binary mode (the payload) or
-            structured mode (the whole CloudEvent).
-
-    Raises:
-        PayloadError: It is not one of the known events, with every problem found.
-        EnvelopeError: It is a CloudEvent with other faults.
-    """
-    if isinstance(received, Envelope):
-        payload = received.data()
-    elif isinstance(received, Mapping):
-        payload = received.get("data") if "specversion" in received else received
-    else:
-        payload = decode(received)
-        if isinstance(payload, dict) and "specversion" in payload:
-            payload = parse_structured(received).data()
-    try:
-        event: LettaEvent = _ADAPTER.validate_python(payload)
-    except ValidationError as error:
-        raise PayloadError(_problems(error, payload)) from None
-    return event
-
-
-def _problems(error: ValidationError, payload: object) -> list[Problem]:
-    # The union puts the chosen short name in front of every path.
-    tag = payload.get("event_type") if isinstance(payload, Mapping) else None
-    found = []
-    for problem in error.errors(include_url=False, include_context=False, include_input=False):
-        path = problem["loc"][1:] if problem["loc"] and problem["loc"][0] == tag else problem["loc"]
-        found.append(Problem(pointer_of("data", *path), problem["msg"]))
-    return found

@@ -35,7 +35,8 @@ _LOGGER = logging.getLogger(__name__)
 # FastStream calls it critical that a group is gone; here it is made again at once.
 _FASTSTREAM_LOGGER = logging.getLogger(__name__ + ".faststream")
 _FASTSTREAM_LOGGER.setLevel(logging.CRITICAL + 1)
-_GROUP = "letta-gateway"
+GROUP = "letta-gateway"
+_GROUP = GROUP
 _CONSUMER = "ingest"
 _BATCH = 500
 _POLL_MS = 500

@@ -1,6 +1,6 @@
 """The FastAPI application."""
 
-from typing import Any, Final
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -13,6 +13,7 @@ from gateway.api import (
     handshakes,
     payloads,
     quarantine,
+    registry,
     service_routes,
     statistics,
     stream_commands,
@@ -20,45 +21,58 @@ from gateway.api import (
     subscription_import,
     subscriptions,
     tokens,
+    traces,
     vault_keys,
     webhooks,
 )
+from gateway.api.document.openapi import complete
 from gateway.api.guarding import HostCheck
-from gateway.api.problems import GUARDED, add_handlers
+from gateway.api.problems import add_handlers
 from gateway.api.services import Services
 
 DESCRIPTION = "An event gateway for AI agents: CloudEvents in, signed webhooks out, at least once."
 
-_BEARER: Final = {
-    "type": "http",
-    "scheme": "bearer",
-    "description": "A token of `/v1/tokens`, or the first administrator token.",
-}
-
 
 class _Api(FastAPI):
-    """FastAPI whose document says where a token is wanted: every route of `/v1` asks for it in the same way."""
+    """FastAPI whose document says what the routes read and answer by hand."""
 
     def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document."""
-        document = super().openapi()
-        document.setdefault("components", {}).setdefault("securitySchemes", {})["bearer"] = _BEARER
-        for path, operations in document["paths"].items():
-            for operation in operations.values():
-                if path.startswith(GUARDED):
-                    operation["security"] = [{"bearer": []}]
-        return document
+        """The OpenAPI document, made once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = complete(super().openapi())
+        return self.openapi_schema
+
+
+def openapi_document(version: str) -> dict[str, Any]:
+    """The document that a gateway of this version serves at ``/openapi.json``."""
+    return _routed(version).openapi()
 
 
 def create_api(services: Services, version: str) -> FastAPI:
     """The API over these services."""
-    # The interactive page of FastAPI would load scripts from a host that nobody here controls.
-    app = _Api(title="letta-gateway", version=version, description=DESCRIPTION, docs_url=None, redoc_url=None)
+    app = _routed(version)
     app.state.services = services
     add_handlers(app)
+    if not services.production:
+        app.add_middleware(HostCheck, allowed=services.allowed_hosts)
+    return app
+
+
+def _routed(version: str) -> _Api:
+    # The interactive page of FastAPI would load scripts from a host that nobody here controls.
+    # Nor does it send who wrote a slash too many on to a URL made of the request's own Host.
+    app = _Api(
+        title="letta-gateway",
+        version=version,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     for router in (
         streams.router,  # before the events: `stream` is no position
         events.router,
+        traces.router,
         subscriptions.router,
         subscription_import.router,
         stream_commands.router,
@@ -73,9 +87,8 @@ def create_api(services: Services, version: str) -> FastAPI:
         archives.router,
         tokens.router,
         vault_keys.router,
+        registry.router,
         service_routes.router,
     ):
         app.include_router(router)
-    if not services.production:
-        app.add_middleware(HostCheck, allowed=services.allowed_hosts)
     return app

@@ -9,11 +9,12 @@ from fastapi.responses import JSONResponse
 from gateway.api.archived import check_present
 from gateway.api.auth import Caller
 from gateway.api.body import read_body
+from gateway.api.event_places import NO_EVENT, deliveries_at, entry_at, place_of
 from gateway.api.parameters import LIMIT, LIMIT_MAX, Limit, Since, Until, micros
 from gateway.api.services import Services, services
 from gateway.domain.api_tokens import Principal
 from gateway.domain.filters import full_types
-from gateway.domain.ids import NUMBER_MAX, decode_cursor, encode_cursor
+from gateway.domain.ids import decode_cursor, encode_cursor
 from gateway.errors import (
     ContractBroken,
     FieldError,
@@ -28,7 +29,7 @@ from gateway.errors import (
     UnsupportedFormat,
 )
 from gateway.ingest.door import Reason, Refused
-from gateway.ports import Appended, Entry, EventQuery, NewEntry
+from gateway.ports import Appended, EventQuery, NewEntry
 from gateway.views.deliveries import deliveries_of
 from gateway.views.events import item_json, page_json
 from gateway.views.explain import Explainer
@@ -36,10 +37,9 @@ from schemas import BatchTooLongError, Envelope, EnvelopeError, Problem, Unsuppo
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
 
-_DELIVERIES = "event-deliveries"
-_NO_EVENT = "There is no event at this position."
-_DIGITS_MAX = 19
 _JSON = "application/json"
+_ROWS_LOOKED_AT = 50_000
+"""Of the log, for one page of the events of an id: some tens of milliseconds."""
 _BATCH_TYPE = "application/cloudevents-batch"
 _REFUSALS: dict[Reason, type[RequestError]] = {
     Reason.MALFORMED: MalformedEvent,
@@ -60,7 +60,10 @@ async def publish(request: Request, caller: Caller) -> JSONResponse:
     entries = _admit(envelopes, service, caller)
     if service.pace is not None:
         service.pace.admit(entries)
+    started_us = 0 if service.spans is None else service.spans.now()
     appended = await _append(entries, service)
+    if service.spans is not None:
+        service.spans.from_http(entries, appended, started_us)
     duplicates = sum(item.duplicate for item in appended)
     answer = {
         "accepted": len(appended) - duplicates,
@@ -82,6 +85,10 @@ async def list_events(
     organization_id: str | None = None,
     run_id: str | None = None,
     trace_id: str | None = None,
+    id_: Annotated[
+        str | None,
+        Query(alias="id", description="Of this event id, with no other filter; pages may be empty"),
+    ] = None,
     since: Since = None,
     until: Until = None,
     order: Annotated[str, Query(pattern="^(asc|desc)$")] = "desc",
@@ -89,6 +96,8 @@ async def list_events(
     cursor: str | None = None,
 ) -> Response:
     """A page of the log. The gateway's own facts are shown only where ``type`` names them."""
+    if id_ is not None:
+        return await _named(request, caller, id_, cursor)
     ascending = order == "asc"
     query = EventQuery(
         organization=caller.organization,
@@ -114,7 +123,7 @@ async def list_events(
 @router.get("/{position}", summary="One event, as received")
 async def get_event(request: Request, caller: Caller, position: str) -> Response:
     """One item of the log."""
-    return Response(item_json(await _entry(services(request), caller, position)), media_type=_JSON)
+    return Response(item_json(await entry_at(services(request), caller, position)), media_type=_JSON)
 
 
 @router.get("/{position}/deliveries", summary="Where an event went")
@@ -127,23 +136,11 @@ async def get_deliveries(
     cursor: str | None = None,
 ) -> JSONResponse:
     """Each subscription that the event was dispatched to, with state and attempts, in order of creation."""
-    after = _after_number(cursor)
     service = services(request)
-    entry = await _entry(service, caller, position)
-    # In this order: a delivery that is settled in between is then seen with its outcome.
-    pending = await service.deliveries.pending_at(entry.position)
-    attempts = await service.deliveries.attempts_at(entry.position)
-    touched = {item.number for item in attempts} | {item.number for item in pending}
-    numbers = sorted(number for number in touched if number > after)
-    known = await service.subscriptions.ids(numbers)
-    mine = {
-        number: subscription_id
-        for number, (subscription_id, organization) in known.items()
-        if caller.sees(organization)
-    }
-    page = dict(sorted(mine.items())[:limit])
-    following = encode_cursor(_DELIVERIES, max(page)) if len(mine) > limit else None
-    return JSONResponse({"items": deliveries_of(entry, attempts, pending, page), "next": following})
+    entry = await entry_at(service, caller, position)
+    went = await deliveries_at(service, caller, entry, limit=limit, cursor=cursor)
+    items = deliveries_of(entry, went.attempts, went.pending, went.subscriptions)
+    return JSONResponse({"items": items, "next": went.following})
 
 
 @router.get("/{position}/explain", summary="Why an event was, or was not, delivered")
@@ -156,7 +153,7 @@ async def explain(
 ) -> JSONResponse:
     """Why this event was, or was not, delivered to this subscription: clause by clause, and what became of it."""
     service = services(request)
-    place = _position(position)
+    place = place_of(position)
     unknown = NotFound("There is no subscription with this id.")
     stream = await service.subscriptions.history(subscription)
     if stream is None or not caller.sees(stream.organization):
@@ -175,11 +172,29 @@ async def explain(
         return JSONResponse(await explainer.absent(place, stream))
     if entry is None or not caller.sees(entry.organization):
         # To an organization's token another's event is not there, and neither is where the log ends (S11a).
-        raise NotFound(_NO_EVENT)
+        raise NotFound(NO_EVENT)
     answer = await explainer.explain(entry, stream.id)
     if answer is None:
         raise unknown
     return JSONResponse(answer)
+
+
+async def _named(request: Request, caller: Principal, event_id: str, cursor: str | None) -> Response:
+    """The events of an id, found by looking: a page is of so many rows of the log, whatever they hold."""
+    if set(request.query_params) - {"id", "limit", "cursor"}:
+        raise InvalidRequest("`id` goes without other filters: it says which event.")
+    before = None
+    if cursor is not None:
+        match decode_cursor("events-id", cursor):
+            case (int(position),):
+                before = position
+            case _:
+                raise InvalidCursor("This cursor was not given out for this list.")
+    found, further = await services(request).log.named(
+        event_id, organization=caller.organization, before=before, rows=_ROWS_LOOKED_AT
+    )
+    following = None if further is None else encode_cursor("events-id", further)
+    return Response(page_json(found, following), media_type=_JSON)
 
 
 async def _append(entries: Sequence[NewEntry], service: Services) -> Sequence[Appended]:
@@ -224,39 +239,12 @@ def _admit(envelopes: Sequence[Envelope], service: Services, caller: Principal) 
     return entries
 
 
-async def _entry(service: Services, caller: Principal, position: str) -> Entry:
-    place = _position(position)
-    entry = await service.log.get(place)
-    if entry is None:
-        await check_present(service, place, place)
-    if entry is None or not caller.sees(entry.organization):
-        raise NotFound(_NO_EVENT)
-    return entry
-
-
-def _position(text: str) -> int:
-    digits = text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX
-    if not digits or not 0 < int(text) <= NUMBER_MAX:
-        raise NotFound(_NO_EVENT)
-    return int(text)
-
-
 def _after(order: str, cursor: str | None) -> int | None:
     if cursor is None:
         return None
     match decode_cursor(f"events-{order}", cursor):
         case (int(position),):
             return position
-        case _:
-            raise InvalidCursor("This cursor was not given out for this list.")
-
-
-def _after_number(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    match decode_cursor(_DELIVERIES, cursor):
-        case (int(number),):
-            return number
         case _:
             raise InvalidCursor("This cursor was not given out for this list.")
 

@@ -4,13 +4,16 @@ import json
 import logging
 import math
 from collections.abc import Mapping
+from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from gateway.api.auth import principal
+from gateway.api.registry_problems import allowing, is_registry, linked, unserved
 from gateway.errors import (
     FieldError,
     GatewayError,
@@ -24,6 +27,7 @@ from gateway.errors import (
 
 _LOGGER = logging.getLogger(__name__)
 _BLANK = "about:blank"
+_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 GUARDED = "/v1/"
 """What every path begins with that wants a token."""
 
@@ -49,12 +53,12 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_anything)
 
 
-def _on_gateway_error(_request: Request, error: Exception) -> Response:
+def _on_gateway_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, GatewayError):
         raise error
     if not isinstance(error, RequestError):
         _LOGGER.error("a request failed: %s", error)
-    return problem_response(error)
+    return linked(request, problem_response(error))
 
 
 def _on_invalid_parameters(_request: Request, error: Exception) -> Response:
@@ -75,10 +79,26 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
             await principal(request)
         except GatewayError as refused:
             return problem_response(refused)
+    if is_registry(request):
+        answer = problem_response(unserved(request, error.status_code))
+        return linked(request, allowing(answer, error.headers))
     if error.status_code == NotFound.status:
         return problem_response(NotFound("There is nothing at this path."))
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_methods(request))
     body = {"type": _BLANK, "title": error.detail, "status": error.status_code, "detail": error.detail}
-    return _response({**body, "errors": []}, error.status_code, error.headers or {})
+    return _response({**body, "errors": []}, error.status_code, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Everything that may be asked of the path: the framework names only what its first route of it takes."""
+    scopes = [{**request.scope, "method": method} for method in _METHODS]
+    return [
+        str(scope["method"])
+        for scope in scopes
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+    ]
 
 
 def _on_hang_up(_request: Request, _error: Exception) -> Response:

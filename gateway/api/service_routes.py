@@ -1,22 +1,17 @@
-"""Liveness, readiness, the plain first page, and the contracts as documents."""
+"""Liveness, readiness, and the plain first page."""
 
-import contextlib
 import html
-from collections.abc import Sequence
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from gateway.api.auth import Operator
 from gateway.api.services import services
-from gateway.errors import NotFound, Unavailable
-from gateway.views.metrics import METRICS_TYPE, metrics_text
-from schemas import TYPE_PREFIX
+from gateway.registry.catalogue import PATH, Catalogue
+from gateway.registry.entities import GROUPS
+from otel.metrics_text import OPENMETRICS_TYPE, TEXT_TYPE, render, wants_openmetrics
 
 router = APIRouter(tags=["service"])
-
-_SCHEMA_TYPE = "application/schema+json"
-_GROUP = "/registry/schemagroups/com.letta/schemas"
 
 
 @router.get("/healthz", summary="Whether the process serves")
@@ -43,66 +38,32 @@ async def readyz(request: Request) -> JSONResponse:
     summary="Figures for Prometheus",
     dependencies=[Operator],
     response_class=Response,
-    responses={200: {"content": {"text/plain": {}}}},
+    responses={200: {"content": {"text/plain": {}, "application/openmetrics-text": {}}}},
 )
 async def metrics(request: Request) -> Response:
-    """For who asks from this machine itself, and for administrators' tokens."""
-    service = services(request)
-    readiness, position = await service.readiness(), None
-    with contextlib.suppress(Unavailable):  # that the database is away is what somebody is to be told
-        position = (await service.log.head()).position
-    text = metrics_text(
-        readiness.checks, position=position, lag_events=readiness.lag_events, streams=service.slots.taken
-    )
-    return Response(text, media_type=METRICS_TYPE, headers={"Cache-Control": "no-store"})
+    """For who asks from this machine itself, and for administrators' tokens.
 
-
-@router.get(_GROUP + "/{name}", summary="The latest version of a contract")
-async def latest_contract(request: Request, name: str) -> Response:
-    """The JSON Schema of an event type's payload."""
-    versions = _versions(request, name)
-    return _contract(request, name, versions[-1], immutable=False)
-
-
-@router.get(_GROUP + "/{name}/versions/{version}", summary="One version of a contract")
-async def contract(request: Request, name: str, version: str) -> Response:
-    """A version never changes; its ``$id`` is the URL it is read from (CONFORMANCE 43)."""
-    versions = _versions(request, name)
-    if version not in {str(known) for known in versions}:
-        raise NotFound(f"The contract of {name} has no version {version[:32]}.")
-    return _contract(request, name, int(version), immutable=True)
+    As text, or with exemplars as OpenMetrics, where ``Accept`` would rather have that.
+    """
+    openmetrics = wants_openmetrics(request.headers.get("accept", ""))
+    text = render(await services(request).metrics.families(), openmetrics=openmetrics)
+    headers = {"Cache-Control": "no-store", "Vary": "Accept"}
+    return Response(text, media_type=OPENMETRICS_TYPE if openmetrics else TEXT_TYPE, headers=headers)
 
 
 @router.get("/", include_in_schema=False)
 async def first_page(request: Request) -> HTMLResponse:
     """One plain page that leads on."""
-    return HTMLResponse(_first_page(services(request).contracts.types()))
+    return HTMLResponse(_first_page(services(request).catalogue))
 
 
-def _versions(request: Request, name: str) -> tuple[int, ...]:
-    contracts = services(request).contracts
-    type_ = TYPE_PREFIX + name
-    if type_ not in contracts.types():
-        raise NotFound(f"There is no contract named {name[:128]}.")
-    return tuple(contracts.versions(type_))
-
-
-def _contract(request: Request, name: str, version: int, *, immutable: bool) -> Response:
-    service = services(request)
-    body = service.contracts.schema_bytes(TYPE_PREFIX + name, version, service.public_url)
-    etag = f'"{name}.{version}"'
-    headers = {
-        "ETag": etag,
-        "Cache-Control": "public, max-age=31536000, immutable" if immutable else "public, max-age=60",
+def _first_page(catalogue: Catalogue) -> str:
+    places = {
+        html.escape(name): html.escape(f"{PATH}{GROUPS}/{group}/schemas/{name}")
+        for group in catalogue.groups()
+        for name in catalogue.group(group) or ()
     }
-    if request.headers.get("if-none-match") == etag:
-        return Response(status_code=304, headers=headers)
-    return Response(body, headers=headers, media_type=_SCHEMA_TYPE)
-
-
-def _first_page(types: Sequence[str]) -> str:
-    names = sorted(html.escape(item.removeprefix(TYPE_PREFIX)) for item in types)
-    items = "".join(f'<li><a href="{_GROUP}/{name}">{name}</a></li>' for name in names)
+    items = "".join(f'<li><a href="{place}">{name}</a></li>' for name, place in places.items())
     return _PAGE.replace("{contracts}", items)
 
 
@@ -127,7 +88,7 @@ code { background: #8882; padding: .1em .35em; border-radius: .25em }
 <li><a href="/healthz">Liveness</a> and <a href="/readyz">readiness</a></li>
 </ul>
 <h2>Contracts</h2>
-<p>What each event promises, as JSON Schema:</p>
+<p>What each event promises, as JSON Schema, in the <a href="/registry">registry</a>:</p>
 <ul>{contracts}</ul>
 <h2>Documentation</h2>
 <p><code>letta-gateway --help</code> lists the commands; the project's <code>README.md</code> and

@@ -1,8 +1,7 @@
 """What the routes work with, put together by ``gateway.app``."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from fastapi import Request
 
@@ -14,6 +13,7 @@ from gateway.domain.payload_links import PayloadLinks
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door
 from gateway.ingest.pace import Pace
+from gateway.ingest.spans import IngestSpans
 from gateway.ports import (
     Archives,
     Deliveries,
@@ -26,22 +26,9 @@ from gateway.ports import (
     Subscriptions,
     VaultKeys,
 )
-
-
-class ContractFiles(Protocol):
-    """The contracts as documents."""
-
-    def types(self) -> Sequence[str]:
-        """The types that have a contract."""
-        ...
-
-    def versions(self, type_: str) -> Sequence[int]:
-        """The versions of one, ascending."""
-        ...
-
-    def schema_bytes(self, type_: str, version: int, base_url: str) -> bytes:
-        """The document as served: its ``$id`` is its URL."""
-        ...
+from gateway.registry.catalogue import Catalogue
+from gateway.registry.registering import Registering
+from gateway.views.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +60,10 @@ class Services:
         archive: Tells the archivist that something was commanded.
         erase: Tells the eraser that something was commanded.
         readiness: Each thing the gateway needs, and whether it is there.
-        dataschema_of: The URL of the contract of a type; None for a type without one.
+        catalogue: The contracts as they are now.
+        registering: Adds to them.
         handshake_required: Whether every sink has to agree before it is sent anything.
+        spans: Tells a tracing backend of what comes in; None: nothing is traced.
     """
 
     log: EventLog
@@ -89,8 +78,9 @@ class Services:
     quarantine: Quarantine
     vault_keys: VaultKeys
     erasures: Erasures
+    catalogue: Catalogue
+    registering: Registering
     archives: Archives
-    contracts: ContractFiles
     limits: Limits
     public_url: str
     credentials: Credentials
@@ -105,10 +95,11 @@ class Services:
     erase: Callable[[], None]
     archive: Callable[[], None]
     readiness: Callable[[], Awaitable[Readiness]]
-    dataschema_of: Callable[[str], str | None]
     payload_links: PayloadLinks
     now: Now
+    metrics: Metrics
     handshake_required: bool = False
+    spans: IngestSpans | None = None
 
 
 def services(request: Request) -> Services:

@@ -242,7 +242,9 @@ def _structured(service: Services, event: Event) -> bytes:
     envelope = event.envelope
     if envelope is None:
         raise ValueError("an erased event is in no subscription's stream")
-    return to_structured(envelope, dataschema=service.dataschema_of(envelope.type))
+    return to_structured(
+        envelope, dataschema=service.catalogue.dataschema_of(envelope.type, event.entry.position)
+    )
 
 
 def _events_of(caller: Principal) -> str:

@@ -83,6 +83,20 @@ class GatewayClient:
             NoServer: Nothing answers.
             AnswerError: The answer is a refusal, or not a gateway's.
         """
+        answer = self.exchange(method, path, body=body, params=params, headers=headers, timeout_s=timeout_s)
+        return self._decoded(answer)
+
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> httpx.Response:
+        """The same with the answer as it is, for what stands in its status and headers. Raises as `request` does."""
         query = {name: value for name, value in (params or {}).items() if value is not None and value != []}
         content = None if body is None else json.dumps(body).encode()
         sent = {"Content-Type": "application/json", **(headers or {})} if content is not None else headers
@@ -91,7 +105,7 @@ class GatewayClient:
                 method, path, content=content, params=query, headers=sent, timeout=timeout_s
             )
         if answer.is_success:
-            return self._decoded(answer)
+            return answer
         raise self._refusal(answer)
 
     def fetch(self, path: str) -> Iterator[bytes]:

@@ -1,36 +1,45 @@
 """`contracts`: what each event promises."""
 
 import json
+import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import contracts as store
-from gateway.cli.options import AsJson
+from gateway.cli import contract_types
+from gateway.cli.client import connect
+from gateway.cli.options import AsJson, DataDir
 from gateway.cli.output import plain, print_record, print_table, results
+from gateway.cli.registry import add_contract, known_contracts
 from gateway.errors import CheckFailed, UsageError
-from schemas import SHORT_NAMES, short_of, type_of
+from schemas import SHORT_NAMES, MalformedJsonError, strict_json, type_of
 
 app = typer.Typer(
     no_args_is_help=True, help="What each event promises: one JSON Schema per type and version."
 )
 
 
+_GATEWAY_URL = "GATEWAY_URL"
+
+
+class Promise(StrEnum):
+    """What a type's versions promise each other."""
+
+    FORWARD_TRANSITIVE = "forward_transitive"
+    FULL_TRANSITIVE = "full_transitive"
+    NONE = "none"
+
+
 @app.command("list")
-def list_(*, as_json: AsJson = False) -> None:
-    """List the contracts."""
-    known = store.load()
+def list_(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List the contracts: of the gateway that is named or runs here, else those that come with this package."""
     records = [
-        {
-            "type": type_name,
-            "version": version,
-            "title": short_of(type_name) or type_name,
-            "description": str(known.schema(type_name, version).get("description", "")),
-        }
-        for type_name in known.types()
-        for version in known.versions(type_name)
+        {name: value for name, value in record.items() if name != "schema"}
+        for record in known_contracts(data_dir, os.environ.get(_GATEWAY_URL))
     ]
     if as_json:
         for record in records:
@@ -48,19 +57,61 @@ def show(
     version: Annotated[
         int | None, typer.Option("--version", min=1, help="This version; without it, the newest.")
     ] = None,
+    data_dir: DataDir = None,
 ) -> None:
-    """Print one contract, a JSON Schema."""
-    known = store.load()
+    """Print one contract, a JSON Schema; of which gateway, as for `list`."""
     full = type_of(event_type) if event_type in SHORT_NAMES else event_type
-    try:
-        schema = known.schema(full, version)
-    except KeyError:
-        there = ", ".join(map(str, known.versions(full)))
+    records = known_contracts(data_dir, os.environ.get(_GATEWAY_URL))
+    there = {record["version"]: record["schema"] for record in records if record["type"] == full}
+    wanted = max(there, default=0) if version is None else version
+    if wanted not in there:
+        versions = ", ".join(map(str, there))
         asked = (
-            f"{event_type} has the versions {there}" if there else f"There is no contract for {event_type}"
+            f"{event_type} has the versions {versions}" if there else f"There is no contract for {event_type}"
         )
-        raise UsageError(f"{asked}.", hint="`letta-gateway contracts list` names them all.") from None
-    sys.stdout.write(json.dumps(schema, indent=2, ensure_ascii=False) + "\n")
+        raise UsageError(f"{asked}.", hint="`letta-gateway contracts list` names them all.")
+    sys.stdout.write(json.dumps(there[wanted], indent=2, ensure_ascii=False) + "\n")
+
+
+@app.command()
+def add(
+    *,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A JSON Schema (2020-12) of the events' data.")
+    ],
+    event_type: Annotated[
+        str, typer.Option("--type", help="The event type, such as com.example.order.placed.")
+    ],
+    compatibility: Annotated[
+        Promise | None,
+        typer.Option(
+            "--compatibility", help="What the type's versions promise each other; set with the first."
+        ),
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option("--group", help="The registry's group; without it, the first two parts of the type."),
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Register the next version of a type's contract; it is in force at once, and never changes.
+
+    A version that breaks what older ones promise is refused, with every place that does.
+    """
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}.") from None
+    try:
+        schema = strict_json.decode(raw, str(file))
+    except MalformedJsonError as error:
+        raise UsageError(f"{error}.") from None
+    full = type_of(event_type) if event_type in SHORT_NAMES else event_type
+    with connect(data_dir) as client:
+        url, made = add_contract(
+            client, full, group, schema, None if compatibility is None else compatibility.value
+        )
+    results().print(plain(f"Registered {url}" if made else f"There already: {url}"), soft_wrap=True)
 
 
 @app.command()
@@ -90,3 +141,6 @@ def check(
     if complaints:
         raise CheckFailed(f"{len(complaints)} contract files are not as they must be.")
     results().print("Contracts and event models agree.")
+
+
+contract_types.add_to(app)

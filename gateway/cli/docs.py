@@ -89,7 +89,13 @@ _OTEL: Final = """\
 ## Traces
 
 Events and webhooks carry their trace context, and attempts keep trace and span id, without any setting. Spans are not
-exported yet: the variables of the OpenTelemetry SDK (`OTEL_*`) have no effect on the gateway.
+exported yet: for them the variables of the OpenTelemetry SDK (`OTEL_*`) have no effect on the gateway.
+
+## Metrics by OTLP
+
+With `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` set, or with `OTEL_METRICS_EXPORTER` naming
+an exporter, the figures of `/metrics` are pushed as well, every `OTEL_METRIC_EXPORT_INTERVAL` milliseconds (60000);
+`OTEL_METRICS_EXPORTER=none` and `OTEL_SDK_DISABLED=true` turn that off. It takes the package `letta-gateway[otel]`.
 """
 
 

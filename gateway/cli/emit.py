@@ -21,7 +21,7 @@ from schemas import (
     EnvelopeError,
     LettaEvent,
     build,
-    parse_event,
+    parse_letta_event,
     random_event_id,
 )
 from schemas.names import JOB_COMPLETED
@@ -175,7 +175,7 @@ def _letta_event(
         "organization_id": _ORGANIZATION,
     }
     named = {name: value for name, value in given.items() if value is not None}
-    return parse_event({**defaults, **whole, **named, "event_type": short, "data": content})
+    return parse_letta_event({**defaults, **whole, **named, "event_type": short, "data": content})
 
 
 def _other_event(

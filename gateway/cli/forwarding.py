@@ -20,13 +20,14 @@ from gateway.cli.following import follow
 from gateway.cli.interrupts import ended_by_signals
 from gateway.cli.output import plain, print_record, results, say
 from gateway.cli.sse import ServerEvent
-from gateway.deliver.request import STRUCTURED, USER_AGENT, origin_trace
+from gateway.deliver.request import STRUCTURED, USER_AGENT
 from gateway.domain.delivery import Decision
 from gateway.domain.retry import Answered, Failed, Outcome, Settlement, decide
 from gateway.domain.retry_after import parse_retry_after
 from gateway.domain.sending import SendErrorKind
 from gateway.domain.signing import Signer
 from gateway.errors import AnswerError, CheckFailed
+from otel.origin import origin_trace
 from otel.traceparent import valid_tracestate
 from schemas import Envelope, EnvelopeError, parse_structured, short_of, to_binary
 

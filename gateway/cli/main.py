@@ -25,6 +25,7 @@ from gateway.cli import (
     stream_commands,
     subscriptions,
     tokens,
+    tracing,
     vault_keys,
 )
 from gateway.cli.failures import FAILED, WRONG_USAGE, explain
@@ -72,6 +73,7 @@ app.add_typer(deliveries.app, name="deliveries")
 app.command()(deliveries.attempts)
 deliveries.app.command("retry")(stream_commands.retry)
 app.command()(explaining.explain)
+app.command()(tracing.trace)
 app.add_typer(quarantine.app, name="quarantine")
 app.command()(erasing.erase)
 app.add_typer(archiving.app, name="archive")

@@ -1,7 +1,6 @@
 """`dev` and `serve`: the gateway itself, in the foreground."""
 
 import contextlib
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ import typer
 
 from gateway.adapters.development import token_path, with_development_secrets
 from gateway.adapters.lockfile import try_lock
+from gateway.adapters.logs import configure
 from gateway.cli.endpoint import (
     DEFAULT_DATA_DIR,
     Endpoint,
@@ -27,10 +27,9 @@ from gateway.cli.interrupts import until_interrupted
 from gateway.cli.memory import settle_collector
 from gateway.cli.options import AsJson
 from gateway.cli.output import print_details, print_record, results, say
+from gateway.domain.redaction import Redaction
 from gateway.errors import DataDirInUse
 from gateway.settings import Fault, Settings, SettingsError, check_bind, load_settings, unknown_names
-
-_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class Role(StrEnum):
@@ -108,10 +107,10 @@ class _Run:
 def _foreground(asked: _Run) -> None:
     """Run until asked to end; the data directory is this process's own for as long as it has the lock."""
     check_bind(asked.settings, asked.host)
-    _log_to_stderr()
     asked.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _sole_owner(asked.data_dir) if asked.role is Role.ALL else contextlib.nullcontext():
         settings = with_development_secrets(asked.settings, asked.data_dir)
+        _log_to_stderr(settings)
         try:
             anyio.run(_run, replace(asked, settings=settings), backend_options={"use_uvloop": True})
         finally:
@@ -168,9 +167,9 @@ def _sole_owner(data_dir: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def _log_to_stderr() -> None:
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format=_LOG_FORMAT)
-    logging.getLogger("gateway").setLevel(logging.INFO)
+def _log_to_stderr(settings: Settings) -> None:
+    style = settings.log_format or ("json" if settings.production else "text")
+    configure(style, settings.log_level, Redaction(settings.secrets))
 
 
 def _announce(endpoint: Endpoint, token: str, data_dir: Path) -> None:

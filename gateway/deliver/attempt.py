@@ -11,6 +11,7 @@ from gateway.deliver.lanes import Lanes
 from gateway.deliver.patience import patiently
 from gateway.deliver.posting import LEASE_S, Posting
 from gateway.deliver.settling import Settling
+from gateway.deliver.spans import DeliverySpans, Tried
 from gateway.deliver.timers import Timers
 from gateway.deliver.world import World
 from gateway.domain.due import Started
@@ -35,7 +36,9 @@ class Attempts:
         settling: Settling,
         handshakes: Handshakes,
         world: World,
+        spans: DeliverySpans | None = None,
     ) -> None:
+        self._spans = spans
         self._directory = directory
         self._lanes = lanes
         self._cache = cache
@@ -54,6 +57,7 @@ class Attempts:
             directory=directory,
             cache=cache,
             world=world,
+            spans=spans,
         )
         self.write_ahead_until = 0
 
@@ -144,6 +148,9 @@ class Attempts:
             raise AssertionError("an event is sent, or there is a reason why not")
         # Of a subscription that was deleted meanwhile the attempt is kept, and nothing else (S3h).
         settlement = self._settling.judge(lane, delivery, terms, ended)
+        if self._spans is not None and event is not None and self._spans.wants(event):
+            self._spans.attempt(event, Tried(current.record.id, terms, delivery, ended, settlement))
+        self._settling.account.attempt(lane, current, event, delivery, ended=ended, settlement=settlement)
         hash6 = _NO_HASH if event is None else event.entry.row_hash[:HASH_BYTES]
         # First what it means for the stream: settling may have to wait for the log, and others go on meanwhile.
         self._settling.conclude(lane, current, ended, settlement, delivery.position)

@@ -9,6 +9,7 @@ from gateway.deliver.journal import Journal
 from gateway.deliver.posting import LEASE_S, Ended, Posting
 from gateway.deliver.request import AttemptContext, build_batch_request
 from gateway.deliver.settling import Settling
+from gateway.deliver.spans import DeliverySpans, Tried
 from gateway.deliver.suspects import CRASHES_MAX
 from gateway.deliver.terms import Terms
 from gateway.deliver.world import World
@@ -50,7 +51,9 @@ class Batches:
         directory: Directory,
         cache: EnvelopeCache,
         world: World,
+        spans: DeliverySpans | None = None,
     ) -> None:
+        self._spans = spans
         self._posting = posting
         self._settling = settling
         self._journal = journal
@@ -105,6 +108,9 @@ class Batches:
             elif ended is not None:
                 terms = current.terms(ended.ended_at_us)
                 settlement = self._settling.judge(lane, delivery, terms, ended)
+                self._settling.account.attempt(
+                    lane, current, event, delivery, ended=ended, settlement=settlement
+                )
                 hash6 = _NO_HASH if event is None else event.entry.row_hash[:HASH_BYTES]
                 await self._settling.settle(lane, delivery, terms, ended, settlement, hash6=hash6)
         return members
@@ -159,16 +165,26 @@ class Batches:
     ) -> None:
         """2xx settles all, anything else none; what no retry would change is tried in halves."""
         one = self._settling.judge(lane, members[0].delivery, terms, ended)
+        if self._spans is not None:
+            tried = Tried(current.record.id, terms, members[0].delivery, ended, one)
+            self._spans.batch([member.event for member in members], tried)
         self._settling.conclude(lane, current, ended, one, members[0].delivery.position)
         if splits(ended.outcome) and len(members) > 1:
             middle = len(members) // 2
             for half in (members[:middle], members[middle:]):
-                self._try_again(lane, half, terms, ended)
+                self._try_again(lane, half, current, terms, ended)
         else:
-            await self._settle_all(lane, members, terms, ended, one)
+            await self._settle_all(lane, members, current, terms, ended, one=one)
 
     async def _settle_all(
-        self, lane: Lane, members: Sequence[_Member], terms: Terms, ended: Ended, one: Settlement
+        self,
+        lane: Lane,
+        members: Sequence[_Member],
+        current: Current,
+        terms: Terms,
+        ended: Ended,
+        *,
+        one: Settlement,
     ) -> None:
         for member in members:
             delivery = member.delivery
@@ -177,11 +193,21 @@ class Batches:
             if settlement.next_at is not None and one.next_at is not None:
                 # They are one batch, and due together.
                 settlement = replace(settlement, next_at=one.next_at)
+            self._settling.account.attempt(
+                lane, current, member.event, delivery, ended=ended, settlement=settlement
+            )
             hash6 = member.event.entry.row_hash[:HASH_BYTES]
             await self._settling.settle(lane, delivery, terms, ended, settlement, hash6=hash6)
 
-    def _try_again(self, lane: Lane, half: Sequence[_Member], terms: Terms, ended: Ended) -> None:
+    def _try_again(
+        self, lane: Lane, half: Sequence[_Member], current: Current, terms: Terms, ended: Ended
+    ) -> None:
         batch = batch_id([member.id for member in half])
         for member in half:
             again = replace(member.delivery, batch=batch, batch_size=len(half))
-            self._settling.try_again(lane, again, terms, ended, member.event.entry.row_hash[:HASH_BYTES])
+            settlement = self._settling.try_again(
+                lane, again, terms, ended, member.event.entry.row_hash[:HASH_BYTES]
+            )
+            self._settling.account.attempt(
+                lane, current, member.event, member.delivery, ended=ended, settlement=settlement
+            )

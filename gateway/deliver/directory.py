@@ -75,6 +75,11 @@ class Directory:
     def __iter__(self) -> Iterator[Current]:
         return iter(list(self._by_number.values()))
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._by_number)
+
     def get(self, number: int) -> Current | None:
         """One subscription as it is now; None: deleted."""
         return self._by_number.get(number)

@@ -21,6 +21,8 @@ from gateway.deliver.replays import Replays
 from gateway.deliver.router import Router
 from gateway.deliver.settling import Settling
 from gateway.deliver.signal import Signal
+from gateway.deliver.spans import DeliverySpans
+from gateway.deliver.standing import Standing
 from gateway.deliver.successors import Successors
 from gateway.deliver.timers import LOOK_S, Timers
 from gateway.deliver.world import DEFAULT_LIMITS, Limits, World
@@ -51,9 +53,11 @@ class Dispatcher:
             webhook_origin=world.policy.webhook_origin,
         )
         self.lanes = Lanes(self.directory, world.now, limits)
+        self.standing = Standing(self.directory, self.lanes, world.now)
         self.cache = EnvelopeCache(world.log)
-        self.journal = Journal(world.deliveries, self.lanes.checkpoint, limits)
+        self.journal = Journal(world.deliveries, self.lanes.checkpoint, limits, world.meters.committed)
         self.timers = Timers(world.deliveries, self.lanes, self.journal, world.now, limits)
+        spans = None if world.tracing is None else DeliverySpans(world.tracing, world)
         self.router = Router(
             world.log,
             self.directory,
@@ -62,6 +66,7 @@ class Dispatcher:
             self.journal,
             changed=self.changed,
             limits=limits,
+            spans=spans,
         )
         self.notices = Notices(world.commands, world.now)
         self.catch_up = CatchUp(
@@ -111,6 +116,7 @@ class Dispatcher:
             settling=self.settling,
             handshakes=self.handshakes,
             world=world,
+            spans=spans,
         )
         self._connect()
 

@@ -21,6 +21,7 @@ INTERVAL_S = 0.05
 OUTCOMES_MAX = 500
 _RETRY_FIRST_S = 0.1
 _RETRY_MAX_S = 2.0
+_SECOND_US = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,11 @@ class Journal:
         deliveries: Deliveries,
         checkpoint: Callable[[], Checkpoint],
         limits: Limits = DEFAULT_LIMITS,
+        committed: Callable[[int, int], None] = lambda _attempts, _duration_us: None,
     ) -> None:
+        """``committed`` is told of each write: how many attempts, and how many microseconds it took."""
         self._deliveries = deliveries
+        self._committed = committed
         self._checkpoint = checkpoint
         self._unwritten_max = limits.unwritten_max
         self._attempts: list[AttemptRecord] = []
@@ -172,6 +176,7 @@ class Journal:
         """Whether it is durable; not, where the process ends before the storage is back."""
         wait_s = _RETRY_FIRST_S
         while True:
+            began_s = anyio.current_time()
             try:
                 await self._deliveries.commit(batch)
             except Unavailable as error:
@@ -182,4 +187,5 @@ class Journal:
                 await anyio.sleep(wait_s)
                 wait_s = min(wait_s * 2, _RETRY_MAX_S)
             else:
+                self._committed(len(batch.attempts), int((anyio.current_time() - began_s) * _SECOND_US))
                 return True

@@ -2,7 +2,7 @@
 
 from gateway.deliver.envelopes import Event
 from gateway.ports import Entry, EventQuery, Kind
-from otel.traceparent import parse_traceparent
+from otel.origin import origin_trace
 from schemas import GATEWAY_TYPE_PREFIX, TYPE_PREFIX, Content, Envelope, parse_source
 
 
@@ -16,7 +16,7 @@ class OfEvents:
 
     async def takes(self, event: Event) -> bool:
         """See ``Choice.takes``."""
-        return self._owned(event.entry) and self._named(event.entry) and self._about(event.envelope)
+        return self._owned(event.entry) and self._named(event.entry) and self._about(event)
 
     def _owned(self, entry: Entry) -> bool:
         query = self._query
@@ -35,22 +35,22 @@ class OfEvents:
             return False
         return is_fact == entry.type.startswith(GATEWAY_TYPE_PREFIX) and query.source in {None, entry.source}
 
-    def _about(self, envelope: Envelope | None) -> bool:
-        """By what is read from the envelope; of an erased one nothing is known."""
-        query = self._query
+    def _about(self, event: Event) -> bool:
+        """By what is read from the envelope; of an erased one nothing is known, and a fact is in no trace."""
+        query, envelope = self._query, event.envelope
         if envelope is None:
             return query.subject is query.agent_id is query.run_id is query.trace_id is None
         return (
             query.subject in {None, envelope.subject}
             and query.run_id in {None, envelope.attributes.get("correlationid")}
-            and query.trace_id in {None, _trace_of(envelope)}
+            and (query.trace_id is None or query.trace_id == _trace_of(event.entry, envelope))
             and (query.agent_id is None or query.agent_id == _agent_of(envelope))
         )
 
 
-def _trace_of(envelope: Envelope) -> str | None:
-    trace = parse_traceparent(str(envelope.attributes.get("traceparent", "")))
-    return None if trace is None else trace.trace_id
+def _trace_of(entry: Entry, envelope: Envelope) -> str | None:
+    """The trace of its attempts, as the door has it."""
+    return None if entry.kind is Kind.FACT else origin_trace(envelope).trace_id
 
 
 def _agent_of(envelope: Envelope) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from gateway.deliver.access import AccessTokens
 from gateway.deliver.directory import Current
 from gateway.deliver.envelopes import Event
-from gateway.deliver.request import AttemptContext, build_request, origin_trace
+from gateway.deliver.request import AttemptContext, build_request
 from gateway.deliver.suspects import CRASHES_MAX
 from gateway.deliver.terms import Terms
 from gateway.deliver.world import World
@@ -17,6 +17,7 @@ from gateway.domain.pending import PendingDelivery
 from gateway.domain.retry import Answered, Failed, NotSent, Outcome, Parked
 from gateway.domain.retry_after import parse_retry_after
 from gateway.domain.sending import ATTEMPT_S_MAX, Answer, OutboundRequest, SendError, SendErrorKind
+from otel.origin import origin_trace
 from otel.traceparent import TraceParent, derive, span_id_from
 from schemas import Envelope
 
@@ -95,7 +96,7 @@ class Posting:
                 envelope,
                 terms,
                 context,
-                dataschema=self._policy.dataschema_of(envelope.type),
+                dataschema=self._policy.dataschema_of(envelope.type, delivery.position),
                 dataref_of=self._policy.dataref_of,
                 timeout_s=self._policy.timeout_s,
             )

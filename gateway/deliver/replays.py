@@ -219,6 +219,7 @@ def _next_round(number: int, position: int, standing: Standing, replay: int) -> 
         round=standing.round + 1,
         attempts=standing.attempts,
         last_span_id=standing.last_span_id,
+        last_trace_id=standing.last_trace_id,
         partition_key=None if pending is None else pending.partition_key,
         blocked_from=None if pending is None else pending.blocked_from,
         replay=replay,

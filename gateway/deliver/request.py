@@ -8,7 +8,8 @@ from gateway.deliver.terms import Terms
 from gateway.domain.header_lines import HeaderLines, Message
 from gateway.domain.ids import delivery_id
 from gateway.domain.sending import OutboundRequest, SendError
-from otel.traceparent import TraceParent, derive, parse_traceparent, valid_tracestate
+from otel.origin import given_trace
+from otel.traceparent import TraceParent, valid_tracestate
 from schemas import Envelope, short_of, to_binary_lines, to_reference, to_structured
 
 USER_AGENT = "Letta-Webhook/1.0"
@@ -29,12 +30,6 @@ class AttemptContext:
     replay: bool = False
     test: bool = False
     bearer: str | None = field(default=None, repr=False)
-
-
-def origin_trace(envelope: Envelope) -> TraceParent:
-    """The trace of the event's creation; for an event without a valid one, a trace derived from ``(source, id)``."""
-    given = _given_trace(envelope)
-    return derive(envelope.source, envelope.id) if given is None else given
 
 
 def build_request(
@@ -71,7 +66,7 @@ def build_batch_request(
     terms: Terms,
     context: AttemptContext,
     *,
-    dataschema_of: Callable[[str], str | None],
+    dataschema_of: Callable[[str, int], str | None],
     dataref_of: Callable[[str], str],
     timeout_s: float,
 ) -> OutboundRequest:
@@ -81,7 +76,7 @@ def build_batch_request(
         envelope = event.envelope
         if envelope is None:
             continue
-        dataschema = dataschema_of(envelope.type)
+        dataschema = dataschema_of(envelope.type, event.entry.position)
         if terms.thin and envelope.body is not None:
             member = delivery_id(terms.number, event.entry.position, event.entry.row_hash)
             parts.append(to_reference(envelope, dataref_of(member), dataschema=dataschema))
@@ -135,10 +130,6 @@ def _lines(lines: Sequence[str], envelope: Envelope) -> HeaderLines:
     lines = [*lines, f"User-Agent: {USER_AGENT}\r\n", f"X-Letta-Event: {name}\r\n"]
     state = envelope.attributes.get("tracestate")
     # The state goes with the trace it belongs to: one behind an invalid traceparent belongs to none.
-    if isinstance(state, str) and valid_tracestate(state) and _given_trace(envelope) is not None:
+    if isinstance(state, str) and valid_tracestate(state) and given_trace(envelope) is not None:
         lines.append(f"tracestate: {state}\r\n")
     return HeaderLines.of_lines(lines)
-
-
-def _given_trace(envelope: Envelope) -> TraceParent | None:
-    return parse_traceparent(str(envelope.attributes.get("traceparent", "")))

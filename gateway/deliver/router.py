@@ -12,6 +12,7 @@ from gateway.deliver.journal import Journal
 from gateway.deliver.lanes import Lanes
 from gateway.deliver.patience import patiently
 from gateway.deliver.signal import Signal
+from gateway.deliver.spans import DeliverySpans
 from gateway.deliver.world import DEFAULT_LIMITS, Limits
 from gateway.domain.facts import (
     ABOUT_SUBSCRIPTIONS,
@@ -44,7 +45,9 @@ class Router:
         *,
         changed: Callable[[int], None],
         limits: Limits = DEFAULT_LIMITS,
+        spans: DeliverySpans | None = None,
     ) -> None:
+        self._spans = spans
         self._log = log
         self._directory = directory
         self._lanes = lanes
@@ -159,15 +162,21 @@ class Router:
     def _route(self, event: Event) -> None:
         self._cache.put(event)
         if event.envelope is not None and self._directory.routable(event):
-            self._offer(event)
+            if self._spans is not None and self._spans.wants(event):
+                started_us = self._spans.now()
+                self._spans.matched(event, self._offer(event), started_us)
+            else:
+                self._offer(event)
         self._lanes.routed = event.entry.position
 
-    def _offer(self, event: Event) -> None:
-        position, envelope = event.entry.position, event.envelope
+    def _offer(self, event: Event) -> int:
+        """Give it to whoever wants it; how many streams do."""
+        position, envelope, count = event.entry.position, event.envelope, 0
         if envelope is None:
-            return
+            return count
         key, size_bytes, now_us = partition_key(envelope), len(envelope.raw), event.entry.appended_at_us
         for number in self._addressed(event, envelope):
+            count += 1
             lane = self._lanes.live(number)
             # Up to its own cursor a lane has dispatched before a restart what the router passes again (S2c).
             if lane is None or position <= lane.seen:
@@ -180,6 +189,7 @@ class Router:
                     self._lanes.pump(lane)
             else:
                 self._demote(lane)
+        return count
 
     def _addressed(self, event: Event, envelope: Envelope) -> Iterable[int]:
         """Whom an event is for: whoever selects it, or the one that it is addressed to, a test (S3h)."""

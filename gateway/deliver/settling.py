@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
+from gateway.deliver.account import Account
 from gateway.deliver.directory import Current, Directory
 from gateway.deliver.journal import Journal
 from gateway.deliver.lanes import Lanes
@@ -64,6 +65,7 @@ class Settling:
         self._random = world.random
         self._jitter = world.jitter
         self._changed = changed
+        self.account = Account(world.meters, world.told)
         self.spawn: Spawn = _not_started
 
     def judge(self, lane: Lane, delivery: PendingDelivery, terms: Terms, ended: Ended) -> Settlement:
@@ -103,6 +105,7 @@ class Settling:
             crashes=0,
             asked=False,
             last_span_id=ended.trace.span_id,
+            last_trace_id=attempt.batch_trace_id,
             stored=True,
         )
         self.put_off(lane, attempt, again)
@@ -126,7 +129,7 @@ class Settling:
 
     def try_again(
         self, lane: Lane, delivery: PendingDelivery, terms: Terms, ended: Ended, hash6: bytes
-    ) -> None:
+    ) -> Settlement:
         """What was too much at once is tried again at once in another batch; it counts for nothing (S10a)."""
         settlement = self.judge(lane, delivery, terms, ended)
         once_more = Settlement(
@@ -142,9 +145,11 @@ class Settling:
             crashes=0,
             asked=False,
             last_span_id=ended.trace.span_id,
+            last_trace_id=attempt.batch_trace_id,
             stored=True,
         )
         self.put_off(lane, replace(attempt, next_at_us=ended.ended_at_us), again)
+        return once_more
 
     def conclude(
         self, lane: Lane, current: Current, ended: Ended, settlement: Settlement, position: int
@@ -171,6 +176,7 @@ class Settling:
         change = lane.record(
             success=success, at_us=ended.ended_at_us, jitter=self._jitter(), routed=self._lanes.routed
         )
+        self.account.meters.breaker(change)
         if lane.breaker.changed:
             self._lanes.moved(lane)
             self._journal.touch()
@@ -209,7 +215,7 @@ class Settling:
             hash6=hash6,
             attempt=delivery.attempts + 1,
             round=delivery.round,
-            cause=_cause(delivery),
+            cause=cause_of(delivery),
             decision=settlement.decision,
             counts=settlement.counts,
             started_at_us=ended.started_at_us,
@@ -253,7 +259,7 @@ class Settling:
         self._changed(number)
 
 
-def _cause(delivery: PendingDelivery) -> str:
+def cause_of(delivery: PendingDelivery) -> str:
     """Why an attempt was made, for a person who reads the list of them."""
     if delivery.crashes >= CRASHES_MAX:
         return "recovery"

@@ -2,10 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from gateway.deliver.held import Held
+from gateway.deliver.meters import DeliveryMeters
 from gateway.domain.lane import PENDING_MAX, QUEUE_MAX
-from gateway.ports import Deliveries, EventLog, Leadership, Now, Random, Sender, StreamCommands, Subscriptions
+from gateway.ports import (
+    Deliveries,
+    Event,
+    EventLog,
+    Leadership,
+    Now,
+    Random,
+    Sender,
+    StreamCommands,
+    Subscriptions,
+)
+from otel.spans import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +27,7 @@ class AttemptPolicy:
 
     Attributes:
         timeout_s: One attempt, whole, where the subscription does not say.
-        dataschema_of: The contract's URL of a type that has one.
+        dataschema_of: The contract's URL, by an event's type and position, where it has one.
         dataref_of: The link to the data of a delivery, by its id (S11d).
         disable_after_s: How long a subscription may do nothing but fail, before it is disabled (S3g).
         handshake_required: Whether every sink has to agree before it is sent anything.
@@ -23,7 +36,7 @@ class AttemptPolicy:
     """
 
     timeout_s: float
-    dataschema_of: Callable[[str], str | None]
+    dataschema_of: Callable[[str, int], str | None]
     dataref_of: Callable[[str], str]
     disable_after_s: float = 5 * 24 * 3600.0
     handshake_required: bool = False
@@ -59,7 +72,11 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Stores, sender, clock and randomness. ``jitter`` draws from [0, 1); ``held``: what is not to be sent yet."""
+    """Stores, sender, clock and randomness.
+
+    ``jitter`` draws from [0, 1); ``held``: what is not to be sent yet; ``told``: which attempts the log tells of;
+    ``tracing`` is None where nothing is traced; ``tell_again``: tells of an event that another process appended.
+    """
 
     log: EventLog
     deliveries: Deliveries
@@ -72,3 +89,7 @@ class World:
     jitter: Callable[[], float]
     leadership: Leadership
     held: Held = field(default_factory=Held)
+    tracing: Tracing | None = None
+    tell_again: Callable[[Event], None] = lambda _event: None
+    meters: DeliveryMeters = field(default_factory=DeliveryMeters)
+    told: Literal["failed", "all", "none"] = "failed"

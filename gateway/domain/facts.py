@@ -31,6 +31,7 @@ REPLAY_FINISHED: Final = "subscription.replay_finished"
 REPLAY_CANCELLED: Final = "subscription.replay_cancelled"
 TOKEN_CREATED: Final = "token.created"  # noqa: S105 - the name of a fact
 TOKEN_REVOKED: Final = "token.revoked"  # noqa: S105 - the name of a fact
+CONTRACT_REGISTERED: Final = "contract.registered"
 
 ERASURE_REQUESTED: Final = "erasure.requested"
 ERASED: Final = "erased"
@@ -126,6 +127,12 @@ def token_revoked(token: ApiToken, by: str | None) -> Fact:
     """A token opens nothing any more, and who said so."""
     data = {"token_id": token.id, "name": token.name, "organization": token.organization, "by": by}
     return Fact(TOKEN_REVOKED, token.id, "revoked", data)
+
+
+def contract_registered(type_: str, version: int, digest: bytes, *, by: str | None, **about: str) -> Fact:
+    """A type's contract has a further version, and which; the schema itself stands in the registry."""
+    data = {"type": type_, "version": version, **about, "sha256": digest.hex(), "by": by}
+    return Fact(CONTRACT_REGISTERED, type_, str(version), data)
 
 
 def rfc3339(at_us: int) -> str:

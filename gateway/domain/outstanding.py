@@ -24,8 +24,14 @@ class Told:
     duration_us: int
     next_at_us: int | None
     span_id: str
+    trace_id: str | None = None
     batch: str | None = None
     replay: int | None = None
+
+    @property
+    def batch_trace_id(self) -> str | None:
+        """Its trace, where that is a batch's and not the event's own."""
+        return None if self.batch is None else self.trace_id
 
 
 def outstanding(
@@ -49,6 +55,7 @@ def outstanding(
             first_at_us=asked.at_us,
             next_at_us=asked.at_us,
             last_span_id=last.span_id,
+            last_trace_id=last.batch_trace_id,
             asked=True,
         )
     due_us = state.next_at_us or 0
@@ -61,6 +68,7 @@ def outstanding(
         first_at_us=state.round_started_at_us or 0,
         next_at_us=due_us if asked is None else min(due_us, asked.at_us),
         last_span_id=last.span_id,
+        last_trace_id=last.batch_trace_id,
         replay=last.replay,
         batch=last.batch,
     )

@@ -21,6 +21,7 @@ class PendingDelivery:
         partition_key: The key that it blocks while it is pending, in an ordered stream (S4b).
         blocked_from: The position behind which that key's successors are to be looked up.
         last_span_id: The span of the attempt before, which the next one links to.
+        last_trace_id: The trace of that span, where it was a batch's; None: it is in the event's own.
         replay: The replay that it belongs to, until it is terminal (S5).
         batch: The batch that it is sent in, frozen since before its first POST (S10a).
         batch_size: How many deliveries that batch has.
@@ -40,6 +41,7 @@ class PendingDelivery:
     partition_key: str | None = None
     blocked_from: int | None = None
     last_span_id: str | None = None
+    last_trace_id: str | None = None
     replay: int | None = None
     batch: str | None = None
     batch_size: int | None = None

@@ -45,12 +45,24 @@ _SENTENCES = {
 }
 
 
-class SinkRefused(Exception):
-    """The egress guard refuses a sink. The text names the rule, never an address that a name resolved to."""
+_OF_A_NAME = (
+    "an address of its name is not one that this gateway may connect to; an operator opens a private network to an "
+    "administrator's subscriptions with GATEWAY_ALLOW_NETWORKS"
+)
 
-    def __init__(self, rule: SinkRule) -> None:
+
+class SinkRefused(Exception):
+    """The egress guard refuses a sink. The text names the rule, never an address that a name resolved to.
+
+    Args:
+        rule: What it broke.
+        looked_up: Its address came from DNS. The text then is the same whichever rule it was: told apart, they would
+            say where the names of a network lead that whoever wrote the URL cannot see into.
+    """
+
+    def __init__(self, rule: SinkRule, *, looked_up: bool = False) -> None:
         self.rule = rule
-        super().__init__(f"the sink is not allowed: {_SENTENCES[rule]}")
+        super().__init__(f"the sink is not allowed: {_OF_A_NAME if looked_up else _SENTENCES[rule]}")
 
 
 class SendErrorKind(StrEnum):

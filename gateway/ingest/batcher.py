@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.errors import Unavailable
+from gateway.ingest.meters import IngestMeters
 from gateway.ports import Appended, Event, EventLog, NewEntry, NewQuarantine
 
 ROWS_MAX = 500
@@ -26,9 +27,10 @@ class _Request:
 class Batcher:
     """Gathers appends of many callers into transactions of up to 500 rows; each caller's append is atomic."""
 
-    def __init__(self, log: EventLog, on_appended: OnAppended) -> None:
+    def __init__(self, log: EventLog, on_appended: OnAppended, meters: IngestMeters | None = None) -> None:
         self._log = log
         self._on_appended = on_appended
+        self._meters = meters or IngestMeters()
         self._requests: deque[_Request] = deque()
         self._waiting_rows = 0
         self._wake = asyncio.Event()
@@ -84,6 +86,7 @@ class Batcher:
                 if not request.done.done():
                     request.done.set_exception(error)
             return
+        self._meters.appended(entries, results, quarantine)
         start = 0
         for request in requests:
             end = start + len(request.entries)

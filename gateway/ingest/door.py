@@ -11,6 +11,7 @@ from typing import Final, Literal, Protocol
 
 from gateway.domain.dialects import text_of
 from gateway.ports import NewEntry
+from otel.traceparent import derive
 from schemas import GATEWAY_TYPE_PREFIX, TYPE_PREFIX, Content, Envelope, Problem, parse_source
 from schemas.attributes import forbidden_character
 from schemas.trace_context import traceparent_fields
@@ -54,8 +55,11 @@ class Contracts(Protocol):
         """Whether the type has a contract."""
         ...
 
-    def validate(self, type_: str, data: object) -> Sequence[Problem]:
-        """Everything in the data that breaks the contract; nothing for a type without one."""
+    def validate(self, type_: str, data: object, dataschema: object) -> Sequence[Problem]:
+        """Everything in the data that breaks the contract; nothing for a type without one.
+
+        ``dataschema`` is the event's: it may name the version that the data are to keep to.
+        """
         ...
 
 
@@ -109,7 +113,8 @@ class Door:
             organization=owner,
             agent_id=agent,
             run_id=run if isinstance(run, str) else None,
-            trace_id=None if followed is None else followed.trace_id,
+            # By the id that its attempts have: what a receiver logged is what one looks for.
+            trace_id=derive(envelope.source, envelope.id).trace_id if followed is None else followed.trace_id,
             partition_key=_partition_key(envelope, agent),
             parsed=envelope,
         )
@@ -164,7 +169,7 @@ class Door:
             raise Refused(
                 Reason.CONTRACT, f"The data of {envelope.type} breaks its contract.", [problem], owner
             )
-        problems = self._contracts.validate(envelope.type, data)
+        problems = self._contracts.validate(envelope.type, data, envelope.attributes.get("dataschema"))
         if problems:
             raise Refused(
                 Reason.CONTRACT, f"The data of {envelope.type} breaks its contract.", problems, owner

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.domain.emitted import published_at_us
 from gateway.errors import LeaseLost, Unavailable
 from gateway.ingest.door import Door, Reason, Refused
 from gateway.ingest.pace import Pace
+from gateway.ingest.spans import IngestSpans
 from gateway.ports import Appended, NewEntry, NewQuarantine
 from schemas import EnvelopeError, Problem, parse_with_data
 
@@ -72,7 +74,16 @@ class Appender(Protocol):
 class StreamIngest:
     """Judges the entries of one stream and appends them in stream order."""
 
-    def __init__(self, door: Door, appender: Appender, *, stream: str, pace: Pace | None = None) -> None:
+    def __init__(
+        self,
+        door: Door,
+        appender: Appender,
+        *,
+        stream: str,
+        pace: Pace | None = None,
+        spans: IngestSpans | None = None,
+    ) -> None:
+        self._spans = spans
         self._door = door
         self._appender = appender
         self._pace = pace
@@ -127,7 +138,8 @@ class StreamIngest:
                 raise Refused(Reason.MALFORMED, "Not an event.", [problem])  # noqa: TRY301 - one way out below
             self._door.check_size(len(item.event))
             envelope, data = parse_with_data(item.event)
-            return self._door.admit(envelope, data=data)
+            entry = self._door.admit(envelope, data=data)
+            entry.published_at_us = published_at_us(item.id)
         except EnvelopeError as error:
             return self._quarantined(item, Reason.MALFORMED, error.problems)
         except Refused as error:
@@ -139,6 +151,7 @@ class StreamIngest:
             _LOGGER.exception("stream entry %s could not be judged", item.id)
             problem = Problem("", f"the gateway could not read it: {type(error).__name__}")
             return self._quarantined(item, Reason.MALFORMED, [problem])
+        return entry
 
     def _quarantined(
         self, item: ReadEntry, reason: Reason, problems: Sequence[Problem], organization: str | None = None
@@ -154,6 +167,7 @@ class StreamIngest:
 
     async def _append(self, entries: Sequence[NewEntry], quarantine: Sequence[NewQuarantine]) -> None:
         wait_s = _WAIT_FIRST_S
+        started_us = 0 if self._spans is None else self._spans.now()
         while True:
             try:
                 appended = await self._appender.append(entries, quarantine)
@@ -164,4 +178,6 @@ class StreamIngest:
             else:
                 if self._pace is not None:
                     self._pace.stored(entries, appended)
+                if self._spans is not None:
+                    self._spans.from_stream(entries, appended, started_us)
                 return

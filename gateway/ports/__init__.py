@@ -14,6 +14,13 @@ from gateway.ports.archives import (
     RunRecord,
     RunState,
 )
+from gateway.ports.contracts import (
+    CONTRACTS_MAX,
+    VERSIONS_MAX,
+    ContractStore,
+    NewContract,
+    StoredContract,
+)
 from gateway.ports.deliveries import (
     AttemptRecord,
     CursorUpdate,
@@ -56,6 +63,8 @@ from gateway.ports.tokens import ApiTokens, NewApiToken
 from gateway.ports.vault import KeyUse, Resealed, RowKey, VaultKeys
 
 __all__ = [
+    "CONTRACTS_MAX",
+    "VERSIONS_MAX",
     "ApiTokens",
     "Appended",
     "ArchivePlan",
@@ -64,6 +73,7 @@ __all__ = [
     "ArchiveStep",
     "Archives",
     "AttemptRecord",
+    "ContractStore",
     "CursorUpdate",
     "Deliveries",
     "DeliveryItem",
@@ -87,6 +97,7 @@ __all__ = [
     "Kind",
     "Leadership",
     "NewApiToken",
+    "NewContract",
     "NewEntry",
     "NewQuarantine",
     "NewSubscription",
@@ -110,6 +121,7 @@ __all__ = [
     "RunState",
     "Sender",
     "Standing",
+    "StoredContract",
     "StreamCommands",
     "SubscriptionHistory",
     "SubscriptionRecord",

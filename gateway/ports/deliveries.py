@@ -39,6 +39,11 @@ class AttemptRecord:
     batch: str | None = None
     replay: int | None = None
 
+    @property
+    def batch_trace_id(self) -> str | None:
+        """Its trace, where that is a batch's and not the event's own."""
+        return None if self.batch is None else self.trace_id
+
     def untold(self) -> "AttemptRecord":
         """The same without what it says of an event that was erased (S8b): the answer, and the event's trace."""
         return replace(self, response_headers=(), response_body=b"", detail=None, trace_id=NO_TRACE)
@@ -56,6 +61,7 @@ class Standing:
         late: Its first attempt was made after the replay was asked for: the live stream came to it by itself.
         replay: The last replay that sent it.
         last_span_id: The span of its last attempt.
+        last_trace_id: The trace of that, where it was a batch's (``PendingDelivery``).
     """
 
     round: int
@@ -65,6 +71,7 @@ class Standing:
     late: bool = False
     replay: int | None = None
     last_span_id: str | None = None
+    last_trace_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,9 @@ class Kind(StrEnum):
 class NewEntry:
     """What was admitted and is to be appended: the envelope as received and the columns it is searched by.
 
-    ``parsed`` is the same envelope as the door has read it, for whoever routes it in the same process. A value, not
-    frozen for the cost of it, like ``Entry``: of both there is one for each event.
+    ``parsed`` is the same envelope as the door has read it, for whoever routes it in the same process;
+    ``published_at_us`` is when it came to be in the stream that it was read from. A value, not frozen for the cost of
+    it, like ``Entry``: of both there is one for each event.
     """
 
     type: str
@@ -35,6 +36,7 @@ class NewEntry:
     trace_id: str | None = None
     partition_key: str | None = None
     redriven_from: str | None = None
+    published_at_us: int | None = None
     parsed: Envelope | None = field(default=None, compare=False, repr=False)
 
 
@@ -52,7 +54,10 @@ class NewQuarantine:
 
 @dataclass(slots=True)
 class Entry:
-    """One row of the log, a value. ``envelope`` is None once erased (S8b); ``redriven_from``: it was in quarantine."""
+    """One row of the log, a value. ``envelope`` is None once erased (S8b); ``redriven_from``: it was in quarantine.
+
+    ``published_at_us`` is when Redis had it, by the clock of Redis; None: it did not come by the stream.
+    """
 
     position: int
     kind: Kind
@@ -65,6 +70,7 @@ class Entry:
     envelope: bytes | None
     addressee: int | None = None
     redriven_from: str | None = None
+    published_at_us: int | None = None
 
 
 @dataclass(slots=True)
@@ -72,12 +78,16 @@ class Event:
     """An entry of the log with its envelope read once; None: it was erased (S8b).
 
     ``message`` is what its requests have in common, kept by whoever makes the first one: most subscribers want the
-    same mode, and each attempt sends the same again. It is all that ever changes here.
+    same mode, and each attempt sends the same again. ``sampled``: whether spans are made of it, once that was asked.
+    ``emitted_at_us`` is the event's own time for whoever measures, 0 where it has none, likewise read once. They are
+    all that ever changes here.
     """
 
     entry: Entry
     envelope: Envelope | None
     message: Message | None = field(default=None, compare=False, repr=False)
+    sampled: bool | None = field(default=None, compare=False, repr=False)
+    emitted_at_us: int | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(slots=True)
@@ -146,6 +156,16 @@ class EventLog(Protocol):
 
     async def search(self, query: EventQuery) -> Sequence[Entry]:
         """A page of entries; gateway facts only where ``types`` names them."""
+        ...
+
+    async def named(
+        self, event_id: str, *, organization: str | None, before: int | None, rows: int
+    ) -> tuple[Sequence[Entry], int | None]:
+        """Events with this id, the newest first, among the ``rows`` rows before a position (None: the log's end).
+
+        Also from where to look further, None: the log was looked through. Ids have no index of their own, for only
+        people look for them; so each look is bounded.
+        """
         ...
 
     async def position_at(self, at_us: int) -> int:

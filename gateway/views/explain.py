@@ -17,6 +17,7 @@ from gateway.ports import (
     Subscriptions,
 )
 from gateway.views.deliveries import delivery_json
+from gateway.views.paces import pace_of
 from gateway.views.verdicts import Reason, Situation, Verdict, not_in_log, reason_of
 from schemas import GATEWAY_TYPE_PREFIX, Envelope, parse_structured
 
@@ -76,6 +77,7 @@ class Explainer:
             pending = None  # it was settled in between
         record = await self._subscriptions.by_number(number)
         needed = record is not None and (self._handshake_required or record.private.wants_handshake)
+        consent = record.consent if record is not None and needed else None
         found = Situation(
             entry=entry,
             attributes=None if envelope is None else envelope.attributes,
@@ -87,7 +89,8 @@ class Explainer:
             note=await self._deliveries.note(number),
             now_us=self._now(),
             pull_only=record is not None and record.pull_only,
-            consent=record.consent if record is not None and needed else None,
+            consent=consent,
+            pace=None if record is None else pace_of(record.spec.config, consent),
         )
         key = None if envelope is None else envelope.attributes.get("partitionkey")
         if key is None or found.attempts or found.pending is not None:

@@ -92,6 +92,7 @@ class Situation:
         head: The delivery that blocks the event's key in an ordered stream (S4b).
         pull_only: Whether the stream is only fetched (S10b).
         consent: Where the handshake stands, if the sink has to agree first; None: it has not to.
+        pace: What the stream's own limits are, in a sentence.
     """
 
     entry: Entry
@@ -106,6 +107,7 @@ class Situation:
     head: PendingDelivery | None = None
     pull_only: bool = False
     consent: Consent | None = None
+    pace: str | None = None
 
 
 def reason_of(situation: Situation) -> Reason:
@@ -262,7 +264,8 @@ def _ahead(situation: Situation) -> Reason:
     if stream.pending >= PENDING_MAX:
         sentence = f"{come}, and starts nothing new while {stream.pending} deliveries are pending."
         return Reason(Verdict.BACKLOGGED, sentence, lag=lag)
-    return Reason(Verdict.NOT_REACHED, f"{come}.", lag=lag)
+    paced = "" if situation.pace is None else f" {situation.pace}"
+    return Reason(Verdict.NOT_REACHED, f"{come}.{paced}", lag=lag)
 
 
 def _passed_over(situation: Situation) -> Reason:

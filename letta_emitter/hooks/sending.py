@@ -8,6 +8,7 @@ from typing import Final
 import letta_emitter
 from letta_emitter.hooks.memory import Recent
 from letta_emitter.mapping import Call, outcomes
+from otel.origin import emitted_span_id
 
 # Whoever wants to see the calls themselves, as the recorder of the demo does.
 observers: Final[list[Callable[[Call], None]]] = []
@@ -26,6 +27,10 @@ def deliver(call: Call) -> None:
         if event.event_id in _emitted:
             continue
         _emitted.put(event.event_id, value=True)
+        trace = outcome.trace
+        if call.context.traceparent is None:
+            # Letta has no span here. The event begins with one of its own, in the trace of what it is about.
+            trace = trace.with_span(emitted_span_id(event.event_id))
         letta_emitter.get_emitter().emit(
-            event, trace=outcome.trace, tracestate=outcome.tracestate, causationid=outcome.causationid
+            event, trace=trace, tracestate=outcome.tracestate, causationid=outcome.causationid
         )

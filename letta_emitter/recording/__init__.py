@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from pydantic import TypeAdapter
 
 from letta_emitter.mapping import Call, Outcome, outcomes
+from otel.origin import emitted_span_id
 from schemas import LettaEvent, random_event_id
 
 if TYPE_CHECKING:
@@ -56,8 +57,10 @@ def replay(emitter: Emits, *, fresh_ids: bool) -> list[str]:
     """
     emitted: list[str] = []
     for outcome in _outcomes(load(fresh_ids=fresh_ids)):
+        # As the hooks do it: the recorded server made no spans.
+        trace = outcome.trace.with_span(emitted_span_id(outcome.event.event_id))
         emitter.emit(
-            outcome.event, trace=outcome.trace, tracestate=outcome.tracestate, causationid=outcome.causationid
+            outcome.event, trace=trace, tracestate=outcome.tracestate, causationid=outcome.causationid
         )
         emitted.append(outcome.event.event_id)
     return emitted

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,12 +18,12 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 import contracts
-from contracts.validation import Validator
 from gateway.adapters.http.guard import EgressPolicy
 from gateway.adapters.http.sender import EgressSender
 from gateway.adapters.http.transport import EgressTransport
 from gateway.adapters.sql.archiving import SqlArchives
 from gateway.adapters.sql.commands import SqlStreamCommands
+from gateway.adapters.sql.contracts import SqlContracts
 from gateway.adapters.sql.deliveries import SqlDeliveries
 from gateway.adapters.sql.erasing import SqlErasures
 from gateway.adapters.sql.idempotency import SqlIdempotencyKeys
@@ -45,22 +46,28 @@ from gateway.domain.api_tokens import new_token
 from gateway.domain.payload_links import PayloadLinks
 from gateway.ingest.batcher import Batcher
 from gateway.ingest.door import Door, DoorPolicy
+from gateway.ingest.meters import IngestMeters
 from gateway.ports import NewApiToken
+from gateway.registry.catalogue import Catalogue
+from gateway.registry.registering import Registering
+from gateway.views.metrics import Metrics, Sources
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import documented
 
 TOKEN = "lgw_test_token_of_sixteen"
 PUBLIC_URL = "http://127.0.0.1:8080"
 
 
-class Known:
-    def __init__(self) -> None:
-        self.files = contracts.load()
-        self.validator = Validator(self.files)
-
-    def knows(self, type_: str) -> bool:
-        return type_ in self.files.types()
-
-    def validate(self, type_: str, data: object):
-        return self.validator.validate(type_, data)
+def registering_on(database: SqliteDatabase) -> Registering:
+    store = SqlContracts(
+        database,
+        fact_source=PUBLIC_URL + "/gateway",
+        now=lambda: time.time_ns() // 1_000,
+        random=os.urandom,
+    )
+    return Registering(store, Catalogue(PUBLIC_URL), contracts.load())
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +75,7 @@ def migrated(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("migrated") / "gateway.db"
     database = SqliteDatabase(path)
     asyncio.run(upgrade(database))
+    asyncio.run(registering_on(database).begin())
     database.close_now()
     return path
 
@@ -87,8 +95,8 @@ def services(database) -> Services:
 
     log = SqlLog(database, now=now, random=os.urandom)
     tail = Tail(log)
-    known = Known()
-    schemas = {type_: contracts.schema_url(PUBLIC_URL, type_, 1) for type_ in known.files.types()}
+    registering = registering_on(database)
+    asyncio.run(registering.begin())
     policy = EgressPolicy(allow=(ip_network("127.0.0.0/8"),), own=frozenset({("127.0.0.1", 8080)}))
     sender = EgressSender(EgressTransport(policy))
 
@@ -101,12 +109,15 @@ def services(database) -> Services:
     subscriptions = SqlSubscriptions(
         database, Keyring((bytes(32),)), fact_source=PUBLIC_URL + "/gateway", now=now, random=os.urandom
     )
+    slots, meters = Slots(), IngestMeters()
     return Services(
         log=log,
         tail=tail,
-        slots=Slots(),
-        batcher=Batcher(log, lambda _events: tail.appended()),
-        door=Door(known, DoorPolicy(fact_source=PUBLIC_URL + "/gateway", event_bytes_max=65_536)),
+        slots=slots,
+        batcher=Batcher(log, lambda _events: tail.appended(), meters),
+        door=Door(
+            registering.catalogue, DoorPolicy(fact_source=PUBLIC_URL + "/gateway", event_bytes_max=65_536)
+        ),
         pace=None,
         commands=SqlStreamCommands(database, fact_source=PUBLIC_URL + "/gateway", now=now, random=os.urandom),
         subscriptions=subscriptions,
@@ -114,6 +125,8 @@ def services(database) -> Services:
         quarantine=SqlQuarantine(database, now=now, random=os.urandom),
         vault_keys=SqlVaultKeys(database, Keyring((bytes(32),)), now=now),
         erasures=SqlErasures(database, fact_source=PUBLIC_URL + "/gateway", now=now, random=os.urandom),
+        catalogue=registering.catalogue,
+        registering=registering,
         archives=SqlArchives(
             database,
             subscriptions,
@@ -122,7 +135,6 @@ def services(database) -> Services:
             now=now,
             random=os.urandom,
         ),
-        contracts=known.files,
         limits=Limits(event_bytes_max=65_536, batch_bytes_max=262_144, batch_events_max=10),
         payload_links=PayloadLinks(PUBLIC_URL, [bytes(32)]),
         now=now,
@@ -143,7 +155,15 @@ def services(database) -> Services:
         erase=lambda: None,
         archive=lambda: None,
         readiness=readiness,
-        dataschema_of=schemas.get,
+        metrics=Metrics(
+            Sources(
+                log=log,
+                readiness=readiness,
+                now=now,
+                open=lambda: slots.taken,
+                counted=[meters.families],
+            )
+        ),
     )
 
 
@@ -155,6 +175,7 @@ def background(services: Services) -> list[Any]:
 @pytest.fixture
 def anonymous(services) -> Iterator[TestClient]:
     with TestClient(create_api(services, "0"), raise_server_exceptions=False) as client:
+        client.event_hooks["response"].append(documented.check)
         running = [client.portal.start_task_soon(work) for work in background(services)]
         yield client
         for work in running:

@@ -175,6 +175,27 @@ def test_not_reached_and_by_how_much(ask, make, publish, journal):
     assert "has come to position 3" in answer["sentence"]
 
 
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"max_per_second": 0.5}, "at most 0.5 a second."),
+        (
+            {"max_concurrency": 3, "ordering": "partitionkey"},
+            "at most 3 at once; one after the other of each",
+        ),
+        ({"format": "batch", "batch_age_s": 9}, "in batches, each when it is full or has waited 9 s."),
+        ({}, "short of having this one behind it."),
+    ],
+)
+def test_not_reached_by_a_stream_that_keeps_limits_of_its_own(ask, make, publish, journal, config, said):
+    mine = make(config=config)
+    position = publish()
+    journal(routed=1)
+    answer = ask(position, mine)
+    assert answer["verdict"] == "not_reached"
+    assert said in answer["sentence"]
+
+
 @pytest.mark.parametrize(("state", "cause"), [("paused", "a command"), ("disabled", "the sink answered 410")])
 def test_a_stream_that_stands_still_says_since_when_and_why(services, ask, make, publish, state, cause):
     mine = make()

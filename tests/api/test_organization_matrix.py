@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import contracts
 from gateway.api import streams
 from gateway.api.application import create_api
 from gateway.domain.delivery import Decision
@@ -25,7 +26,9 @@ OWN, FOREIGN = "org-own", "org-foreign"
 READING = {"get", "options", "head"}
 CLOUDEVENT = {"Content-Type": "application/cloudevents+json"}
 PULL = {"sink": "pull:"}
-GROUP = "/registry/schemagroups/com.letta/schemas"
+R = "/registry"
+GROUPS = R + "/schemagroups"
+SCHEMA = GROUPS + "/{group}/schemas/{name}"
 
 
 class Access(Enum):
@@ -69,6 +72,7 @@ class World:
             erasure_id=self.erasure,
             run_id="999999",
             token="A" * 43,
+            group="com.letta",
             name="agent.step.completed",
             version="1",
         )
@@ -152,6 +156,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("get", E + "/stream"): Row(Access.LIST),
     ("get", E + "/{position}"): Row(Access.THING),
     ("get", E + "/{position}/deliveries"): Row(Access.THING),
+    ("get", E + "/{position}/trace"): Row(Access.THING),
     ("get", E + "/{position}/explain"): Row(
         Access.THING, 200, lambda world: {"params": {"subscription": world.subscription}}
     ),
@@ -223,8 +228,19 @@ TABLE: dict[tuple[str, str], Row] = {
     ("get", "/healthz"): Row(Access.OPEN),
     ("get", "/readyz"): Row(Access.OPEN, 503),  # the fixture's Redis is away
     ("get", "/metrics"): Row(Access.LOCAL),
-    ("get", GROUP + "/{name}"): Row(Access.OPEN),
-    ("get", GROUP + "/{name}/versions/{version}"): Row(Access.OPEN),
+    **{
+        (verb, path): Row(Access.OPEN)
+        for verb in ("get", "head")
+        for path in (
+            *(R, R + "/export", R + "/model", R + "/modelsource", R + "/capabilities", GROUPS),
+            *(GROUPS + "/{group}", GROUPS + "/{group}/schemas", SCHEMA, SCHEMA + "/meta"),
+            *(SCHEMA + "/versions", SCHEMA + "/versions/{version}"),
+        )
+    },
+    # The same as the newest version, so that nothing is made of it.
+    ("post", SCHEMA): Row(
+        Access.ADMIN, 200, lambda _world: {"json": contracts.load().schema("com.letta.agent.step.completed")}
+    ),
 }
 
 CALLERS = ("admin", "own", "foreign", "own read-only", "admin read-only", "expired", "revoked", "none")
@@ -395,6 +411,24 @@ def test_what_there_is_not_is_not_told_without_a_token(anonymous, headers, metho
         answer = anonymous.request(method, path, headers=sent)
         only_reads = caller.endswith("read-only") and method.lower() not in READING
         assert answer.status_code == (401 if caller in WITHOUT else 403 if only_reads else status), caller
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/v1/events", "GET, POST"),
+        ("POST", "/v1/subscriptions/sub_1", "DELETE, GET, OPTIONS, PATCH, PUT"),
+        ("PATCH", "/v1/events/7/deliveries", "GET"),
+    ],
+)
+def test_a_405_names_every_method_that_the_path_takes(anonymous, headers, method, path, allowed):
+    answer = anonymous.request(method, path, headers=headers["admin"])
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+def test_a_slash_too_many_sends_nobody_elsewhere(anonymous, headers):
+    answer = anonymous.get("/v1/events/", headers=headers["admin"], follow_redirects=False)
+    assert (answer.status_code, answer.headers.get("location")) == (404, None)
 
 
 def test_the_document_says_where_a_token_is_wanted(services):

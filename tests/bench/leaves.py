@@ -49,7 +49,7 @@ from gateway.cli.memory import settle_collector
 from gateway.deliver.directory import Current
 from gateway.deliver.envelopes import event_of
 from gateway.deliver.masking import mask
-from gateway.deliver.request import AttemptContext, build_request, origin_trace
+from gateway.deliver.request import AttemptContext, build_request
 from gateway.deliver.terms import OpenTerms
 from gateway.domain.delivery import Decision
 from gateway.domain.ids import ATTEMPT_BYTES, attempt_id
@@ -59,6 +59,7 @@ from gateway.domain.signing import Signer, new_secret
 from gateway.domain.subscription import SubscriptionSpec
 from gateway.ingest.door import Door, DoorPolicy
 from gateway.ports import AttemptRecord, CursorUpdate, Entry, Event, JournalBatch, NewEntry
+from otel.origin import origin_trace
 from otel.traceparent import span_id_from
 
 ANSWER = Answer(

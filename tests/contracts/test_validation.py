@@ -98,3 +98,21 @@ def test_what_the_contract_allows_the_model_reads(short: str, data: st.DataObjec
     changed = example | {"data": example["data"] | changes}
     if contracts.validate(type_of(short), changed) == []:
         assert parse_event(changed).event_type == short
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [{"pattern": "("}, {"pattern": "^(?=a)b"}, {"required": 1}, {"$ref": "http://127.0.0.1:1/schema"}],
+)
+def test_what_the_validator_does_not_take_is_told(schema: dict[str, Any]) -> None:
+    with pytest.raises(contracts.SchemaError) as refused:
+        contracts.Compiled(schema)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_compiled_contract_tells_every_problem() -> None:
+    compiled = contracts.Compiled(
+        {"type": "object", "required": ["a"], "properties": {"b": {"pattern": "^(a+)+$"}}}
+    )
+    assert pointers(compiled.problems({"b": "a" * 20_000 + "b"})) == ["/data/a", "/data/b"]
+    assert compiled.problems({"a": 1}) == []

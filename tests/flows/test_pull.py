@@ -126,19 +126,21 @@ def test_what_comes_by_redis_wakes_a_client_too(gateway, make_event, kind, until
 
 def test_from_push_to_pull_and_back(gateway, sink, make_event, kind, until):
     """While it is pulled nothing is sent; afterwards the gateway goes on where it stood: what was pulled comes too."""
-    made = gateway.subscribe(sink, types=[kind])
+    made = gateway.subscribe(sink, types=[kind], config={"max_concurrency": 1})
     pushed, pulled, late = (make_event() for _ in range(3))
     gateway.publish(pushed)
     sink.wait(1)
     path = f"/v1/subscriptions/{made['id']}"
-    changed = gateway.client.patch(path, json={"sink": "pull:", "config": {"retry": None}})
+    pushing = {"retry": None, "max_concurrency": None}
+    changed = gateway.client.patch(path, json={"sink": "pull:", "config": pushing})
     assert changed.status_code == 200, changed.text
     (position,) = gateway.publish(pulled)
     everything = gateway.client.get(stream_of(made)).json()
     assert [item["id"] for item in everything] == [pushed["id"], pulled["id"]]
     until(lambda: gateway.client.get("/readyz").json()["lag_events"] == 0)
     assert gateway.deliveries(position) == []
-    assert gateway.client.patch(path, json={"sink": sink.url}).status_code == 200
+    one_by_one = {"sink": sink.url, "config": {"max_concurrency": 1}}
+    assert gateway.client.patch(path, json=one_by_one).status_code == 200
     gateway.publish(late)
     sink.wait(3)
     assert sink.ids == [pushed["id"], pulled["id"], late["id"]]

@@ -2,20 +2,19 @@
 
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import schemathesis
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from gateway.api.application import create_api
+from gateway.api.application import openapi_document
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from bodies import with_bodies
 
-document = create_api(SimpleNamespace(production=True), "0").openapi()
+document = openapi_document("0")
 schema = schemathesis.openapi.from_dict(with_bodies(document))
 HEADERS = {"Authorization": "Bearer fuzz_token_of_sixteen"}
 EVENT = {"specversion": "1.0", "id": "1", "source": "/fuzz/known", "type": "fuzz.known"}

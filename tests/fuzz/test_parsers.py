@@ -133,7 +133,7 @@ class _Known:
     def knows(self, type_):
         return type_ in self.files.types()
 
-    def validate(self, type_, data):
+    def validate(self, type_, data, _dataschema):
         return self.validator.validate(type_, data)
 
 

@@ -26,7 +26,7 @@ class Contracts:
     def knows(self, type_: str) -> bool:
         return type_ == "t.a"
 
-    def validate(self, _type: str, _data: object):
+    def validate(self, _type: str, _data: object, _dataschema: object):
         return [Problem("/data/n", "must be 2")] if self.broken else []
 
 

@@ -30,7 +30,7 @@ class Known:
     def knows(self, type_: str) -> bool:
         return type_ in self.types
 
-    def validate(self, type_: str, data: object) -> Sequence[Problem]:
+    def validate(self, type_: str, data: object, _dataschema: object) -> Sequence[Problem]:
         return self.validator.validate(type_, data)
 
 

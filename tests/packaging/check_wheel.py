@@ -15,8 +15,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 NEEDED = (
     "letta_emitter.pth",
+    "contracts/asyncapi.json",
     "contracts/com.letta/agent.step.completed/1.json",
+    "contracts/com.letta/agent.step.completed/1.py",
+    "contracts/com.letta/agent.step.completed/1.ts",
     "gateway/adapters/sql/migrations/versions/0001_first.py",
+    "contracts/openapi.json",
     "gateway/py.typed",
     "schemas/py.typed",
 )

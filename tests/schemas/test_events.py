@@ -18,6 +18,7 @@ from schemas import (
     StepCompleted,
     StepCompletedData,
     ToolExecutionCompleted,
+    UnknownEvent,
     build,
     cut_text,
     parse_event,
@@ -118,13 +119,37 @@ def test_only_a_job_may_be_without_an_agent() -> None:
 
 
 @pytest.mark.parametrize(
-    "received", [b"", b"{}", b"[]", b"null", b"{", b'{"event_type":"agent.x"}', {}, {"specversion": "1.0"}]
+    "received",
+    [b"", b"{}", b"[]", b"null", b"{", b'{"event_type":""}', b'{"event_type":1}', {}, {"specversion": "1.0"}],
 )
 def test_what_is_no_letta_event_is_refused_in_one_way(received: Any) -> None:
     with pytest.raises(EnvelopeError) as caught:
         parse_event(received)
     assert caught.value.problems
     assert all(problem.detail for problem in caught.value.problems)
+
+
+def test_what_is_no_known_type_is_told_apart_and_kept_whole() -> None:
+    payload = minimal("agent.run.completed") | {"event_type": "agent.run.dreamt"}
+    assert parse_event(payload) == UnknownEvent("agent.run.dreamt", payload)
+    assert parse_event(json.dumps(payload).encode()) == UnknownEvent("agent.run.dreamt", payload)
+    foreign = build(
+        {"id": "1", "source": "/s", "type": "org.example.paid"}, {"event_type": "agent.run.completed"}
+    )
+    expected = UnknownEvent("org.example.paid", {"event_type": "agent.run.completed"}, foreign)
+    assert parse_event(foreign) == parse_event(foreign.raw) == expected
+    # As an object it has no envelope: nobody has judged it.
+    assert parse_event(json.loads(foreign.raw)) == UnknownEvent("org.example.paid", expected.data)
+    assert parse_event(build({"id": "1", "source": "/s", "type": "org.example.empty"})).data is None  # type: ignore[comparison-overlap]
+
+
+def test_a_known_type_in_a_bad_state_is_not_passed_over() -> None:
+    broken = build(
+        {"id": "1", "source": "/s", "type": type_of("agent.run.completed")}, {"event_type": "agent.x"}
+    )
+    for received in (broken, broken.raw, json.loads(broken.raw)):
+        with pytest.raises(PayloadError):
+            parse_event(received)
 
 
 def test_an_event_without_data_is_refused() -> None:

@@ -79,6 +79,16 @@ async def test_row_24_no_redirect_is_followed(receive, answering, deliver, opene
     assert opened == [("127.0.0.1", receiver.port)]
 
 
+async def test_s11b_refusal_of_a_name_is_the_same_whatever_it_resolves_to(names, deliver, opened):
+    told = set()
+    for address in ("10.9.8.7", "169.254.169.254", "224.0.0.1"):
+        with pytest.raises((SendError, httpx.ConnectError)) as caught:
+            await deliver("http://hook.example/", allow=(), resolver=names(hook_example=[[address]]))
+        told.add(str(caught.value))
+    assert len(told) == 1
+    assert opened == []
+
+
 async def test_s11b_refusal_names_the_rule_and_no_address(names, deliver, opened):
     with pytest.raises((SendError, httpx.ConnectError), match="not allowed") as caught:
         await deliver("http://hook.example/", allow=(), resolver=names(hook_example=[["10.9.8.7"]]))

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 
 from gateway.adapters.memory import (
     MemoryApiTokens,
+    MemoryContracts,
     MemoryDeliveries,
     MemoryErasures,
     MemoryIdempotencyKeys,
@@ -24,6 +25,7 @@ from gateway.adapters.memory import (
 )
 from gateway.adapters.sql.archiving import SqlArchives
 from gateway.adapters.sql.commands import SqlStreamCommands
+from gateway.adapters.sql.contracts import SqlContracts
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.deliveries import SqlDeliveries
 from gateway.adapters.sql.erasing import SqlErasures
@@ -38,6 +40,7 @@ from gateway.adapters.vault import Keyring
 from gateway.ports import (
     ApiTokens,
     Archives,
+    ContractStore,
     Deliveries,
     Erasures,
     EventLog,
@@ -74,6 +77,7 @@ class Stores:
     commands: StreamCommands
     erasures: Erasures
     tokens: ApiTokens
+    contracts: ContractStore
     idempotency: IdempotencyKeys
     clock: Clock
     run: Callable[[Coroutine[Any, Any, T]], T]
@@ -102,6 +106,7 @@ def memory() -> Iterator[Stores]:
         MemoryStreamCommands(store, fact_source=FACT_SOURCE),
         MemoryErasures(store, fact_source=FACT_SOURCE),
         MemoryApiTokens(store, fact_source=FACT_SOURCE),
+        MemoryContracts(store, fact_source=FACT_SOURCE),
         MemoryIdempotencyKeys(store),
         clock,
         asyncio.run,
@@ -129,6 +134,7 @@ def sql(settings: dict[str, str], folder: Path) -> Iterator[Stores]:
             SqlStreamCommands(database, fact_source=FACT_SOURCE, now=clock, random=dice),
             SqlErasures(database, fact_source=FACT_SOURCE, now=clock, random=dice, archive_dir=files),
             SqlApiTokens(database, fact_source=FACT_SOURCE, now=clock, random=dice),
+            SqlContracts(database, fact_source=FACT_SOURCE, now=clock, random=dice),
             SqlIdempotencyKeys(database, keyring, now=clock),
             clock,
             runner.run,

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -109,6 +110,32 @@ def test_search(stores, query, expected):
         )
     )
     assert positions(stores.run(stores.log.search(query))) == expected
+
+
+def test_events_of_an_id_are_found_by_looking_back_so_far(stores):
+    first = replace(entry(1), id="same", organization="org-1")
+    stores.run(stores.log.append([first, entry(2), replace(entry(3), id="same", source="/other"), entry(4)]))
+
+    def named(event_id, **bounds):
+        given = {"organization": None, "before": None, "rows": 10, **bounds}
+        found, further = stores.run(stores.log.named(event_id, **given))
+        return positions(found), further
+
+    assert named("same") == ([3, 1], None)
+    assert named("same", organization="org-1") == ([1], None)
+    assert named("same", rows=2) == ([3], 3)
+    assert named("same", rows=2, before=3) == ([1], None)
+    assert named("same", before=1) == ([], None)
+    assert named("none", rows=3) == ([], 2)
+    assert named("a\0b") == named("") == ([], None)
+
+
+def test_when_the_stream_had_an_event_is_kept_beside_it(stores):
+    stores.run(stores.log.append([replace(entry(1), published_at_us=1_767_225_600_123_000), entry(2)]))
+    assert [item.published_at_us for item in stores.run(stores.log.read(0, 10))] == [
+        1_767_225_600_123_000,
+        None,
+    ]
 
 
 def test_quarantine_is_written_with_the_append_and_once_per_entry(stores):

@@ -68,7 +68,8 @@ class Connector:
     async def _addresses(self, target: Target, timeout_s: float, *, privileged: bool) -> tuple[Address, ...]:
         found = target.addresses or await self._resolver.resolve(target.host, timeout_s=timeout_s)
         try:
-            return vet(found, target.port, self._policy, privileged=privileged)
+            looked_up = not target.addresses
+            return vet(found, target.port, self._policy, privileged=privileged, looked_up=looked_up)
         except SinkRefused as refused:
             raise SendError(SendErrorKind.REFUSED, str(refused), rule=refused.rule) from None
 

@@ -171,11 +171,23 @@ def check_url(url: str, policy: EgressPolicy, *, privileged: bool) -> Target:
 
 
 def vet(
-    addresses: Iterable[Address], port: int, policy: EgressPolicy, *, privileged: bool
+    addresses: Iterable[Address],
+    port: int,
+    policy: EgressPolicy,
+    *,
+    privileged: bool,
+    looked_up: bool = False,
 ) -> tuple[Address, ...]:
     """The addresses to connect to, IPv4-mapped ones as IPv4; all of them good, or none.
 
     One bad address among good ones refuses the sink: which of them a client picks is the resolver's choice.
+
+    Args:
+        addresses: All that the host has.
+        port: Of the sink.
+        policy: What is opened, and what is the gateway's own.
+        privileged: Whether the subscription may use what is opened.
+        looked_up: They came from DNS: the refusal tells the rule to nobody but the caller.
 
     Raises:
         SinkRefused: Any of them is not allowed.
@@ -183,7 +195,7 @@ def vet(
     plains = tuple(map(plain, addresses))
     for address in plains:
         if (rule := judge(address, port, policy, privileged=privileged)) is not None:
-            raise SinkRefused(rule)
+            raise SinkRefused(rule, looked_up=looked_up)
     return plains
 
 

@@ -49,7 +49,8 @@ class EgressSender:
             )
         except SendError:
             return
-        vet(addresses, target.port, transport.policy, privileged=privileged)
+        looked_up = not target.addresses
+        vet(addresses, target.port, transport.policy, privileged=privileged, looked_up=looked_up)
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -1,6 +1,7 @@
 """The stores in memory: what the SQL adapter does, without a disk. For simulations and for tests of the flows."""
 
 from gateway.adapters.memory.commands import MemoryStreamCommands
+from gateway.adapters.memory.contracts import MemoryContracts
 from gateway.adapters.memory.deliveries import MemoryDeliveries
 from gateway.adapters.memory.erasing import MemoryErasures
 from gateway.adapters.memory.idempotency import MemoryIdempotencyKeys
@@ -12,6 +13,7 @@ from gateway.adapters.memory.tokens import MemoryApiTokens
 
 __all__ = [
     "MemoryApiTokens",
+    "MemoryContracts",
     "MemoryDeliveries",
     "MemoryErasures",
     "MemoryIdempotencyKeys",

@@ -64,6 +64,7 @@ class MemoryStreamCommands:
                 first_at_us=now_us,
                 next_at_us=now_us,
                 last_span_id=attempts[-1].span_id if attempts else None,
+                last_trace_id=attempts[-1].batch_trace_id if attempts else None,
                 asked=True,
             )
         data = {

@@ -152,6 +152,7 @@ class MemoryDeliveries:
                     late=bool(attempts) and not before,
                     replay=max((item.replay or 0 for item in attempts), default=0) or None,
                     last_span_id=attempts[-1].span_id if attempts else None,
+                    last_trace_id=attempts[-1].batch_trace_id if attempts else None,
                 )
         return found
 

@@ -45,6 +45,21 @@ class MemoryLog:
             found.reverse()
         return found[: query.limit]
 
+    async def named(
+        self, event_id: str, *, organization: str | None, before: int | None, rows: int
+    ) -> tuple[Sequence[Entry], int | None]:
+        """See ``EventLog.named``."""
+        last = self._store.head if before is None else min(before - 1, self._store.head)
+        first = max(1, last - rows + 1)
+        found = [
+            row.entry
+            for row in reversed(self._store.rows[first - 1 : last])
+            if row.entry.id == event_id
+            and row.entry.kind is Kind.EVENT
+            and organization in {None, row.entry.organization}
+        ]
+        return found, first if first > 1 else None
+
     async def position_at(self, at_us: int) -> int:
         """See ``EventLog.position_at``."""
         return self._store.position_before(at_us)

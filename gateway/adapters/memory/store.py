@@ -24,6 +24,7 @@ from gateway.ports import (
     QuarantineRecord,
     Random,
     ReplayRecord,
+    StoredContract,
     SubscriptionHistory,
     SubscriptionRecord,
 )
@@ -71,6 +72,7 @@ class MemoryStore:
     replays: dict[int, ReplayRecord] = field(default_factory=dict)
     notes: dict[int, StreamNote] = field(default_factory=dict)
     tokens: dict[bytes, ApiToken] = field(default_factory=dict)
+    contracts: dict[tuple[str, int], StoredContract] = field(default_factory=dict)
     erasing: dict[str, Target] = field(default_factory=dict)
     """The erasures that are not done yet."""
     remembered: dict[bytes, tuple[int, str, bytes]] = field(default_factory=dict)
@@ -170,5 +172,6 @@ class MemoryStore:
             envelope=columns.envelope,
             addressee=addressee,
             redriven_from=columns.redriven_from,
+            published_at_us=columns.published_at_us,
         )
         return Row(entry, columns, nonce, hashed)

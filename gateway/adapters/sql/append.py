@@ -24,7 +24,7 @@ _INSERT_ENTRIES = BulkInsert(
     (
         *("position", "kind", "type", "source", "event_id", "subject", "organization", "agent_id", "run_id"),
         *("trace_id", "partition_key", "addressee", "redriven_from", "appended_at", "nonce", "envelope"),
-        *("payload_hash", "row_hash"),
+        *("payload_hash", "row_hash", "published_at"),
     ),
 )
 _INSERT_KEYS = BulkInsert(_KEYS, ("key", "position"))
@@ -91,6 +91,7 @@ class _Chain:
             envelope=new.envelope,
             addressee=self.addressee,
             redriven_from=new.redriven_from,
+            published_at_us=new.published_at_us,
         )
 
 
@@ -199,6 +200,7 @@ def _row(item: Prepared, entry: Entry) -> tuple[Any, ...]:
         new.envelope,
         item.payload_hash,
         entry.row_hash,
+        new.published_at_us,
     )
 
 

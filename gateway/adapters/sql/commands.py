@@ -9,7 +9,7 @@ from gateway.adapters.sql.absent import check_present
 from gateway.adapters.sql.append import append, prepare
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.models import Attempt, LogHead, Pending, Replay, Subscription
-from gateway.adapters.sql.streams import running_replays
+from gateway.adapters.sql.streams import BATCH_TRACE, running_replays
 from gateway.domain import facts
 from gateway.domain.subscription import EVERY_ORGANIZATION
 from gateway.errors import Conflict, Gone, NotFound
@@ -160,7 +160,7 @@ class SqlStreamCommands:
         Returns how many attempts there are.
         """
         statement = (
-            select(_ATTEMPT.c.attempt, _ATTEMPT.c.round, _ATTEMPT.c.span_id)
+            select(_ATTEMPT.c.attempt, _ATTEMPT.c.round, _ATTEMPT.c.span_id, BATCH_TRACE)
             .where(_ATTEMPT.c.number == number, _ATTEMPT.c.position == position)
             .order_by(_ATTEMPT.c.attempt.desc())
             .limit(1)
@@ -179,6 +179,7 @@ class SqlStreamCommands:
                 next_at=now_us,
                 crashes=0,
                 last_span_id=last.span_id,
+                last_trace_id=last.batch_trace_id,
                 asked=True,
             )
         )

@@ -23,6 +23,7 @@ COLUMNS = (
     _LOG.c.envelope,
     _LOG.c.addressee,
     _LOG.c.redriven_from,
+    _LOG.c.published_at,
 )
 """In the order of the fields of ``Entry``."""
 
@@ -33,7 +34,8 @@ def entry_of(row: Row[Any]) -> Entry:
     """A row of ``COLUMNS`` as the port's record."""
     # By place: a name is looked up in every row anew, and the log is read by the hundred thousand.
     columns: tuple[Any, ...] = tuple(row)
-    position, kind, type_, source, id_, owner, at_us, row_hash, envelope, addressee, redriven_from = columns
+    position, kind, type_, source, id_, owner, at_us, row_hash, envelope, *rest = columns
+    addressee, redriven_from, published_at_us = rest
     return Entry(
         position,
         _KINDS[kind],
@@ -46,6 +48,7 @@ def entry_of(row: Row[Any]) -> Entry:
         None if envelope is None else bytes(envelope),
         addressee,
         redriven_from,
+        published_at_us,
     )
 
 

@@ -5,6 +5,7 @@ names them, and moves the erasure's cursor. So a process that dies loses nothing
 one reads where the cursor is and goes on.
 """
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable, Sequence
@@ -133,7 +134,7 @@ class SqlErasures:
             after = found[-1] if len(found) == _COUNTED else head
         quarantined, now_us, seen = 0, self._now(), (0, "")
         while rows := await self._quarantined(seen, now_us):
-            quarantined += sum(_owns(target, row) for row in rows)
+            quarantined += len(await _owned(target, rows))
             seen = (rows[-1].received_at, rows[-1].id)
         return ErasureCount(events, quarantined)
 
@@ -173,7 +174,7 @@ class SqlErasures:
         if row.archives_until < row.until_position:
             return await self._erase_archived(row, target)
         records = await self._quarantined((row.seen_at, row.seen_id), row.requested_at)
-        owned = [record.id for record in records if _owns(target, record)]
+        owned = await _owned(target, records)
         return await self._at(
             row, lambda connection, now: self._erase_quarantined(connection, now, records, owned)
         )
@@ -378,8 +379,17 @@ def _bring_forward(connection: Connection, positions: Sequence[int], now_us: int
     return frozenset(numbers)
 
 
-def _owns(target: Target, record: Row[Any]) -> bool:
-    return target.owns_quarantined(record.organization, bytes(record.payload))
+async def _owned(target: Target, records: Sequence[Row[Any]]) -> list[str]:
+    """The ids of those that are to go. In a thread: each may be as large as a request, and is read in full."""
+
+    def look() -> list[str]:
+        return [
+            record.id
+            for record in records
+            if target.owns_quarantined(record.organization, bytes(record.payload))
+        ]
+
+    return await asyncio.to_thread(look)
 
 
 def _note(connection: Connection, row: Row[Any], **values: object) -> None:

@@ -11,7 +11,7 @@ from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.entries import COLUMNS, entry_of, position_before
 from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import LogEntry, LogHead
-from gateway.adapters.sql.search import read_key, search
+from gateway.adapters.sql.search import named, read_key, search
 from gateway.domain.ids import RANDOM_BYTES, quarantine_id
 from gateway.ports import Appended, Entry, EventQuery, Head, NewEntry, NewQuarantine, Now, Random
 
@@ -78,6 +78,16 @@ class SqlLog:
     async def search(self, query: EventQuery) -> Sequence[Entry]:
         """See ``EventLog.search``."""
         return await self._database.read(lambda connection: search(connection, query))
+
+    async def named(
+        self, event_id: str, *, organization: str | None, before: int | None, rows: int
+    ) -> tuple[Sequence[Entry], int | None]:
+        """See ``EventLog.named``."""
+        return await self._database.read(
+            lambda connection: named(
+                connection, event_id, organization=organization, before=before, rows=rows
+            )
+        )
 
     async def position_at(self, at_us: int) -> int:
         """See ``EventLog.position_at``."""

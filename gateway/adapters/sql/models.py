@@ -1,8 +1,8 @@
 """The tables. Times are integers, microseconds since the Unix epoch, UTC.
 
-Truth (SEMANTICS S1a): ``log_entry`` with ``event_key`` and ``log_head``, ``attempt``, ``vault``,
-``api_token``, ``quarantine``, ``archive``, and ``erasure`` while one runs. Everything else is a projection that can be
-derived again, or a working note.
+Truth (SEMANTICS S1a): ``log_entry`` with ``event_key`` and ``log_head``, ``attempt``, ``vault``, ``api_token``,
+``quarantine``, ``archive``, ``contract_type`` with ``contract``, and ``erasure`` while one runs. Everything else is a
+projection that can be derived again, or a working note.
 """
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Text, text
@@ -67,6 +67,8 @@ class LogEntry(SQLModel, table=True):
     row_hash: bytes = Field(sa_type=LargeBinary)
     erased_by: int | None = Field(default=None, sa_column=_position(nullable=True))
     """The position of the fact that says that this was erased (S8b); source and id are empty then."""
+    published_at: int | None = Field(default=None, sa_type=BigInteger)
+    """When Redis had it, by the id of the stream's entry; beside the chain, and only to be shown."""
 
 
 class EventKey(SQLModel, table=True):
@@ -240,6 +242,34 @@ class ApiTokenEntry(SQLModel, table=True):
     last_used_at: int | None = Field(default=None, sa_type=BigInteger)
 
 
+class ContractType(SQLModel, table=True):
+    """An event type that has a contract, and its place in the registry."""
+
+    __tablename__ = "contract_type"
+    __table_args__ = (Index("ix_contract_type_place", "group_id", "name", unique=True),)
+
+    type: str = Field(sa_column=Column(Text, primary_key=True))
+    group_id: str = Field(sa_type=Text)
+    name: str = Field(sa_type=Text)
+    compatibility: str = Field(sa_type=Text)
+
+
+class Contract(SQLModel, table=True):
+    """One version of a contract; it never changes and never goes."""
+
+    __tablename__ = "contract"
+
+    type: str = Field(sa_column=Column(Text, primary_key=True))
+    version: int = Field(primary_key=True)
+    document: bytes = Field(sa_type=LargeBinary)
+    digest: bytes = Field(sa_type=LargeBinary)
+    created_at: int = Field(sa_type=BigInteger)
+    since: int = Field(sa_column=_position())
+    """It is the newest for what stands in the log behind this position."""
+    shipped: bool
+    by: str | None = Field(default=None, sa_type=Text)
+
+
 class Subscription(SQLModel, table=True):
     """Projection of the subscription facts: what each subscription is now. Numbers are never reused (S3a)."""
 
@@ -336,6 +366,7 @@ class Pending(SQLModel, table=True):
     partition_key: str | None = Field(default=None, sa_type=Text)
     blocked_from: int | None = Field(default=None, sa_column=_position(nullable=True))
     last_span_id: str | None = Field(default=None, sa_type=Text)
+    last_trace_id: str | None = Field(default=None, sa_type=Text)
     replay: int | None = Field(default=None, sa_column=_position(nullable=True))
     batch: str | None = Field(default=None, sa_type=Text)
     batch_size: int | None = None

@@ -32,6 +32,7 @@ _TRIED = (
     _ATTEMPT.c.duration_us,
     _ATTEMPT.c.next_at,
     _ATTEMPT.c.span_id,
+    _ATTEMPT.c.trace_id,
     _ATTEMPT.c.batch,
     _ATTEMPT.c.replay,
 )
@@ -150,6 +151,7 @@ def _told(row: Row[Any]) -> Told:
         duration_us=row.duration_us,
         next_at_us=row.next_at,
         span_id=row.span_id,
+        trace_id=row.trace_id,
         batch=row.batch,
         replay=row.replay,
     )

@@ -27,6 +27,9 @@ _INDEXES: Final = {
 }
 """The columns that have an index by stretches, in the order in which one is chosen: the fewest rows first."""
 
+_NAMED_MAX: Final = 100
+"""Events of one id: of many sources, each of which may have one."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Range:
@@ -50,6 +53,22 @@ def search(connection: Connection, query: EventQuery) -> list[Entry]:
     if chosen is None:
         return [entry_of(row) for row in connection.execute(_statement(conditions, within))]
     return [entry_of(row) for row in _by_stretches(connection, chosen, conditions, within)]
+
+
+def named(
+    connection: Connection, event_id: str, *, organization: str | None, before: int | None, rows: int
+) -> tuple[list[Entry], int | None]:
+    """See ``EventLog.named``."""
+    if not event_id or not fits(event_id):  # what is erased has an empty one
+        return [], None
+    last = _last(connection) if before is None else before - 1
+    first = max(1, last - rows + 1)
+    conditions = [_LOG.c.kind == Kind.EVENT.value, _LOG.c.event_id == event_id]
+    if organization is not None:
+        conditions.append(sought(_LOG.c.organization, organization))
+    within = _Range(first, last, ascending=False, limit=_NAMED_MAX)
+    found = [entry_of(row) for row in connection.execute(_statement(conditions, within))]
+    return found, first if first > 1 else None
 
 
 def read_key(connection: Connection, key: str, after: int, until: int, limit: int) -> list[Entry]:

@@ -16,6 +16,8 @@ _PENDING = Pending.__table__  # type: ignore[attr-defined]
 _CURSOR = DeliveryCursor.__table__  # type: ignore[attr-defined]
 _REPLAY = Replay.__table__  # type: ignore[attr-defined]
 _NOTE = StreamNote.__table__  # type: ignore[attr-defined]
+BATCH_TRACE = case((_ATTEMPT.c.batch.is_not(None), _ATTEMPT.c.trace_id)).label("batch_trace_id")
+"""The trace of an attempt, where that is a batch's and not the event's own."""
 _OPEN = (
     select(func.count()).select_from(_PENDING).where(_PENDING.c.replay == _REPLAY.c.replay).scalar_subquery()
 )
@@ -118,6 +120,7 @@ def last_attempts(
             _ATTEMPT.c.decision,
             _ATTEMPT.c.replay,
             _ATTEMPT.c.span_id,
+            BATCH_TRACE,
             _ATTEMPT.c.seq,
         )
         .where(_ATTEMPT.c.number == number, _ATTEMPT.c.position.between(first, last))
@@ -130,7 +133,9 @@ def last_attempts(
         )
         late = row.seq > attempts_until if before is None else before.late
         replayed = max(row.replay or 0, 0 if before is None else before.replay or 0) or None
-        found[row.position] = Standing(row.round, row.attempt, failed, None, late, replayed, row.span_id)
+        found[row.position] = Standing(
+            row.round, row.attempt, failed, None, late, replayed, row.span_id, row.batch_trace_id
+        )
     return found
 
 

@@ -19,6 +19,7 @@ from gateway.domain.ids import parse_delivery_id
 from gateway.domain.sending import Answer, OutboundRequest
 from gateway.domain.subscription import Config, SubscriptionSpec
 from gateway.ports import NewEntry, SubscriptionRecord
+from otel.spans import Tracing
 from schemas import build
 from simulation.clock import now_us
 from simulation.sinks import sink_url
@@ -38,6 +39,7 @@ class Engine:
 
     script: Script = well
     limits: Limits = DEFAULT_LIMITS
+    tracing: Tracing | None = None
     posts: list[tuple[int, int]] = field(default_factory=list)
     requests: list[OutboundRequest] = field(default_factory=list)
     store: MemoryStore = field(init=False)
@@ -63,11 +65,12 @@ class Engine:
             subscriptions=self.subscriptions,
             commands=self.commands,
             sender=self,
-            policy=AttemptPolicy(5.0, lambda _type: None, dataref_of),
+            policy=AttemptPolicy(5.0, lambda _type, _position: None, dataref_of),
             now=now_us,
             random=random.Random(2).randbytes,
             jitter=lambda: 0.5,
             leadership=ALONE,
+            tracing=self.tracing,
         )
         return Dispatcher(world, self.limits)
 

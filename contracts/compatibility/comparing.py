@@ -1,0 +1,168 @@
+"""One comparison: whether whatever one schema allows, another allows as well, and where not.
+
+Sound and not complete: what is not reported holds, and what cannot be decided is reported. Each keyword of the
+schema that reads is asked for on its own (`rules.py`), of everything that the schema that produces says at once.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from contracts.compatibility.produced import Produced, Schema
+from contracts.compatibility.sameness import Sameness, TooLargeError
+from contracts.compatibility.wording import Finding, Kind, Side, clause
+from contracts.document import resolve
+from contracts.json_values import FRACTION, KINDS, key_of
+from schemas.errors import pointer_of
+
+DEPTH_MAX: Final = 64
+"""Steps down, into a part of the value or a case of it, that one question leads to."""
+
+_TYPE_OF_KIND: Final[dict[str, Mapping[str, Any]]] = {
+    kind: {"type": "number" if kind == FRACTION else kind} for kind in KINDS
+}
+
+
+class Comparison:
+    """Compares one pair of documents.
+
+    Attributes:
+        findings: What was found, in the order found; a dict for its order.
+        steps: How many schemas may still be compared.
+    """
+
+    def __init__(self, produced: Mapping[str, Any], read: Mapping[str, Any], side: Side, steps: int) -> None:
+        self.side = side
+        self.findings: dict[Finding, None] = {}
+        self.steps = steps
+        self.sameness = Sameness(produced, read)
+        self._produced = produced
+        self._read = read
+        self._under_way: set[tuple[frozenset[int], int]] = set()
+        self._depth = 0
+
+    def run(self) -> None:
+        """Compare the documents whole. Raises ``TooLargeError``."""
+        self.check([self._produced], self._read, ())
+
+    def say(self, place: tuple[str | int, ...], kind: Kind, what: str = "") -> None:
+        """Note a finding."""
+        self.findings[Finding(pointer_of(*place), clause(self.side, kind, what))] = None
+
+    def check(self, produced: Sequence[Schema], read: Schema, place: tuple[str | int, ...]) -> None:
+        """Note where a value that fits all of `produced` may not fit `read`. Raises ``TooLargeError``."""
+        self.steps -= 1
+        if self.steps < 0 or self._depth > DEPTH_MAX:
+            raise TooLargeError
+        if any(self.sameness.schemas(schema, read) for schema in produced):
+            return
+        value = Produced(self._produced, produced)
+        if value.never or read is True:
+            return
+        if isinstance(read, bool):
+            self.say(place, Kind.NOTHING)
+            return
+        pair = (value.key(), id(read))
+        if pair in self._under_way:
+            return  # the same question about a smaller value: it holds if nothing else is found (induction)
+        self._under_way.add(pair)
+        self._depth += 1
+        try:
+            self._cases(value, read, place)
+        finally:
+            self._depth -= 1
+            self._under_way.discard(pair)
+
+    def would_find(
+        self, produced: Sequence[Schema], read: Schema, place: tuple[str | int, ...]
+    ) -> dict[Finding, None]:
+        """What `check` would note."""
+        before, self.findings = self.findings, {}
+        try:
+            self.check(produced, read, place)
+            return self.findings
+        finally:
+            self.findings = before
+
+    def _cases(self, value: Produced, read: Mapping[str, Any], place: tuple[str | int, ...]) -> None:
+        branches = value.branches()
+        if branches is not None:
+            for branch in branches:
+                self.check(branch, read, place)
+            return
+        if "$ref" in read:
+            self.check(value.parts, resolve(self._read, read["$ref"]), place)  # type: ignore[arg-type]
+        for schema in read.get("allOf", ()):
+            self.check(value.parts, schema, place)
+        for keyword in ("anyOf", "oneOf"):
+            if keyword in read:
+                self._branches(value, keyword, read[keyword], place)
+        # Here, since a rule calls this module for the parts of a value.
+        from contracts.compatibility.rules import apply_rules  # noqa: PLC0415
+
+        apply_rules(self, value, read, place)
+
+    def _branches(
+        self, value: Produced, keyword: str, branches: Sequence[Schema], place: tuple[str | int, ...]
+    ) -> None:
+        """Each case of the value fits one branch; of `oneOf`, one that no value shares with another."""
+        if keyword == "oneOf" and not self._apart(branches):
+            if not any(self.sameness.keyword("oneOf", said, branches) for said in value.all_of("oneOf")):
+                self.say(place, Kind.BRANCH, keyword)
+            return
+        for case in _cases_of(value):
+            tried = [self.would_find(case, branch, place) for branch in branches]
+            if all(tried):
+                self._none_fits(tried, case, branches, keyword, place)
+
+    def _none_fits(
+        self,
+        tried: Sequence[dict[Finding, None]],
+        case: Sequence[Schema],
+        branches: Sequence[Schema],
+        keyword: str,
+        place: tuple[str | int, ...],
+    ) -> None:
+        kinds = Produced(self._produced, case).kinds
+        candidates = [
+            found
+            for found, branch in zip(tried, branches, strict=True)
+            if Produced(self._read, [branch]).kinds & kinds
+        ]
+        if len(candidates) == 1:
+            self.findings |= candidates[0]  # only this one was meant, and it says what is wrong more closely
+        else:
+            self.say(place, Kind.BRANCH, keyword)
+
+    def _apart(self, branches: Sequence[Schema]) -> bool:
+        """Whether no value fits two branches, as far as one can see."""
+        opened = [Produced(self._read, [branch]) for branch in branches]
+        return all(_disjoint(one, other) for index, one in enumerate(opened) for other in opened[index + 1 :])
+
+
+def _cases_of(value: Produced) -> Iterator[Sequence[Schema]]:
+    """A value taken apart: by what it may be, or by the values that it may have."""
+    if value.values is not None:
+        yield from ([*value.parts, {"const": item}] for item in value.values)
+        return
+    kinds = set(value.kinds)
+    if {"integer", FRACTION} <= kinds:
+        kinds.discard("integer")  # a branch for numbers takes both; one for integers alone takes no number
+    for kind in sorted(kinds):
+        yield [*value.parts, _TYPE_OF_KIND[kind]]
+
+
+def _disjoint(one: Produced, other: Produced) -> bool:
+    if one.never or other.never or not one.kinds & other.kinds:
+        return True
+    if one.kinds & other.kinds != {"object"}:
+        return False
+    # Told apart by a member that both have, such as `kind`, with no value in common.
+    for name in sorted(one.required() & other.required()):
+        mine, theirs = (Produced(side.root, side.member(name)[0]) for side in (one, other))
+        if not mine.kinds & theirs.kinds or (
+            mine.values is not None
+            and theirs.values is not None
+            and not set(map(key_of, mine.values)) & set(map(key_of, theirs.values))
+        ):
+            return True
+    return False

@@ -1,0 +1,197 @@
+"""What each route takes and answers, by method and path: the part of the document that no signature says."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import BaseModel
+
+from gateway.api.document import answers, bodies
+
+JSON: Final = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A successful answer.
+
+    Attributes:
+        description: In words.
+        model: The shape of its body; None: there is none, or it is described at the route.
+        headers: Which headers it has, of those that `HEADERS` describes.
+    """
+
+    description: str
+    model: type[BaseModel] | None = None
+    headers: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What a route takes and answers.
+
+    Attributes:
+        answers: By status.
+        body: The shape of the request's body; None: it takes none, or `CloudEvents`.
+        body_required: Whether there has to be one.
+        media_types: Of the body.
+        problems: Statuses of problems beyond those that follow from the route's shape.
+        conditional: Whether `If-Match` is honoured.
+    """
+
+    answers: Mapping[int, Answer]
+    body: type[BaseModel] | None = None
+    body_required: bool = True
+    media_types: Sequence[str] = (JSON,)
+    problems: Sequence[int] = ()
+    conditional: bool = False
+
+
+HEADERS: Final[Mapping[str, str]] = {
+    "Location": "The path of what was made.",
+    "ETag": "A strong validator, for `If-Match` and `If-None-Match`.",
+    "Allow": "The methods of the resource.",
+    "Link": 'The next page: `rel="next"`.',
+    "Cache-Control": "How long it may be kept.",
+}
+
+_ONE: Final = "/v1/subscriptions/{subscription_id}"
+_DELETED: Final = {204: Answer("It is gone.")}
+
+
+def _ok(model: type[BaseModel], about: str, *headers: str) -> Mapping[int, Answer]:
+    return {200: Answer(about, model, headers)}
+
+
+def _webhook(prefix: str) -> dict[tuple[str, str], Operation]:
+    """The routes of one kind of webhook."""
+    return {
+        ("put", prefix): Operation(
+            {
+                200: Answer("Changed.", answers.Webhook, ["ETag"]),
+                201: Answer("Made; the secret is shown this once.", answers.NewWebhook, ["ETag"]),
+            },
+            bodies.WebhookChange,
+            conditional=True,
+        ),
+        ("get", prefix): Operation(_ok(answers.Webhook, "The webhook.", "ETag"), problems=[404]),
+        ("delete", prefix): Operation(_DELETED, problems=[404], conditional=True),
+        ("post", f"{prefix}/test"): Operation(
+            {202: Answer("A test event was appended; it is sent by and by.", answers.Commanded)},
+            problems=[404, 409],
+        ),
+        ("get", f"{prefix}/deliveries"): Operation(_ok(answers.Deliveries, "A page."), problems=[404]),
+        ("post", f"{prefix}/deliveries/{{delivery_id}}/retry"): Operation(
+            {202: Answer("One more attempt is made now.", answers.Retried)}, problems=[409, 410]
+        ),
+    }
+
+
+OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
+    ("post", "/v1/events"): Operation(
+        {202: Answer("They are in the log.", answers.Accepted)}, problems=[400, 403, 413, 415, 422, 429]
+    ),
+    ("get", "/v1/events"): Operation(_ok(answers.Events, "A page.")),
+    ("get", "/v1/events/{position}"): Operation(_ok(answers.LogItem, "The entry.")),
+    ("get", "/v1/events/{position}/deliveries"): Operation(_ok(answers.Deliveries, "A page.")),
+    ("get", "/v1/events/{position}/explain"): Operation(_ok(answers.Explanation, "The verdict, and why.")),
+    ("get", "/v1/events/stream"): Operation({}, problems=[409, 429]),
+    ("get", f"{_ONE}/stream"): Operation({}, problems=[409, 429]),
+    ("post", "/v1/subscriptions"): Operation(
+        {201: Answer("Made; the secret is shown this once.", answers.NewSubscription, ["Location", "ETag"])},
+        bodies.NewSubscription,
+    ),
+    ("get", "/v1/subscriptions"): Operation(_ok(answers.Subscriptions, "A page.")),
+    ("get", _ONE): Operation(_ok(answers.Subscription, "The subscription.", "ETag")),
+    ("put", _ONE): Operation(
+        _ok(answers.Subscription, "As it is now.", "ETag"), bodies.Replacement, conditional=True
+    ),
+    ("patch", _ONE): Operation(
+        _ok(answers.Subscription, "As it is now.", "ETag"),
+        bodies.SubscriptionChange,
+        media_types=[JSON, "application/merge-patch+json"],
+        conditional=True,
+    ),
+    ("delete", _ONE): Operation(_DELETED, conditional=True),
+    ("options", _ONE): Operation({204: Answer("The methods.", headers=["Allow"])}),
+    ("post", f"{_ONE}/pause"): Operation(
+        _ok(answers.Subscription, "It stands still.", "ETag"), problems=[409]
+    ),
+    ("post", f"{_ONE}/resume"): Operation(
+        _ok(answers.Subscription, "It goes on.", "ETag"), bodies.Resume, body_required=False, problems=[409]
+    ),
+    ("post", f"{_ONE}/rotate-secret"): Operation(
+        _ok(answers.RotatedSubscription, "It signs with another secret, shown this once.", "ETag"),
+        bodies.Rotation,
+        body_required=False,
+        problems=[409],
+    ),
+    ("post", "/v1/subscriptions/import"): Operation(
+        {201: Answer("All were made.", answers.Imported)},
+        bodies.NewSubscription,
+        media_types=[JSON, "application/x-ndjson"],
+        problems=[413, 415],
+    ),
+    ("post", f"{_ONE}/test"): Operation(
+        {202: Answer("A test event was appended; it is sent by and by.", answers.Commanded)}, problems=[409]
+    ),
+    ("post", f"{_ONE}/replay"): Operation(
+        {
+            200: Answer("The count of a dry run.", answers.ReplayCount),
+            202: Answer("Commanded; it runs beside the live stream.", answers.Replay),
+        },
+        bodies.ReplayRequest,
+        problems=[409],
+    ),
+    ("get", f"{_ONE}/replays"): Operation(_ok(answers.Replays, "Those that run.")),
+    ("get", f"{_ONE}/replays/{{replay_id}}"): Operation(_ok(answers.Replay, "The replay.")),
+    ("delete", f"{_ONE}/replays/{{replay_id}}"): Operation(_DELETED),
+    ("get", f"{_ONE}/stats"): Operation(_ok(answers.Statistics, "The figures.")),
+    ("get", f"{_ONE}/deliveries"): Operation(_ok(answers.Deliveries, "A page.")),
+    ("post", f"{_ONE}/validate"): Operation(
+        {202: Answer("The sink is asked by and by; `handshake` says how it stands.", answers.Subscription)},
+        problems=[409],
+    ),
+    ("get", "/v1/deliveries/{delivery_id}"): Operation(_ok(answers.Delivery, "The delivery.")),
+    ("post", "/v1/deliveries/{delivery_id}/retry"): Operation(
+        {202: Answer("One more attempt is made now.", answers.Retried)}, problems=[409, 410]
+    ),
+    ("get", "/payloads/{delivery_id}"): Operation({}, problems=[410]),
+    ("get", "/handshake/{token}"): Operation(_ok(answers.HandshakeGranted, "Agreed."), problems=[404]),
+    ("post", "/handshake/{token}"): Operation(_ok(answers.HandshakeGranted, "Agreed."), problems=[404]),
+    **_webhook("/v1/agents/{agent_id}/webhook"),
+    **_webhook("/v1/organizations/{organization_id}/webhook"),
+    **_webhook("/v1/webhook"),
+    ("get", "/v1/quarantine"): Operation(_ok(answers.Quarantine, "A page, without what came in.")),
+    ("get", "/v1/quarantine/{quarantine_id}"): Operation(
+        _ok(answers.Quarantined, "The record, with what came in.")
+    ),
+    ("delete", "/v1/quarantine/{quarantine_id}"): Operation(_DELETED),
+    ("post", "/v1/quarantine/{quarantine_id}/redrive"): Operation(
+        _ok(answers.Redriven, "It is in the log."), problems=[409]
+    ),
+    ("post", "/v1/erasures"): Operation(
+        {
+            200: Answer("The counts of a dry run.", answers.ErasureCount),
+            202: Answer("Commanded; its URL shows how far it is.", answers.Erasure, ["Location"]),
+        },
+        bodies.NewErasure,
+        problems=[409],
+    ),
+    ("get", "/v1/erasures"): Operation(_ok(answers.Erasures, "A page.")),
+    ("get", "/v1/erasures/{erasure_id}"): Operation(_ok(answers.Erasure, "The erasure.")),
+    ("post", "/v1/tokens"): Operation(
+        {201: Answer("Made; the token is shown this once.", answers.NewToken, ["Location"])}, bodies.NewToken
+    ),
+    ("get", "/v1/tokens"): Operation(_ok(answers.Tokens, "A page.")),
+    ("get", "/v1/tokens/{token_id}"): Operation(_ok(answers.Token, "The token.")),
+    ("delete", "/v1/tokens/{token_id}"): Operation(_DELETED),
+    ("post", "/v1/secrets/rotate-key"): Operation(_ok(answers.Resealed, "One batch.")),
+    ("get", "/v1/secrets/keys"): Operation(_ok(answers.Keys, "The keys, by their ids.")),
+    ("get", "/metrics"): Operation({}, problems=[401]),
+    ("get", "/healthz"): Operation(_ok(answers.Health, "It serves.")),
+    ("get", "/readyz"): Operation(
+        {200: Answer("Ready.", answers.Ready), 503: Answer("Not ready.", answers.Ready)}
+    ),
+}
+"""A route that has no line is described by its own signature alone."""

@@ -1,0 +1,69 @@
+"""What ingest counts: what came in, what was there already, what was put aside, and how long it took to the log."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from gateway.domain.emission import emitted_at_us
+from gateway.ingest.door import Reason
+from gateway.ports import Appended, NewEntry, NewQuarantine
+from otel.metrics import Counter, Durations, Family, Numbers, histogram
+
+_ONE: Final = ()
+
+
+class IngestMeters:
+    """The instruments of one process."""
+
+    def __init__(self) -> None:
+        self._accepted = Counter(
+            "letta_gateway_events_accepted", "Events that were appended to the log.", known=[_ONE]
+        )
+        self._duplicates = Counter(
+            "letta_gateway_events_duplicate",
+            "Events that the log had already, by source and id.",
+            known=[_ONE],
+        )
+        self._quarantined = Counter(
+            "letta_gateway_events_quarantined",
+            "Entries of the stream that were put aside, by what was wrong with them.",
+            ("reason",),
+            known=[(reason.value,) for reason in Reason],
+        )
+        self._batches = Numbers()
+        self._emitted = Durations()
+
+    def appended(
+        self, entries: Sequence[NewEntry], results: Sequence[Appended], quarantine: Sequence[NewQuarantine]
+    ) -> None:
+        """One transaction of the log was committed."""
+        duplicates = 0
+        for entry, result in zip(entries, results, strict=True):
+            if result.duplicate:
+                duplicates += 1
+            elif result.entry is not None and entry.parsed is not None and entry.redriven_from is None:
+                at_us = emitted_at_us(entry.parsed)
+                if at_us:
+                    appended_us = result.entry.appended_at_us
+                    self._emitted.observe(appended_us - at_us, entry.trace_id, appended_us)
+        if entries:
+            self._accepted.values[_ONE] += len(entries) - duplicates
+            self._duplicates.values[_ONE] += duplicates
+            self._batches.observe(len(entries))
+        for record in quarantine:
+            self._quarantined.add(record.reason)
+
+    def families(self) -> list[Family]:
+        """What they have come to."""
+        return [
+            self._accepted.family(),
+            self._duplicates.family(),
+            self._quarantined.family(),
+            histogram(
+                "letta_gateway_append_batch_events", "Events in one append transaction.", self._batches
+            ),
+            histogram(
+                "letta_gateway_emit_to_append_seconds",
+                "From an event's own time to its append to the log.",
+                self._emitted,
+            ),
+        ]

@@ -1,0 +1,35 @@
+"""Contracts in other words than JSON Schema: `?format=…` on a schema, a version, or a group's schemas.
+
+A format is a function of contracts; to add one is to add it to ``FORMATS``. It sees neither requests nor stores.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A contract to be rendered: its event type, its version, and the JSON Schema as served."""
+
+    event_type: str
+    version: int
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How contracts are rendered.
+
+    Attributes:
+        media_type: Of what is rendered.
+        render: Makes one text of one or more contracts. A schema may be anybody's who may register one, so what
+            cannot be said in this format must become the format's word for "anything", never an error.
+    """
+
+    media_type: str
+    render: Callable[[Sequence[Typed]], str]
+
+
+FORMATS: Final[dict[str, Format]] = {}
+"""By the name that `?format=` gives them."""

@@ -1,0 +1,164 @@
+"""Ended spans through the OpenTelemetry SDK's sampler, batch processor and exporters. Imported where they are wanted.
+
+The SDK's own `Tracer` is passed by: it draws ids of its own, where an attempt's are those of its row and of the header
+that went out, and it costs several times as much per span (docs/decisions/0020).
+"""
+
+import logging
+import threading
+from collections.abc import Sequence
+from importlib.metadata import entry_points
+from typing import Final
+
+from opentelemetry import trace as api
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.sampling import Decision, Sampler
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+
+from otel import names
+from otel.setup import TracingUnusable
+from otel.spans import LINKS_MAX, EndedSpan, Kind, SpanLink
+from otel.traceparent import TraceParent
+
+_LOGGER = logging.getLogger(__name__)
+_GROUP: Final = "opentelemetry_traces_exporter"
+_UNNAMED: Final = "unknown_service"
+_US_NS: Final = 1_000
+_SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
+_UNSET: Final = Status(StatusCode.UNSET)
+_KINDS: Final = {
+    Kind.INTERNAL: SpanKind.INTERNAL,
+    Kind.CLIENT: SpanKind.CLIENT,
+    Kind.PRODUCER: SpanKind.PRODUCER,
+    Kind.CONSUMER: SpanKind.CONSUMER,
+}
+
+
+class SdkTracing:
+    """Implements ``otel.spans.Tracing``."""
+
+    def __init__(
+        self, sampler: Sampler, resource: Resource, processors: Sequence[SpanProcessor], version: str
+    ) -> None:
+        self._sampler = sampler
+        self._resource = resource
+        self._processors = tuple(processors)
+        self._scope = InstrumentationScope(names.SCOPE, version)
+        self._failed = False
+
+    def samples(self, trace: TraceParent, *, is_root: bool) -> bool:
+        """See ``Tracing.samples``. What its producer does not want is not wanted by any sampler."""
+        if not trace.sampled:
+            return False
+        above = Context() if is_root else _below(trace)
+        result = self._sampler.should_sample(above, int(trace.trace_id, 16), names.INGEST)
+        return result.decision is Decision.RECORD_AND_SAMPLE
+
+    def record(self, span: EndedSpan) -> None:
+        """See ``Tracing.record``."""
+        try:
+            ended = self._readable(span)
+            for processor in self._processors:
+                processor.on_end(ended)
+        except Exception:
+            # Whatever it is, deliveries go on without spans; once is enough to find it by.
+            if not self._failed:
+                self._failed = True
+                _LOGGER.exception("spans cannot be recorded; deliveries go on without them")
+
+    def close(self, timeout_s: float) -> None:
+        """See ``Tracing.close``. An exporter that hangs is left behind in a thread that no process waits for."""
+        threads = [
+            threading.Thread(target=_shut_down, args=(processor,), name="otel-close", daemon=True)
+            for processor in self._processors
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout_s)
+        if any(thread.is_alive() for thread in threads):
+            _LOGGER.warning("the last spans were not exported within %g s", timeout_s)
+
+    def _readable(self, span: EndedSpan) -> ReadableSpan:
+        trace_id = int(span.trace.trace_id, 16)
+        parent = None
+        if span.parent is not None:
+            above = int(span.parent, 16)
+            parent = SpanContext(trace_id, above, is_remote=span.is_remote_parent, trace_flags=_SAMPLED)
+        return ReadableSpan(
+            span.name,
+            context=_context(span.trace),
+            parent=parent,
+            resource=self._resource,
+            attributes=dict(span.attributes),
+            links=[_link(link) for link in span.links[:LINKS_MAX]],
+            kind=_KINDS[span.kind],
+            status=_UNSET if span.error is None else Status(StatusCode.ERROR, span.error),
+            start_time=span.started_us * _US_NS,
+            end_time=max(span.started_us, span.ended_us) * _US_NS,
+            instrumentation_scope=self._scope,
+        )
+
+
+def open_tracing(exporters: Sequence[str], version: str) -> SdkTracing:
+    """Sampler, resource and exporters, as the SDK reads them from its variables.
+
+    Raises ``TracingUnusable`` where one of them cannot be had.
+    """
+    try:
+        provider = TracerProvider(shutdown_on_exit=False)
+        processors = [BatchSpanProcessor(_exporter(name)) for name in exporters]
+    except TracingUnusable:
+        raise
+    except Exception as error:
+        raise TracingUnusable(f"Tracing cannot be set up: {type(error).__name__}: {error}") from error
+    return SdkTracing(provider.sampler, _named(provider.resource, version), processors, version)
+
+
+def _exporter(name: str) -> SpanExporter:
+    found = next(iter(entry_points(group=_GROUP, name=name)), None)
+    if found is None:
+        raise TracingUnusable(
+            f"There is no exporter {name!r} for traces: install the package that has it "
+            "(for OTLP: pip install 'letta-gateway[otel]')."
+        )
+    exporter: SpanExporter = found.load()()
+    return exporter
+
+
+def _named(resource: Resource, version: str) -> Resource:
+    """The resource of the variables; ours is the name only where they give none."""
+    named = str(resource.attributes.get(SERVICE_NAME, ""))
+    ours = {SERVICE_VERSION: version}
+    if not named or named.startswith(_UNNAMED):
+        ours[SERVICE_NAME] = names.SERVICE
+    return resource.merge(Resource(ours))
+
+
+def _shut_down(processor: SpanProcessor) -> None:
+    try:
+        processor.shutdown()
+    except Exception as error:  # noqa: BLE001 - an exporter's trouble is told, and is nobody else's
+        _LOGGER.warning("the exporter of spans did not end well: %s", error)
+
+
+def _below(trace: TraceParent) -> Context:
+    remote = SpanContext(
+        int(trace.trace_id, 16),
+        int(trace.span_id, 16),
+        is_remote=True,
+        trace_flags=_SAMPLED if trace.sampled else TraceFlags(),
+    )
+    return api.set_span_in_context(api.NonRecordingSpan(remote), Context())
+
+
+def _context(trace: TraceParent) -> SpanContext:
+    return SpanContext(int(trace.trace_id, 16), int(trace.span_id, 16), is_remote=False, trace_flags=_SAMPLED)
+
+
+def _link(link: SpanLink) -> Link:
+    return Link(_context(link.to), dict(link.attributes))

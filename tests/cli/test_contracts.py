@@ -1,0 +1,97 @@
+"""`contracts add`, `list`, `show`: of a running gateway where there is one, else what comes with the package."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCHEMA = {
+    "description": "A parcel is sent.",
+    "type": "object",
+    "properties": {"id": {"type": "string"}},
+    "required": ["id"],
+}
+
+
+@pytest.fixture
+def ask(command: Any, dev: Any) -> Callable[..., Any]:
+    """A command to the gateway on the data directory."""
+    return lambda *arguments: command(*arguments, "--data-dir", str(dev.data_dir))
+
+
+def written(tmp_path: Path, schema: Any) -> str:
+    path = tmp_path / "schema.json"
+    path.write_text(schema if isinstance(schema, str) else json.dumps(schema))
+    return str(path)
+
+
+def records(result: Any) -> list[dict[str, Any]]:
+    assert result.returncode == 0, result.stderr
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_a_contract_is_added_listed_and_shown(ask: Any, dev: Any, tmp_path: Path) -> None:
+    def add(schema: Any, *options: str) -> Any:
+        return ask("contracts", "add", written(tmp_path, schema), "--type", "com.cli.parcel.sent", *options)
+
+    url = f"{dev.said['url']}/registry/schemagroups/com.cli/schemas/parcel.sent/versions/1"
+    made = add(SCHEMA, "--compatibility", "full_transitive")
+    assert (made.returncode, made.stdout) == (0, f"Registered {url}\n")
+    assert add(SCHEMA).stdout == f"There already: {url}\n"
+    refused = add(SCHEMA | {"required": []})
+    assert refused.returncode == 1
+    assert "/properties/id: was required and is no longer (version 1)" in refused.stderr
+    second = add(SCHEMA | {"description": "A parcel was sent."})
+    assert second.stdout.endswith("/versions/2\n")
+    listed = [
+        item for item in records(ask("contracts", "list", "--json")) if item["type"].startswith("com.cli")
+    ]
+    assert listed == [
+        {
+            "type": "com.cli.parcel.sent",
+            "version": number,
+            "title": "com.cli.parcel.sent",
+            "description": text,
+        }
+        for number, text in ((1, "A parcel is sent."), (2, "A parcel was sent."))
+    ]
+    shown = json.loads(ask("contracts", "show", "com.cli.parcel.sent", "--version", "1").stdout)
+    assert shown == {"$schema": shown["$schema"], "$id": url} | SCHEMA
+    ours = json.loads(ask("contracts", "show", "agent.step.completed").stdout)
+    assert ours["$id"].startswith(dev.said["url"])
+    nothing = ask("contracts", "show", "com.cli.parcel.sent", "--version", "9")
+    assert (nothing.returncode, "the versions 1, 2" in nothing.stderr) == (2, True)
+
+
+def test_what_cannot_be_added(ask: Any, tmp_path: Path) -> None:
+    def add(schema: Any, *options: str) -> Any:
+        return ask("contracts", "add", written(tmp_path, schema), *options)
+
+    assert (
+        "is not valid JSON" in add("{", "--type", "a.b").stderr or add("{", "--type", "a.b").returncode == 2
+    )
+    wrong = add({"typ": 1}, "--type", "com.cli.wrong")
+    assert (wrong.returncode, "/typ: is no keyword" in wrong.stderr) == (1, True)
+    for type_ in ("parcel", "com.cli.a b", ""):
+        placeless = add(SCHEMA, "--type", type_)
+        assert (placeless.returncode, "no place in the registry" in placeless.stderr) == (2, True)
+    own = add(SCHEMA, "--type", "com.cli.own.sent", "--group", "com.cli.own")
+    assert own.stdout.endswith("/schemagroups/com.cli.own/schemas/sent/versions/1\n")
+    missing = ask("contracts", "add", str(tmp_path / "nothing.json"), "--type", "a.b")
+    assert (missing.returncode, "nothing.json" in missing.stderr) == (2, True)
+
+
+def test_without_a_gateway_what_comes_with_the_package_is_listed(command: Any, tmp_path: Path) -> None:
+    assert len(records(command("contracts", "list", "--json", cwd=tmp_path))) == 8
+    there = tmp_path / ".gateway"
+    there.mkdir()
+    said = {"url": "http://127.0.0.1:1", "redis_url": None, "stream": "s", "pid": 1, "token_file": None}
+    (there / "gateway.json").write_text(json.dumps(said))
+    token = {"GATEWAY_API_TOKEN": "t"}
+    gone = command("contracts", "list", "--json", cwd=tmp_path, env=token)
+    assert len(records(gone)) == 8
+    assert "No gateway runs here" in gone.stderr
+    named = command("contracts", "list", env=token | {"GATEWAY_URL": "http://127.0.0.1:1"})
+    assert (named.returncode, "does not answer" in named.stderr) == (1, True)

@@ -1,0 +1,241 @@
+"""What `/metrics` and the log say of a run, held against what happened in it."""
+
+import json
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+LONG = "x" * 1_500
+SECRET = "whsec_" + "c2VjcmV0LXRoYXQtbm9ib2R5LW1heS1zZWUtYW55d2hlcmU="
+BEARER = "bearer-credential-that-nobody-may-see"
+
+
+class Figures:
+    """All samples of one look, by name and labels."""
+
+    def __init__(self, gateway, accept=""):
+        # As Prometheus on the same machine: without a token.
+        answer = httpx.get(f"{gateway.said['url']}/metrics", headers={"Accept": accept}, trust_env=False)
+        assert answer.status_code == 200, answer.text
+        self.page = answer.text
+        parse = parse_openmetrics if "openmetrics" in answer.headers["content-type"] else parse_text
+        self.families = list(parse(answer.text))
+        self.samples = [sample for family in self.families for sample in family.samples]
+
+    def __call__(self, name, **labels):
+        name = f"letta_gateway_{name}"
+        found = [
+            sample.value
+            for sample in self.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        ]
+        assert found, f"{name}{labels} is not there"
+        return sum(found)
+
+
+def lines(gateway, **members):
+    """The wide lines of a gateway that logs as JSON."""
+    found = [json.loads(line) for line in gateway.said_on_stderr().splitlines() if line.startswith("{")]
+    return [line for line in found if members.items() <= line.items()]
+
+
+@pytest.fixture
+def gateway(make_gateway):
+    return make_gateway(GATEWAY_LOG_FORMAT="json", GATEWAY_LOG_DELIVERIES="all").start()
+
+
+def test_figures_and_lines_add_up_to_what_happened(gateway, receiver, make_event, until):
+    steady, flaky, broken, paused = (receiver.sink() for _ in range(4))
+    flaky.reply(503, 500)
+    broken.reply_always(404)
+    made = {
+        "steady": gateway.subscribe(steady, secret=SECRET),
+        "flaky": gateway.subscribe(flaky),
+        "broken": gateway.subscribe(broken, config={"retry": [0.05]}),
+        "paused": gateway.subscribe(paused),
+    }
+    gateway.subscription(made["paused"], "pause")
+    traced = make_event(traceparent=f"00-{TRACE}-00f067aa0ba902b7-01", time="2026-01-01T12:00:00Z")
+    first, _ = gateway.publish(traced, make_event())
+    gateway.publish(traced)
+    gateway.add(make_event(), b"no event", make_event(type="com.letta.gateway.mine"))
+    steady.wait(3)
+    flaky.wait(5)
+    until(lambda: Figures(gateway)("attempts_total", outcome="exhausted") == 3)
+    until(lambda: Figures(gateway)("deliveries_delivered_total") == 6)
+    found = until(
+        lambda: (now := Figures(gateway))("deliveries_pending") == 0 and now("redis_pending") == 0 and now
+    )
+    assert found("events_accepted_total") == 3
+    assert found("events_duplicate_total") == 1
+    assert found("events_quarantined_total", reason="malformed") == 1
+    assert found("events_quarantined_total", reason="reserved-name") == 1
+    assert found("events_quarantined_total") == 2
+    assert found("attempts_total", outcome="delivered", **{"class": "2xx"}) == 6
+    assert found("attempts_total", outcome="failed", **{"class": "5xx"}) == 2
+    assert found("attempts_total", outcome="failed", **{"class": "4xx"}) == 3
+    assert found("attempts_total", outcome="exhausted", **{"class": "4xx"}) == 3
+    assert found("attempts_total") == 14
+    assert found("deliveries_delivered_total", by="first") == 4
+    assert found("deliveries_delivered_total", by="retry") == 2
+    assert found("append_to_first_attempt_seconds_count") == 9
+    assert found("append_to_delivered_seconds_count") == 6
+    assert found("emit_to_delivered_seconds_count") == 2, "one event has a time, and two took it"
+    assert found("emit_to_append_seconds_count") == 1
+    assert found("streams", state="stopped") == 1
+    assert found("streams") == 4
+    # One that is stopped does not lag; the others pass the notices of what was exhausted.
+    until(lambda: Figures(gateway)("stream_lag_events_max") == 0)
+    assert found("breaker_changes_total") == 0
+    until(lambda: Figures(gateway)("journal_batch_attempts_sum") == 14)
+    stored = sum(len(item["attempts"]) for position in range(1, 20) for item in deliveries(gateway, position))
+    assert stored == 14
+
+    told = until(lambda: len(found := lines(gateway, message="attempt")) == 14 and found)
+    assert len({(line["delivery"], line["attempt"]) for line in told}) == 14
+    (line,) = [
+        line for line in told if line["position"] == first and line["subscription"] == made["steady"]["id"]
+    ]
+    assert (line["event"], line["outcome"], line["class"], line["status"]) == (
+        traced["id"],
+        "delivered",
+        "2xx",
+        200,
+    )
+    assert line["trace_id"] == TRACE
+    posted = next(post for post in steady.posts if post.event_id == traced["id"])
+    assert posted.headers["traceparent"] == f"00-{line['trace_id']}-{line['span_id']}-01"
+    assert posted.webhook_id == line["delivery"]
+
+    replayed = gateway.client.post(
+        f"/v1/subscriptions/{made['steady']['id']}/replay", json={"from_position": first}
+    )
+    assert replayed.status_code == 202, replayed.text
+    found = until(lambda: (now := Figures(gateway))("deliveries_delivered_total", by="replay") == 3 and now)
+    assert found("append_to_delivered_seconds_count") == 6, "a replay does not make an event late"
+    page = Figures(gateway, "application/openmetrics-text")
+    exemplars = [sample.exemplar.labels for sample in page.samples if sample.exemplar]
+    assert TRACE in {labels["trace_id"] for labels in exemplars}
+    assert {len(labels["span_id"]) for labels in exemplars if "span_id" in labels} == {16}
+
+
+def deliveries(gateway, position):
+    answer = gateway.client.get(f"/v1/events/{position}/deliveries")
+    return answer.json()["items"] if answer.status_code == 200 else []
+
+
+def test_a_stream_that_stands_still_lags_and_says_why(gateway, receiver, make_event, until):
+    failing = receiver.sink().reply_always(500)
+    gateway.subscribe(failing, config={"retry": [0.01] * 40})
+    gateway.publish(make_event())
+    until(lambda: Figures(gateway)("streams", state="breaker_open") == 1)
+    assert Figures(gateway)("breaker_changes_total", to="open") == 1
+    gateway.publish(*(make_event() for _ in range(200)))
+    found = until(lambda: (now := Figures(gateway))("stream_lag_events_max") >= 200 and now)
+    assert found("streams_behind", positions="100") == 1
+    assert found("streams_behind", positions="1000") == 0
+    assert found("stream_lag_seconds") > 0
+    # A breaker opens after 20 failures: a failing stream cannot flood the log.
+    assert len(lines(gateway, message="attempt")) <= 25
+
+
+def test_no_label_and_no_line_has_a_secret_or_what_has_no_bound(gateway, receiver, make_event, until):
+    sink = receiver.sink()
+    sink.reply_with(500, {"X-Echo": f"{BEARER} {SECRET} {LONG}"}, f"{BEARER} {SECRET} {LONG}".encode())
+    url = f"{sink.url}?sig={BEARER}&long={LONG}"
+    receiver.sinks[url.removeprefix(f"http://127.0.0.1:{receiver.port}")] = sink
+    gateway.subscribe(
+        url,
+        secret=SECRET,
+        name=LONG[:100],
+        sinkcredential={"credentialtype": "ACCESSTOKEN", "accesstoken": BEARER},
+        protocolsettings={"headers": {"X-Own": BEARER, "X-Long": LONG}},
+    )
+    events = [make_event(type=f"type.{LONG}.{number}", subject=LONG, strange=LONG) for number in range(20)]
+    gateway.publish(*events)
+    # Nor where one is told of what somebody has sent.
+    gateway.add(b"{" + BEARER.encode() * 1_000, json.dumps(make_event(type=LONG * 50)).encode()[:-1])
+    sink.wait(21)
+    until(lambda: Figures(gateway)("events_quarantined_total") == 2)
+    until(lambda: len(lines(gateway, message="attempt")) == 21)
+    for accept in ("text/plain", "application/openmetrics-text"):
+        found = Figures(gateway, accept)
+        for sample in found.samples:
+            for name, value in sample.labels.items():
+                assert re.fullmatch(r"[a-z][a-z_]*", name), name
+                assert len(value) <= 64, (sample.name, name, value)
+            assert len(sample.exemplar.labels["trace_id"]) == 32 if sample.exemplar else True
+        assert len(found.samples) < 400
+        assert [
+            word for word in (BEARER, SECRET, "xxxx", "type.", "http://", "sub_") if word in found.page
+        ] == []
+        for name in {sample.name for sample in found.samples}:
+            assert sum(sample.name == name for sample in found.samples) <= 64, name
+    assert gateway.stop() == 0
+    logged = gateway.said_on_stderr()
+    assert [word for word in (BEARER, SECRET) if word in logged] == []
+    for line in logged.splitlines():
+        told = json.loads(line) if line.startswith("{") else {"message": line}
+        assert all(
+            len(str(value)) <= 257 for name, value in told.items() if name not in {"message", "exception"}
+        )
+        assert len(line) < 8_000
+
+
+OTEL = Path(__file__).resolve().parents[2] / "otel"
+NAME = re.compile(r"\b((?:letta_gateway|process)_[a-z_]+)(?:\{([^}]*)\})?")
+MATCHER = re.compile(r'([a-z_]+)\s*(=~|!=|!~|=)\s*"([^"]*)"')
+OF_PROMETHEUS = {"job", "instance"}
+
+
+def queries():
+    """Every query that the dashboard and the alerts ask, with who asks it."""
+    dashboard = json.loads((OTEL / "grafana/letta-gateway.json").read_text())
+    for panel in dashboard["panels"]:
+        for target in panel.get("targets", ()):
+            yield f"panel {panel['title']}", target["expr"]
+    for variable in dashboard["templating"]["list"]:
+        if variable["type"] == "query":
+            yield f"variable {variable['name']}", variable["query"]["query"]
+    for group in yaml.safe_load((OTEL / "alerts/letta-gateway.rules.yml").read_text())["groups"]:
+        for rule in group["rules"]:
+            yield rule["alert"], rule["expr"]
+    for test in yaml.safe_load((OTEL / "alerts/letta-gateway.test.yml").read_text())["tests"]:
+        for series in test["input_series"]:
+            yield test["name"], series["series"]
+
+
+def test_every_figure_that_dashboard_and_alerts_name_is_served(shared, sink, make_event, kind, until):
+    shared.subscribe(sink, types=[kind])
+    shared.publish(make_event(time="2026-01-01T12:00:00Z"))
+    sink.wait(1)
+    found = until(lambda: (now := Figures(shared))("journal_batch_attempts_count") >= 1 and now)
+    served = {}
+    for sample in found.samples:
+        for label, value in sample.labels.items():
+            served.setdefault(sample.name, {}).setdefault(label, set()).add(value)
+        served.setdefault(sample.name, {})
+    asked = set()
+    for who, query in queries():
+        for name, matchers in NAME.findall(query):
+            assert name in served, f"{who} asks for {name}, which is not served"
+            asked.add(name)
+            for label, operator, value in MATCHER.findall(matchers):
+                if label in OF_PROMETHEUS or (label, operator) == ("version", "="):
+                    continue
+                assert label in served[name], f"{who}: {name} has no label {label}"
+                if label != "le":  # of buckets that are made up, in the tests of rules
+                    matching = [one for one in served[name][label] if re.fullmatch(value, one)]
+                    assert matching, f"{who}: {name} has no {label} {value}"
+    # And the other way round: what is served and nobody looks at is not worth its lines.
+    stems = {
+        re.sub(r"_(bucket|sum|count)$", "", name) for name in served if name.startswith("letta_gateway_")
+    }
+    shown = {re.sub(r"_(bucket|sum|count)$", "", name) for name in asked}
+    assert stems - shown == set()

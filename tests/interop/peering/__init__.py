@@ -1,0 +1,1 @@
+"""What the tests with real receivers and senders have in common."""
