@@ -34,7 +34,7 @@ class Answered(dict[str, Any]):
     def __missing__(self, name: str) -> object:
         raise self._stranger()
 
-    def pop(self, name: str, *default: Any) -> Any:  # type: ignore[override]  # noqa: ANN401 - a JSON value
+    def pop(self, name: str, *default: Any) -> Any:  # noqa: ANN401 - a JSON value
         """As of any dictionary, and as told above where there is no default."""
         return super().pop(name, *default) if name in self or default else self[name]
 

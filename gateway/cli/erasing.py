@@ -83,7 +83,8 @@ def _print_count(count: Json, *, as_json: bool) -> None:
 
 
 def _told(count: Json) -> str:
-    return f"{count['events']} events and {count['quarantined']} records in quarantine"
+    archives = f", and what {count['archives']} archives have of it" if count["archives"] else ""
+    return f"{count['events']} events and {count['quarantined']} records in quarantine{archives}"
 
 
 def _confirmed(count: Json) -> bool:
