@@ -2,6 +2,7 @@
 
 import re
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -29,6 +30,7 @@ SHORT_NAMES: Final = (
     TOOL_EXECUTION_COMPLETED,
 )
 
+_SEPARATOR = re.compile(r"[/:?#]")
 _SOURCE = re.compile(r"(?:.*/)?organizations/(?P<organization>[^/?#]+)(?:/agents/(?P<agent>[^/?#]+))?")
 _REMEMBERED_CHARS_MAX: Final = 512
 
@@ -65,6 +67,12 @@ def parse_source(source: str) -> tuple[str, str | None] | None:
         The two ids, agent None where the source ends at the organization; None if it is not such a source.
     """
     return _parse(source) if len(source) <= _REMEMBERED_CHARS_MAX else _parse.__wrapped__(source)
+
+
+def organizations_in(source: str) -> list[str]:
+    """Every organization that a source names, wherever in it that is, and however its letters are written."""
+    segments = [unquote(segment) for segment in _SEPARATOR.split(source)]
+    return [name for word, name in pairwise(segments) if word == "organizations" and name]
 
 
 @lru_cache(maxsize=4096)  # an agent is the source of all its events

@@ -92,12 +92,12 @@ def verify_v1(
         raise BadSignature("no signature in webhook-signature is of this secret, id, timestamp and body")
 
 
-def verify_letta(secrets: str | Sequence[str], *, signature: str, body: bytes) -> None:
+def verify_letta(secrets: str | Sequence[str], *, signature: str | None, body: bytes) -> None:
     """Check one value of `X-Letta-Signature`. It has no timestamp, so a copy of the request passes again.
 
-    Raises BadSignature, and ValueError where a secret is none.
+    Raises BadSignature, also where there is none; and ValueError where a secret is none.
     """
-    given = signature.strip(" \t").encode("utf-8", "replace")
+    given = (signature or "").strip(" \t").encode("utf-8", "replace")
     texts = [secrets] if isinstance(secrets, str) else secrets
     if not texts:
         raise ValueError("verifying takes at least one secret")

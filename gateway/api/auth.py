@@ -13,7 +13,11 @@ from gateway.domain.api_tokens import Principal
 from gateway.errors import Forbidden, Unauthenticated
 
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_PASSED_ON: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
+_PASSED_ON: Final = (
+    *("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"),
+    *("cf-connecting-ip", "true-client-ip"),
+)
+"""What proxies add: one of them is enough, and who wants to be sure gives a token."""
 
 
 async def principal(request: Request) -> Principal:
@@ -46,9 +50,10 @@ Administrator = Annotated[Principal, Depends(administrator)]
 async def operator(request: Request) -> None:
     """Let in who is on this machine, and administrators (S11f). Raises as ``administrator`` does.
 
-    What a proxy has passed on came from elsewhere, although the proxy may be on this machine.
+    What a proxy has passed on came from elsewhere, although the proxy may be on this machine; and who shows a token
+    is judged by that.
     """
-    direct = not any(name in request.headers for name in _PASSED_ON)
+    direct = not any(name in request.headers for name in (*_PASSED_ON, "authorization"))
     if direct and request.client is not None and _is_loopback(request.client.host):
         return
     administrator(await principal(request))

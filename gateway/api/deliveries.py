@@ -47,15 +47,18 @@ async def own_delivery(service: Services, caller: Principal, delivery_id: str) -
     if reference is None:
         raise unknown
     known = (await service.subscriptions.ids([reference.number])).get(reference.number)
-    entry = await service.log.get(reference.position)
-    if entry is None and known is not None and caller.sees(known[1]):
-        await check_present(service, reference.position, reference.position)
-    if known is None or entry is None or entry.row_hash[:HASH_BYTES] != reference.hash6:
+    # At once: for another's nothing is looked up that would not be for what never was.
+    if known is None or not caller.sees(known[1]):
         raise unknown
-    subscription_id, organization = known
+    entry = await service.log.get(reference.position)
+    if entry is None:
+        await check_present(service, reference.position, reference.position)
+    if entry is None or entry.row_hash[:HASH_BYTES] != reference.hash6:
+        raise unknown
+    subscription_id = known[0]
     number, position = reference.number, reference.position
     standings = await service.deliveries.standings(number, position, position, attempts_until=0)
     attempts = await service.deliveries.attempts(number, position)
-    if position not in standings or not caller.sees(organization):
+    if position not in standings:
         raise unknown
     return Found(entry, number, attempts, subscription_id, standings[position].pending)

@@ -254,7 +254,7 @@ def _keep_from_others(record: SubscriptionRecord, spec: SubscriptionSpec) -> Non
 
 async def own_subscription(service: Services, caller: Principal, subscription_id: str) -> SubscriptionRecord:
     """One that the caller may see; any other one is not there (404)."""
-    record = await service.subscriptions.get(subscription_id)
+    record = await service.subscriptions.get(subscription_id, organization=caller.organization)
     if record is None or not caller.sees(record.organization):
         raise NotFound("There is no subscription with this id.")
     return record

@@ -13,7 +13,7 @@ _PART_BYTES_MIN = 4
 
 def mask(answer: Answer, terms: Terms) -> tuple[Sequence[tuple[str, str]], bytes]:
     """Headers and body of an answer without the secrets that were sent along, or that sign."""
-    text, body = "\n".join([value for _, value in answer.headers]), answer.body
+    text, body = "\n".join([part for header in answer.headers for part in header]), answer.body
     for secret, raw in terms.known:
         if secret in text or raw in body or (answer.truncated and _begun_at_end(body, raw)):
             break
@@ -36,7 +36,7 @@ def masked(answer: Answer, secrets: Sequence[str]) -> Answer:
     """An answer without these secrets, nor the beginning of one where it was cut."""
     # The longest first, or a part of one that is masked would leave the rest of it standing.
     ordered = sorted(set(secrets), key=len, reverse=True)
-    headers = tuple([(name, _masked(value, ordered)) for name, value in answer.headers])
+    headers = tuple([(_masked(name, ordered), _masked(value, ordered)) for name, value in answer.headers])
     body = answer.body
     for secret in ordered:
         body = body.replace(secret.encode(), MASK.encode())

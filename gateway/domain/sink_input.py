@@ -152,7 +152,8 @@ def parse_headers(
 
 def _header_fault(name: str, value: object) -> str | None:
     """What is wrong with a subscriber's own header (RFC 9110, section 5); never repeats its value."""
-    lower = name.lower()
+    # As CGI and WSGI receivers read it, to whom an underscore is a hyphen.
+    lower = name.lower().replace("_", "-")
     if len(name) > HEADER_NAME_CHARS_MAX or not _HEADER_NAME.fullmatch(name):
         return f"the name of a header is a token of 1 to {HEADER_NAME_CHARS_MAX} characters"
     if lower == "authorization":

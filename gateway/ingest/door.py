@@ -12,7 +12,15 @@ from typing import Final, Literal, Protocol
 from gateway.domain.dialects import text_of
 from gateway.ports import NewEntry
 from otel.traceparent import derive
-from schemas import GATEWAY_TYPE_PREFIX, TYPE_PREFIX, Content, Envelope, Problem, parse_source
+from schemas import (
+    GATEWAY_TYPE_PREFIX,
+    TYPE_PREFIX,
+    Content,
+    Envelope,
+    Problem,
+    organizations_in,
+    parse_source,
+)
 from schemas.attributes import forbidden_character
 from schemas.trace_context import traceparent_fields
 
@@ -121,12 +129,13 @@ class Door:
 
     @staticmethod
     def _check_own(envelope: Envelope, owner: str | None, organization: str) -> None:
-        """Refuse what is another organization's (S1c), a type that is not Letta's under its source included.
+        """Refuse what is another organization's (S1c), whatever its type: wherever its source names one.
 
-        First wins by source and id (S7c): who could take another's source could keep its events out of the log.
+        First wins by source and id (S7c): who could take another's source could keep its events out of the log. And
+        who subscribes to what begins with a source is to get nothing that somebody else made up. What data of a type
+        that is not Letta's mean is not known here.
         """
-        named = (parse_source(envelope.source) or (None,))[0] if owner is None else owner
-        if named is not None and named != organization:
+        if any(name != organization for name in (owner or organization, *organizations_in(envelope.source))):
             raise Refused(Reason.FOREIGN, "This event belongs to another organization than the token's.")
 
     def check_size(self, size_bytes: int) -> None:
@@ -186,10 +195,14 @@ def _partition_key(envelope: Envelope, agent: str | None) -> str | None:
 
 
 def _owner(envelope: Envelope, data: object) -> tuple[str | None, str | None]:
-    """Organization and agent of an event. For Letta's types, source and data must name the same one (S1c)."""
-    if not envelope.type.startswith(TYPE_PREFIX):
-        return None, None
+    """Organization and agent of an event. For Letta's types, source and data must name the same one (S1c).
+
+    Of another type the agent is whom its source names: it is counted, found and erased as that one's.
+    """
     named = parse_source(envelope.source)
+    if not envelope.type.startswith(TYPE_PREFIX):
+        agent = None if named is None else named[1]
+        return None, agent if agent is None or _is_plain(agent) else None
     if named is None:
         if envelope.type.startswith(_EMITTER_TYPES):
             return None, None  # a gap whose events nobody can name any more is the administrator's

@@ -281,8 +281,13 @@ class Subscriptions(Protocol):
         """Drop cursor, pending and secrets; attempts stay until retention (S3h)."""
         ...
 
-    async def get(self, subscription_id: str) -> SubscriptionRecord | None:
-        """One that is not deleted, by its id."""
+    async def get(
+        self, subscription_id: str, *, organization: str | None = None
+    ) -> SubscriptionRecord | None:
+        """One that is not deleted, by its id.
+
+        With an organization only one of its own: another's is looked for no longer than what never was.
+        """
         ...
 
     async def webhook(self, organization: str, key: str) -> SubscriptionRecord | None:

@@ -68,6 +68,26 @@ def test_s1c_it_publishes_only_its_own(publish, anonymous, one, foreign):
     assert anonymous.get("/v1/events", headers=one).json()["items"] == []
 
 
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        *(f"https://letta/organizations/org-2{end}" for end in ("/x", "/", "?x=1", "#f", "/agents/a/runs/r")),
+        *("https://letta/%6frganizations/org-2", "urn:letta:organizations:org-2"),
+        "https://letta/organizations/org-2/organizations/org-1",
+    ],
+)
+def test_s1c_wherever_a_source_names_another_it_is_refused(publish, one, foreign):
+    answer = publish(event(type_="some.type", source=foreign), one)
+    assert (answer.status_code, slug(answer)) == (403, "foreign-organization")
+
+
+def test_an_agent_that_a_source_names_is_found_whatever_the_type(publish, anonymous, one):
+    source = "https://letta/organizations/org-1/agents/agent-9"
+    assert publish(event(type_="some.type", source=source), one).status_code == 202
+    found = anonymous.get("/v1/events?agent_id=agent-9", headers=one).json()["items"]
+    assert [item["event"]["source"] for item in found] == [source]
+
+
 def test_s1c_source_and_data_must_agree_for_it_too(publish, one):
     answer = publish(event(data={"organization_id": "org-2"}), one)
     assert (answer.status_code, slug(answer)) == (422, "invalid-request")

@@ -97,7 +97,12 @@ def test_javascript_verifies_what_the_gateway_signs(text, tmp_path):
         f"{text}\nDate.now = () => 1700000000000;\nconst headers = {{{headers}}};\n"
         f'const good = verify("{secret}", headers, Buffer.from(\'{{"a": 1}}\'));\n'
         f'const bad = verify("{secret}", headers, Buffer.from(\'{{"a": 2}}\'));\n'
-        "process.exit(good && !bad ? 0 : 1);\n"
+        'const none = ["", "whsec_", "whsec_!!!", "   ", "whpk_", undefined].filter((key) => {\n'
+        "  for (const call of [() => verify([key], headers, Buffer.from('')), () => verifyLetta(key, '', '')])\n"
+        "    try { call(); return false; } catch {}\n"
+        "  return true;\n"
+        "});\n"
+        "process.exit(good && !bad && none.length === 6 ? 0 : 1);\n"
     )
     done = subprocess.run([node, script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

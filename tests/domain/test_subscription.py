@@ -396,6 +396,8 @@ RESERVED = [
     *("Host", "Connection", "Transfer-Encoding", "TE", "Trailer", "Upgrade", "Expect", "Keep-Alive"),
     *("Content-Type", "content-length", "CONTENT-ENCODING", "Proxy-Authorization"),
     *("ce-id", "Ce-Type", "webhook-id", "webhook-signature", "WebHook-Request-Origin"),
+    # To CGI and WSGI an underscore is a hyphen.
+    *("x_letta_signature", "webhook_signature", "CE_ID", "Content_Type"),
     *("X-Letta-Event", "x-letta-signature", "traceparent", "tracestate", "User-Agent", "Authorization"),
 ]
 

@@ -36,6 +36,11 @@ def test_every_spelling_goes(spelled: str) -> None:
     assert found.headers == (("X-Echo", f"before {MASK} after"),)
 
 
+def test_it_goes_from_the_name_of_a_header_too() -> None:
+    echo = Answer(400, ((f"x-{SECRET}", "1"),), b"", truncated=False, duration_s=0.0)
+    assert masked(echo, spellings(SECRET)).headers == ((f"x-{MASK}", "1"),)
+
+
 def test_the_beginning_of_one_goes_where_an_answer_was_cut() -> None:
     found = masked(answer(f"token: {SECRET[:20]}", truncated=True), spellings(SECRET))
     assert found.body.decode() == f"token: {MASK}"

@@ -5,7 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import SHORT_NAMES, build, event_id, parse_source, random_event_id, short_of, source_of, type_of
+from schemas import (
+    SHORT_NAMES,
+    build,
+    event_id,
+    organizations_in,
+    parse_source,
+    random_event_id,
+    short_of,
+    source_of,
+    type_of,
+)
 
 ids = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
@@ -37,6 +47,7 @@ def test_any_ids_make_a_valid_source_and_are_read_back(
     source = source_of(base, organization, agent)
     assert build({"id": "1", "type": "t", "source": source}).source == source
     assert parse_source(source) == (organization, agent)
+    assert organization in organizations_in(source)
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,8 @@ def test_lettas_own_header_in_a_rotation() -> None:
     verify_letta([NEW, OLD], signature=headers["X-Letta-Signature"], body=BODY)
     with pytest.raises(BadSignature, match="not of this secret"):
         verify_letta_headers(headers, BODY, new_secret(bytes(32)))
+    with pytest.raises(BadSignature):
+        verify_letta(OLD, signature=None, body=BODY)
     with pytest.raises(BadSignature, match="no X-Letta-Signature"):
         verify_letta_headers({}, BODY, OLD)
 

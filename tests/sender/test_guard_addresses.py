@@ -126,6 +126,14 @@ def test_the_gateways_own_socket_is_never_a_sink(own, address):
     assert judge(plain(ipaddress.ip_address(address)), 8081, policy, privileged=True) is None
 
 
+def test_what_the_gateway_listens_on_is_not_told_to_a_tenant():
+    policy = EgressPolicy(own=frozenset({(EVERY_ADDRESS, 8080), ("8.8.8.8", 443)}))
+    for port in (8080, 8081):
+        rule = judge(ipaddress.ip_address("127.0.0.1"), port, policy, privileged=False)
+        assert rule is SinkRule.NOT_PUBLIC
+    assert judge(ipaddress.ip_address("8.8.8.8"), 443, policy, privileged=False) is SinkRule.OWN
+
+
 def test_own_wildcard_covers_every_address_of_this_machine_and_no_other():
     policy = EgressPolicy(allow=EVERYTHING.allow, own=frozenset({(EVERY_ADDRESS, 8080)}))
     assert judge(ipaddress.ip_address("127.99.1.2"), 8080, policy, privileged=True) is SinkRule.OWN

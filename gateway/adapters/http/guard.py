@@ -204,9 +204,11 @@ def judge(address: Address, port: int, policy: EgressPolicy, *, privileged: bool
     inner = embedded(address)
     if _in(address, _NEVER) or any(_in(each, _METADATA) for each in inner):
         return SinkRule.NEVER
+    public = _is_public(address)
     if policy.owns(address, port):
-        return SinkRule.OWN
-    if _is_public(address) or (privileged and _in(address, policy.allow)):
+        # To a tenant it is private like its neighbours: what listens on this machine is not told.
+        return SinkRule.OWN if public or privileged else SinkRule.NOT_PUBLIC
+    if public or (privileged and _in(address, policy.allow)):
         return None
     return SinkRule.NOT_PUBLIC
 

@@ -260,9 +260,12 @@ class MemorySubscriptions:
                     replay, state=ReplayState.CANCELLED, ended_at_us=now_us
                 )
 
-    async def get(self, subscription_id: str) -> SubscriptionRecord | None:
+    async def get(
+        self, subscription_id: str, *, organization: str | None = None
+    ) -> SubscriptionRecord | None:
         """See ``Subscriptions.get``."""
-        return self._store.record(self._store.numbers.get(subscription_id, 0))
+        found = self._store.record(self._store.numbers.get(subscription_id, 0))
+        return found if found is None or organization in {None, found.organization} else None
 
     async def webhook(self, organization: str, key: str) -> SubscriptionRecord | None:
         """See ``Subscriptions.webhook``."""

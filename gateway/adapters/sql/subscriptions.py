@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
 
 from gateway.adapters.sql.absent import check_present
 from gateway.adapters.sql.append import append, prepare
@@ -301,9 +301,14 @@ class SqlSubscriptions:
 
         self._vault.forget(await self._database.write(work))
 
-    async def get(self, subscription_id: str) -> SubscriptionRecord | None:
+    async def get(
+        self, subscription_id: str, *, organization: str | None = None
+    ) -> SubscriptionRecord | None:
         """See ``Subscriptions.get``."""
-        return await self._find(same(_SUBSCRIPTION.c.id, subscription_id))
+        condition = same(_SUBSCRIPTION.c.id, subscription_id)
+        if organization is not None:
+            condition = and_(condition, same(_SUBSCRIPTION.c.organization, organization))
+        return await self._find(condition)
 
     async def webhook(self, organization: str, key: str) -> SubscriptionRecord | None:
         """See ``Subscriptions.webhook``."""
