@@ -9,6 +9,7 @@ from gateway.api.document.cloudevent import CloudEvent
 from gateway.domain.delivery import Decision, State
 from gateway.domain.erasure import Scope
 from gateway.domain.handshake import HandshakeState
+from gateway.ports import ArchiveState, RunState
 from gateway.views.verdicts import Verdict
 
 Count = Annotated[int, Field(ge=0)]
@@ -392,6 +393,10 @@ class Erasure(Shape):
     events: Count
     attempts: Count
     quarantined: Count
+    archives: Count
+    """The archives whose files were written anew."""
+    unreachable: list[str]
+    """The archives whose files were not in their folder: they may have something of it."""
     rewritten: bool
     """Whether the storage has let go of what it had."""
     requested_at: datetime
@@ -403,6 +408,8 @@ class ErasureCount(Shape):
 
     events: Count
     quarantined: Count
+    archives: Count
+    """How many archives would be looked through besides."""
 
 
 class Token(Shape):
@@ -532,6 +539,62 @@ class Erasures(Shape):
 
     items: list[Erasure]
     next: str | None
+
+
+class Archive(Shape):
+    """A range of the log in a file."""
+
+    first_position: Position
+    last_position: Position
+    state: ArchiveState
+    """Where its events are: `archived` in the file alone, `restored` in the log as well, else on their way."""
+    file: str
+    size_bytes: Count
+    sha256: str
+    events: Count
+    first_appended_at: datetime
+    last_appended_at: datetime
+    archived_at: datetime
+
+
+class Archives(Shape):
+    """A page of archives, in log order."""
+
+    items: list[Archive]
+    next: str | None
+
+
+class ArchiveHolder(Shape):
+    """A subscription that still needs what is behind a position, and why."""
+
+    subscription: str
+    position: Count
+    why: str
+
+
+class ArchivePlan(Shape):
+    """What would be archived now."""
+
+    first_position: Position
+    until_position: Count
+    positions: Count
+    held_by: list[ArchiveHolder]
+    """Why not more."""
+
+
+class Archiving(Shape):
+    """A command to archive, and how far it is."""
+
+    id: Position
+    state: RunState
+    until_position: Count
+    archived_until: Count
+    archives: Count
+    events: Count
+    problem: str | None
+    """Why it failed; asking for the same again goes on."""
+    requested_at: datetime
+    finished_at: datetime | None
 
 
 class Tokens(Shape):

@@ -191,6 +191,16 @@ class NewToken(Body):
     expires_at: datetime | None = None
 
 
+class NewArchiving(Body):
+    """Up to where the log is to be archived."""
+
+    before_position: int | None = None
+    before: datetime | None = None
+    """This, or `before_position`, never both."""
+    dry_run: bool | None = None
+    """Say what would be archived, and archive nothing."""
+
+
 class NewErasure(Body):
     """Whose data is to go: an agent's, or an organization's."""
 

@@ -31,6 +31,7 @@ _TAGS: Final = {
     "handshake": "The consent of a sink (CloudEvents Web Hooks).",
     "payloads": "The data of thin events.",
     "erasures": "Everything of an agent or an organization, gone.",
+    "archives": "Closed ranges of the log, in files.",
     "tokens": "Who may get in.",
     "secrets": "Which keys what is stored is sealed under.",
     "service": "Liveness, readiness, figures, contracts.",

@@ -92,24 +92,34 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         {202: Answer("They are in the log.", answers.Accepted)}, problems=[400, 403, 413, 415, 422, 429]
     ),
     ("get", "/v1/events"): Operation(_ok(answers.Events, "A page.")),
-    ("get", "/v1/events/{position}"): Operation(_ok(answers.LogItem, "The entry.")),
-    ("get", "/v1/events/{position}/deliveries"): Operation(_ok(answers.Deliveries, "A page.")),
-    ("get", "/v1/events/{position}/explain"): Operation(_ok(answers.Explanation, "The verdict, and why.")),
-    ("get", "/v1/events/stream"): Operation({}, problems=[409, 429]),
-    ("get", f"{_ONE}/stream"): Operation({}, problems=[409, 429]),
+    ("get", "/v1/events/{position}"): Operation(_ok(answers.LogItem, "The entry."), problems=[410]),
+    ("get", "/v1/events/{position}/deliveries"): Operation(
+        _ok(answers.Deliveries, "A page."), problems=[410]
+    ),
+    ("get", "/v1/events/{position}/explain"): Operation(
+        _ok(answers.Explanation, "The verdict, and why."), problems=[410]
+    ),
+    ("get", "/v1/events/stream"): Operation({}, problems=[409, 410, 429]),
+    ("get", f"{_ONE}/stream"): Operation({}, problems=[409, 410, 429]),
     ("post", "/v1/subscriptions"): Operation(
         {201: Answer("Made; the secret is shown this once.", answers.NewSubscription, ["Location", "ETag"])},
         bodies.NewSubscription,
+        # An `Idempotency-Key` that is in use, or whose subscription is deleted; a start that was archived.
+        problems=[400, 409, 410],
     ),
     ("get", "/v1/subscriptions"): Operation(_ok(answers.Subscriptions, "A page.")),
     ("get", _ONE): Operation(_ok(answers.Subscription, "The subscription.", "ETag")),
     ("put", _ONE): Operation(
-        _ok(answers.Subscription, "As it is now.", "ETag"), bodies.Replacement, conditional=True
+        _ok(answers.Subscription, "As it is now.", "ETag"),
+        bodies.Replacement,
+        problems=[410],
+        conditional=True,
     ),
     ("patch", _ONE): Operation(
         _ok(answers.Subscription, "As it is now.", "ETag"),
         bodies.SubscriptionChange,
         media_types=[JSON, "application/merge-patch+json"],
+        problems=[410],
         conditional=True,
     ),
     ("delete", _ONE): Operation(_DELETED, conditional=True),
@@ -141,7 +151,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
             202: Answer("Commanded; it runs beside the live stream.", answers.Replay),
         },
         bodies.ReplayRequest,
-        problems=[409],
+        problems=[409, 410],
     ),
     ("get", f"{_ONE}/replays"): Operation(_ok(answers.Replays, "Those that run.")),
     ("get", f"{_ONE}/replays/{{replay_id}}"): Operation(_ok(answers.Replay, "The replay.")),
@@ -152,7 +162,9 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         {202: Answer("The sink is asked by and by; `handshake` says how it stands.", answers.Subscription)},
         problems=[409],
     ),
-    ("get", "/v1/deliveries/{delivery_id}"): Operation(_ok(answers.Delivery, "The delivery.")),
+    ("get", "/v1/deliveries/{delivery_id}"): Operation(
+        _ok(answers.Delivery, "The delivery."), problems=[410]
+    ),
     ("post", "/v1/deliveries/{delivery_id}/retry"): Operation(
         {202: Answer("One more attempt is made now.", answers.Retried)}, problems=[409, 410]
     ),
@@ -180,6 +192,21 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ),
     ("get", "/v1/erasures"): Operation(_ok(answers.Erasures, "A page.")),
     ("get", "/v1/erasures/{erasure_id}"): Operation(_ok(answers.Erasure, "The erasure.")),
+    ("post", "/v1/archives"): Operation(
+        {
+            200: Answer("What a dry run finds.", answers.ArchivePlan),
+            202: Answer("Commanded; its URL shows how far it is.", answers.Archiving, ["Location"]),
+        },
+        bodies.NewArchiving,
+        problems=[409],
+    ),
+    ("get", "/v1/archives"): Operation(_ok(answers.Archives, "A page.")),
+    ("get", "/v1/archives/runs/{run_id}"): Operation(_ok(answers.Archiving, "The archiving.")),
+    ("get", "/v1/archives/{position}"): Operation(_ok(answers.Archive, "The archive.")),
+    ("get", "/v1/archives/{position}/file"): Operation({}, problems=[500]),
+    ("post", "/v1/archives/{position}/restore"): Operation(
+        _ok(answers.Archive, "Its events are in the log again."), problems=[409, 500]
+    ),
     ("post", "/v1/tokens"): Operation(
         {201: Answer("Made; the token is shown this once.", answers.NewToken, ["Location"])}, bodies.NewToken
     ),
