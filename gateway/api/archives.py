@@ -80,7 +80,12 @@ async def read_archive(request: Request, _caller: Administrator, position: Posit
     "/{position}/file",
     summary="Fetch an archive's file",
     response_class=Response,
-    responses={200: {"description": "NDJSON, compressed", "content": {"application/gzip": {}}}},
+    responses={
+        200: {
+            "description": "NDJSON, compressed",
+            "content": {"application/gzip": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
 )
 async def read_file(request: Request, _caller: Administrator, position: Position) -> Response:
     """The file as it lies on the gateway's machine: NDJSON, compressed by gzip."""
