@@ -56,6 +56,10 @@ lint: _venv
 types: _venv
     {{ bin }}/mypy
 
+# check alert rules, dashboard and collector configuration, with Debian's promtool (fetched, not installed)
+alerts: _venv
+    {{ bin }}/python -m pytest -q tests/otel/test_observing.py tests/flows/test_metrics.py
+
 # check which room imports which
 imports: _venv
     {{ bin }}/lint-imports

@@ -23,7 +23,10 @@ FIELD_CHARS_MAX: Final = 256
 STACK_CHARS_MAX: Final = 16_384
 FIELDS_MAX: Final = 32
 _CUT: Final = "…"
-_UNCUT: Final = 4
+_UNCUT: Final = 16
+_EDGE_CHARS: Final = 512
+"""A secret is shorter: where a text was cut before it was looked for, it may be there in part."""
+
 _JSON: Final = json.JSONEncoder(separators=(",", ":"), default=str).encode
 
 
@@ -60,14 +63,24 @@ class _Lines(logging.Formatter):
             stack = self._stack(record)[-_UNCUT * STACK_CHARS_MAX :]
         texts = [message, stack or "", *(value for value in fields.values() if isinstance(value, str))]
         if self._redaction.touches("\n".join(texts)):
-            clean = self._redaction.text
-            message, stack = clean(message), stack and clean(stack)
-            fields = {name: clean(item) if isinstance(item, str) else item for name, item in fields.items()}
+            message = self._clean(message, MESSAGE_CHARS_MAX)
+            # Of a stack it is the beginning that was cut off.
+            stack = stack and self._clean(stack, STACK_CHARS_MAX, at_end=False)
+            fields = {
+                name: self._clean(item, FIELD_CHARS_MAX) if isinstance(item, str) else item
+                for name, item in fields.items()
+            }
         fields = {
             name: _cut(item, FIELD_CHARS_MAX) if isinstance(item, str) else item
             for name, item in fields.items()
         }
         return _cut(message, MESSAGE_CHARS_MAX), fields, stack and stack[-STACK_CHARS_MAX:]
+
+    def _clean(self, text: str, chars_max: int, *, at_end: bool = True) -> str:
+        clean = self._redaction.text(text)
+        if len(text) < _UNCUT * chars_max:
+            return clean
+        return clean[:-_EDGE_CHARS] if at_end else clean[_EDGE_CHARS:]
 
     def _stack(self, record: logging.LogRecord) -> str:
         parts = [self.formatException(record.exc_info)] if record.exc_info and record.exc_info[0] else []

@@ -11,8 +11,15 @@ MASK = "***"
 _PART_BYTES_MIN = 4
 
 
-def mask(answer: Answer, terms: Terms) -> tuple[Sequence[tuple[str, str]], bytes]:
-    """Headers and body of an answer without the secrets that were sent along, or that sign."""
+def mask(
+    answer: Answer, terms: Terms, present: Terms | None = None
+) -> tuple[Sequence[tuple[str, str]], bytes]:
+    """Headers and body of an answer without the secrets that were sent along, or that sign.
+
+    ``present``: as the subscription is by now. A secret that was replaced while the answer was on its way may be in it.
+    """
+    if present is not None and present is not terms:
+        terms = replace(terms, known=(*terms.known, *present.known))
     text, body = "\n".join([part for header in answer.headers for part in header]), answer.body
     for secret, raw in terms.known:
         if secret in text or raw in body or (answer.truncated and _begun_at_end(body, raw)):

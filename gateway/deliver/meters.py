@@ -5,7 +5,7 @@ from typing import Final, Protocol
 from gateway.deliver.envelopes import Event
 from gateway.domain.breaker import Change
 from gateway.domain.delivery import Decision
-from gateway.domain.emission import emitted_at_us
+from gateway.domain.emitted import emitted_at_us
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.retry import CRASH, REFUSED, NotSent, Outcome, Parked, Settlement
 from gateway.domain.sending import SendErrorKind
@@ -132,7 +132,7 @@ class DeliveryMeters:
             way.delivered.observe(at_us - appended_us, trace_id, at_us, trace.span_id)
             emitted_us = event.emitted_at_us
             if emitted_us is None:
-                emitted_us = 0 if event.envelope is None else emitted_at_us(event.envelope)
+                emitted_us = 0 if event.envelope is None else emitted_at_us(event.envelope.time) or 0
                 event.emitted_at_us = emitted_us
             if emitted_us:
                 way.emitted.observe(at_us - emitted_us, trace_id, at_us, trace.span_id)

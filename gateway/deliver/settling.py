@@ -206,8 +206,9 @@ class Settling:
         settlement: Settlement,
         hash6: bytes,
     ) -> AttemptRecord:
-        answer = ended.answer
-        headers, body = ((), b"") if answer is None else mask(answer, terms)
+        answer, now = ended.answer, self._directory.get(delivery.number)
+        present = None if now is None else now.terms(ended.ended_at_us)
+        headers, body = ((), b"") if answer is None else mask(answer, terms, present)
         return AttemptRecord(
             id=attempt_id(self._random(ATTEMPT_BYTES)),
             number=delivery.number,

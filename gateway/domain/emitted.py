@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _SEQUENCE_DIGITS: Final = 20
 _US_NS: Final = 1_000
 _SKEW_US: Final = 60_000_000
@@ -26,7 +27,7 @@ def emitted_at_us(time: str | None) -> int | None:
         return None
     if moment.tzinfo is None:
         return None
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 def spooled_at_us(sequence: object, published_at_us: int | None) -> int | None:

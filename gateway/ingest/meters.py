@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.domain.emission import emitted_at_us
+from gateway.domain.emitted import emitted_at_us
 from gateway.ingest.door import Reason
 from gateway.ports import Appended, NewEntry, NewQuarantine
 from otel.metrics import Counter, Durations, Family, Numbers, histogram
@@ -41,7 +41,7 @@ class IngestMeters:
             if result.duplicate:
                 duplicates += 1
             elif result.entry is not None and entry.parsed is not None and entry.redriven_from is None:
-                at_us = emitted_at_us(entry.parsed)
+                at_us = emitted_at_us(entry.parsed.time)
                 if at_us:
                     appended_us = result.entry.appended_at_us
                     self._emitted.observe(appended_us - at_us, entry.trace_id, appended_us)

@@ -28,7 +28,7 @@ from gateway.domain.retry import DELIVERED, Answered, Settlement
 from gateway.domain.sending import Answer
 from gateway.ingest.meters import IngestMeters
 from gateway.ports import Appended, Entry, Event, Kind, NewEntry
-from otel.metrics import SECONDS
+from otel.metrics import SECONDS, Counter, Durations
 from otel.traceparent import TraceParent
 from schemas import parse_structured
 
@@ -89,6 +89,8 @@ def cases() -> dict[str, tuple[Callable[[], object], int]]:
         LOGGER.handlers[:] = logging.getLogger(f"{LOGGER.name}.{style}").handlers
         return lambda: account.attempt(lane, current, event, delivery, ended=ended, settlement=settlement)  # type: ignore[arg-type]
 
+    ours_count = Counter("count", "-", ["outcome", "class"], known=[("delivered", "2xx")])
+    durations, trace_id = Durations(), TRACE.trace_id
     registry = CollectorRegistry()
     count = PeerCounter("count", "-", ["outcome", "class"], registry=registry).labels("delivered", "2xx")
     spread = PeerHistogram("spread", "-", registry=registry, buckets=SECONDS)
@@ -101,6 +103,9 @@ def cases() -> dict[str, tuple[Callable[[], object], int]]:
         ),
         "failed: counted, and a line as JSON": (tell(quiet, failed), 10),
         "delivered: counted, and a line as JSON": (tell(loud, DELIVERED), 10),
+        "ours: one count": (lambda: ours_count.add("delivered", "2xx"), 1),
+        "ours: one observation": (lambda: durations.observe(300_000), 1),
+        "ours: one with an exemplar": (lambda: durations.observe(300_000, trace_id, AT_US, TRACE.span_id), 1),
         "prometheus_client: one count": (count.inc, 1),
         "prometheus_client: one observation": (lambda: spread.observe(0.3), 1),
         "prometheus_client: one with an exemplar": (lambda: spread.observe(0.3, {"trace_id": "a" * 32}), 1),

@@ -1,14 +1,10 @@
 """Streams in figures, and what is taken out of a log."""
 
-import json
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.emission import emitted_at_us
 from gateway.domain.redaction import MASK, Redaction
 from gateway.domain.stream_figures import BEHIND, Stance, StreamFigures
-from schemas import parse_structured
 
 HEAD = 1_000_000
 
@@ -33,19 +29,6 @@ def test_streams_that_are_alike_count_as_if_added_one_by_one(stance, count, reac
     for _ in range(count):
         one_by_one.add(stance, reached=reached, head=HEAD)
     assert together == one_by_one
-
-
-def emitted(time):
-    event = {"specversion": "1.0", "id": "1", "source": "/a", "type": "t"} | ({"time": time} if time else {})
-    return emitted_at_us(parse_structured(json.dumps(event).encode()))
-
-
-def test_an_event_says_when_it_was():
-    assert emitted("1970-01-01T00:00:01.5Z") == 1_500_000
-    assert emitted("1970-01-01T02:00:01+02:00") == 1_000_000
-    assert emitted("1970-01-01T00:00:01.123456789Z") == 1_123_456
-    assert emitted(None) == 0
-    assert emitted("1990-12-31T23:59:60Z") == 0
 
 
 SECRET = 'pass/word"with=all of it'

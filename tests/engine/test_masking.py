@@ -6,8 +6,11 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from gateway.deliver.masking import MASK, masked
+from gateway.deliver.masking import MASK, mask, masked
+from gateway.deliver.terms import Terms
+from gateway.domain.header_lines import HeaderLines
 from gateway.domain.sending import Answer
+from gateway.domain.signing import Signer, new_secret
 from gateway.domain.spellings import spellings
 
 SECRET = "aB+c/d=eF" * 4
@@ -44,3 +47,27 @@ def test_it_goes_from_the_name_of_a_header_too() -> None:
 def test_the_beginning_of_one_goes_where_an_answer_was_cut() -> None:
     found = masked(answer(f"token: {SECRET[:20]}", truncated=True), spellings(SECRET))
     assert found.body.decode() == f"token: {MASK}"
+
+
+def terms(secret: str) -> Terms:
+    return Terms(
+        number=1,
+        revision=1,
+        privileged=False,
+        sink="https://hook.example/",
+        structured=False,
+        thin=False,
+        timeout_s=None,
+        schedule_s=(),
+        lines=HeaderLines(),
+        signer=Signer([new_secret(bytes(32))]),
+        known=((secret, secret.encode()),),
+        until_us=None,
+    )
+
+
+def test_a_secret_that_came_while_the_answer_was_on_its_way_goes_too() -> None:
+    echo = answer(f"{SECRET} and {SECRET[::-1]}")
+    headers, body = mask(echo, terms(SECRET), terms(SECRET[::-1]))
+    assert body.decode() == f"{MASK} and {MASK}"
+    assert headers == (("X-Echo", f"{MASK} and {MASK}"),)

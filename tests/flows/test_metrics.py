@@ -1,12 +1,16 @@
 """What `/metrics` and the log say of a run, held against what happened in it."""
 
+import http.server
 import json
 import re
+import signal
+import threading
 from pathlib import Path
 
 import httpx
 import pytest
 import yaml
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
@@ -239,3 +243,87 @@ def test_every_figure_that_dashboard_and_alerts_name_is_served(shared, sink, mak
     }
     shown = {re.sub(r"_(bucket|sum|count)$", "", name) for name in asked}
     assert stems - shown == set()
+
+
+def test_a_redis_that_says_nothing_is_told_by_what_is_missing(make_gateway, valkey, until):
+    gateway = make_gateway(GATEWAY_REDIS_URL=valkey.url).start()
+    until(lambda: Figures(gateway)("redis_entries") == 0)
+    valkey._process.send_signal(signal.SIGSTOP)
+    names = {sample.name for sample in Figures(gateway).samples}
+    assert "letta_gateway_redis_entries" not in names
+    assert "letta_gateway_log_position" in names
+    valkey._process.send_signal(signal.SIGCONT)
+    until(lambda: "letta_gateway_redis_entries" in {sample.name for sample in Figures(gateway).samples})
+
+
+def test_by_otlp_the_same_figures_arrive_and_the_last_ones_at_the_end(
+    make_gateway, otlp_taker, sink, make_event, until
+):
+    url = f"{otlp_taker.url}/v1/metrics"
+    gateway = make_gateway(
+        OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=url, OTEL_METRIC_EXPORT_INTERVAL="200", OTEL_SERVICE_NAME="hooks"
+    ).start()
+    gateway.subscribe(sink)
+    gateway.publish(*(make_event() for _ in range(5)))
+    until(lambda: otlp_taker.figure("letta_gateway_deliveries_delivered") == 5)
+    assert otlp_taker.figure("letta_gateway_append_to_delivered_seconds") == 5
+    served = {
+        re.sub(r"_(total|bucket|sum|count)$", "", sample.name)
+        for sample in Figures(gateway).samples
+        if not sample.name.endswith("_lag_seconds")
+    }
+    assert served <= set(otlp_taker.latest), served - set(otlp_taker.latest)
+    gateway.publish(make_event())
+    sink.wait(6)
+    assert gateway.stop() == 0
+    assert otlp_taker.figure("letta_gateway_deliveries_delivered") == 6
+    assert otlp_taker.services == {"hooks"}
+
+
+class OtlpTaker(http.server.ThreadingHTTPServer):
+    """Takes figures; `latest` has those of the last push, by name."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Takes)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.latest = {}
+        self.services = set()
+
+    def take(self, request):
+        for resource in request.resource_metrics:
+            named = {item.key: item.value.string_value for item in resource.resource.attributes}
+            self.services.add(named["service.name"])
+            self.latest = {
+                metric.name: metric for scope in resource.scope_metrics for metric in scope.metrics
+            }
+
+    def figure(self, name):
+        metric = self.latest.get(name)
+        if metric is None:
+            return None
+        if metric.HasField("histogram"):
+            return sum(point.count for point in metric.histogram.data_points)
+        return sum(point.as_int for point in metric.sum.data_points)
+
+
+class _Takes(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.take(ExportMetricsServiceRequest.FromString(body))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_arguments):
+        pass
+
+
+@pytest.fixture
+def otlp_taker():
+    server = OtlpTaker()
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()

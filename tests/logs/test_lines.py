@@ -114,6 +114,17 @@ def test_a_secret_that_would_be_cut_in_two_is_not_half_there(style, before):
 
 
 @pytest.mark.parametrize("style", ["json", "text"])
+@pytest.mark.parametrize("before", range(0, len(SECRET) + 3, 3))
+def test_nor_one_of_very_many(style, before):
+    """Each that is taken out makes the text shorter, so that what was cut far behind comes into sight."""
+    written = Written(style)
+    said = "-" * before + SECRET * 10_000
+    written.logger.error(said, extra={"fields": {"a": said}}, exc_info=raised(said))
+    assert "a-se" not in written.text
+    assert "process" not in written.text.replace("this_process", "")
+
+
+@pytest.mark.parametrize("style", ["json", "text"])
 @given(said=st.text(max_size=80))
 def test_nobody_makes_a_line_of_his_own(style, said):
     written = Written(style)
