@@ -31,6 +31,8 @@ class Passage:
         self.span: Span = span_of(row)
         self._moving = row.state in _MOVING
         self._kept = Kept()
+        self.erased = 0
+        """How many of its events are erased, as far as the log has what is left of them."""
 
     def fault_of(self, row: Row[Any]) -> str:
         """What is wrong with a row of the log that lies in the range, and is not erased."""
@@ -97,6 +99,11 @@ class ArchiveVerification:
             return "what the database knows of the archive is not what was archived"
         self._unsaid.pop(said.first, None)
         return ""
+
+    def passed(self, passage: Passage) -> None:
+        """A range went by. Its file, where it was read, has every row that is erased; the log has some of them."""
+        if self._folder is None:
+            self.erased += passage.erased
 
     def unsaid(self) -> int | None:
         """The first position of a range that no fact says was archived."""
