@@ -67,7 +67,7 @@ imports: _venv
 # check contracts and generated pages against the code
 check-docs: _venv
     {{ bin }}/letta-gateway contracts check
-    {{ bin }}/python -m pytest -q tests/docs tests/cli/test_docs.py tests/interop/test_page.py
+    {{ bin }}/python -m pytest -q tests/docs/test_pages.py tests/cli/test_docs.py tests/interop/test_page.py
 
 # write contracts and generated pages anew
 generate: _venv

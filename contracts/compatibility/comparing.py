@@ -7,8 +7,9 @@ schema that reads is asked for on its own (`rules.py`), of everything that the s
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from contracts.compatibility.budget import Budget, TooLargeError
 from contracts.compatibility.produced import Produced, Schema
-from contracts.compatibility.sameness import Sameness, TooLargeError
+from contracts.compatibility.sameness import Sameness
 from contracts.compatibility.wording import Finding, Kind, Side, clause
 from contracts.document import resolve
 from contracts.json_values import FRACTION, KINDS, key_of
@@ -27,14 +28,16 @@ class Comparison:
 
     Attributes:
         findings: What was found, in the order found; a dict for its order.
-        steps: How many schemas may still be compared.
+        budget: What may still be compared.
     """
 
-    def __init__(self, produced: Mapping[str, Any], read: Mapping[str, Any], side: Side, steps: int) -> None:
+    def __init__(
+        self, produced: Mapping[str, Any], read: Mapping[str, Any], side: Side, budget: Budget
+    ) -> None:
         self.side = side
         self.findings: dict[Finding, None] = {}
-        self.steps = steps
-        self.sameness = Sameness(produced, read)
+        self.sameness = Sameness(produced, read, budget)
+        self.budget = budget
         self._produced = produced
         self._read = read
         self._under_way: set[tuple[frozenset[int], int]] = set()
@@ -50,12 +53,13 @@ class Comparison:
 
     def check(self, produced: Sequence[Schema], read: Schema, place: tuple[str | int, ...]) -> None:
         """Note where a value that fits all of `produced` may not fit `read`. Raises ``TooLargeError``."""
-        self.steps -= 1
-        if self.steps < 0 or self._depth > DEPTH_MAX:
+        self.budget.spend()
+        if self._depth > DEPTH_MAX:
             raise TooLargeError
         if any(self.sameness.schemas(schema, read) for schema in produced):
             return
         value = Produced(self._produced, produced)
+        self.budget.spend(len(value.parts) + len(value.values or ()))
         if value.never or read is True:
             return
         if isinstance(read, bool):
@@ -124,18 +128,22 @@ class Comparison:
     ) -> None:
         kinds = Produced(self._produced, case).kinds
         candidates = [
-            found
-            for found, branch in zip(tried, branches, strict=True)
-            if Produced(self._read, [branch]).kinds & kinds
+            found for found, branch in zip(tried, branches, strict=True) if self._opened(branch).kinds & kinds
         ]
         if len(candidates) == 1:
             self.findings |= candidates[0]  # only this one was meant, and it says what is wrong more closely
         else:
             self.say(place, Kind.BRANCH, keyword)
 
+    def _opened(self, branch: Schema) -> Produced:
+        opened = Produced(self._read, [branch])
+        self.budget.spend(len(opened.parts) + len(opened.values or ()))
+        return opened
+
     def _apart(self, branches: Sequence[Schema]) -> bool:
         """Whether no value fits two branches, as far as one can see."""
-        opened = [Produced(self._read, [branch]) for branch in branches]
+        opened = [self._opened(branch) for branch in branches]
+        self.budget.spend(len(opened) ** 2)
         return all(_disjoint(one, other) for index, one in enumerate(opened) for other in opened[index + 1 :])
 
 

@@ -37,7 +37,9 @@ def _values(comparison: "Comparison", value: Produced, read: Mapping[str, Any], 
     for keyword in ("enum", "const"):
         if keyword not in read:
             continue
-        known = set(map(key_of, read["enum"] if keyword == "enum" else [read["const"]]))
+        listed = read["enum"] if keyword == "enum" else [read["const"]]
+        comparison.budget.spend(len(listed))
+        known = set(map(key_of, listed))
         if value.values is None:
             comparison.say((*place, keyword), Kind.VALUES, "any other")
             continue

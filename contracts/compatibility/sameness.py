@@ -7,6 +7,7 @@ they lead to: `#/$defs/x` of one document may be something else than that of ano
 from collections.abc import Mapping
 from typing import Any, Final
 
+from contracts.compatibility.budget import Budget, TooLargeError
 from contracts.compatibility.produced import Schema
 from contracts.document import ONE_SCHEMA, SCHEMA_LISTS, SCHEMA_MAPS, resolve
 from contracts.json_values import key_of
@@ -17,23 +18,18 @@ TOLD: Final = frozenset(
 )
 """Keywords that refuse no value."""
 
-STEPS_MAX: Final = 200_000
 DEPTH_MAX: Final = 64
 
 Root = Mapping[str, Any]
 
 
-class TooLargeError(ValueError):
-    """There is more to compare than anybody should wait for."""
-
-
 class Sameness:
     """Compares places of two documents."""
 
-    def __init__(self, one: Root, other: Root) -> None:
+    def __init__(self, one: Root, other: Root, budget: Budget) -> None:
         self._one = one
         self._other = other
-        self._steps = STEPS_MAX
+        self._budget = budget
         self._depth = 0
         self._known: dict[tuple[int, int], bool] = {}
         self._assumed: list[tuple[int, int]] = []
@@ -47,8 +43,8 @@ class Sameness:
         pair = (id(one), id(other))
         if pair in self._known:
             return self._known[pair]
-        self._steps -= 1
-        if self._steps < 0 or self._depth > DEPTH_MAX:
+        self._budget.spend()
+        if self._depth > DEPTH_MAX:
             raise TooLargeError
         since = len(self._assumed)
         self._alive += (one, other)

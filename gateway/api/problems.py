@@ -79,14 +79,14 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
             await principal(request)
         except GatewayError as refused:
             return problem_response(refused)
-    if is_registry(request):
-        answer = problem_response(unserved(request, error.status_code))
-        return linked(request, allowing(answer, error.headers))
-    if error.status_code == NotFound.status:
-        return problem_response(NotFound("There is nothing at this path."))
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(_methods(request))
+    if is_registry(request):
+        answer = problem_response(unserved(request, error.status_code))
+        return linked(request, allowing(answer, headers))
+    if error.status_code == NotFound.status:
+        return problem_response(NotFound("There is nothing at this path."))
     body = {"type": _BLANK, "title": error.detail, "status": error.status_code, "detail": error.detail}
     return _response({**body, "errors": []}, error.status_code, headers)
 

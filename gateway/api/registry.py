@@ -46,12 +46,20 @@ _Format = Annotated[str | None, Query(alias="format", description="The same in a
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def _readable(path: str, summary: str) -> Callable[[_F], _F]:
+def _described(about: str, media_type: str) -> dict[str, Any]:
+    return {"description": about, "content": {media_type: {"schema": {"type": "object"}}}}
+
+
+def _readable(path: str, summary: str, media_type: str = "application/json") -> Callable[[_F], _F]:
     """A route that is read, with GET and HEAD."""
+    answers: dict[int | str, dict[str, Any]] = {
+        200: _described(f"{summary}.", media_type),
+        304: {"description": "It is still as its `ETag` in `If-None-Match` says."},
+    }
 
     def add(function: _F) -> _F:
         for verb in (router.get, router.head):
-            verb(path, summary=summary, response_class=Response)(function)
+            verb(path, summary=summary, response_class=Response, responses=answers)(function)
         return function
 
     return add
@@ -122,7 +130,7 @@ async def read_schemas(
     return _entity(request, entities.schemas(types, view, wanted))
 
 
-@_readable(_SCHEMA, "The newest version of a contract")
+@_readable(_SCHEMA, "The newest version of a contract", MEDIA_TYPE)
 async def read_schema(
     request: Request,
     group: str,
@@ -162,7 +170,7 @@ async def read_versions(
     return _entity(request, entities.versions(known, view, wanted))
 
 
-@_readable(_VERSION, "One version of a contract")
+@_readable(_VERSION, "One version of a contract", MEDIA_TYPE)
 async def read_version(
     request: Request,
     group: str,
@@ -193,10 +201,17 @@ async def read_version(
     status_code=201,
     summary="Register the next version of a contract",
     response_class=Response,
-    openapi_extra={"security": [{"bearer": []}]},
+    openapi_extra={
+        "security": [{"bearer": []}],
+        "requestBody": {"required": True, **_described("A JSON Schema 2020-12.", "application/json")},
+    },
     responses={
-        200: {"description": "The newest version says the same already"},
-        409: {"description": "It breaks older versions; `errors` has every place"},
+        200: _described("The newest version says the same already.", MEDIA_TYPE),
+        201: _described("Registered, and in force; as it is served.", MEDIA_TYPE),
+        405: {
+            "description": "Only the document can be posted, without `$details`.",
+            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        },
     },
 )
 async def register(

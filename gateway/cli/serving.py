@@ -189,8 +189,9 @@ def _announce(endpoint: Endpoint, token: str, data_dir: Path) -> None:
     lines = (
         "",
         "Next, in other terminals:",
-        "  letta-gateway listen --port 9000",
+        # In this order: without the secret that the first one shows, the second verifies nothing.
         f"  letta-gateway subscriptions create{where} --sink http://127.0.0.1:9000/",
+        "  letta-gateway listen --port 9000 --secret whsec_…",
         f"  letta-gateway tail{where}",
         f"  {emitter} letta-emitter run -- letta server",
     )

@@ -88,7 +88,8 @@ class Registering:
         """
         subject = f"/schemagroups/{group}/schemas/{name}"
         type_ = self._type(group, name, subject)
-        document = _document(posted, subject)
+        # In a thread, as the judgement: it may take a while, and events come and go meanwhile.
+        document = await anyio.to_thread.run_sync(_document, posted, subject)
         async with self._turn:
             known = self.catalogue.at(group, name)
             mode = _mode(compatibility, known, subject)
@@ -140,7 +141,6 @@ class Registering:
 
     async def _judge(self, document: Document, known: EventType, mode: Compatibility, subject: str) -> None:
         older = {contract.stored.version: contract.schema for contract in known.versions}
-        # In a thread: it may take a second, and events come and go meanwhile.
         found: list[Breaking] = await anyio.to_thread.run_sync(breaking_changes, document, older, mode)
         if found:
             fields = [FieldError(item.pointer, str(item)) for item in found]

@@ -19,7 +19,11 @@ from pages import ROOT, blocks_of
 WITHIN_S = 60
 # Commands that go on until they are told to end: what they print when they are at it, and by the end of the page.
 ENDLESS = {
-    "letta-gateway dev": ("letta-gateway is ready", ""),
+    # It names the next steps in the order of the README: the secret comes before the receiver that needs it.
+    "letta-gateway dev": (
+        "letta-gateway is ready",
+        "--sink http://127.0.0.1:9000/\n  letta-gateway listen --port 9000 --secret whsec_…\n",
+    ),
     # The one that verifies, with a mark for each of the two signatures that was good.
     "letta-gateway listen --port": ("Listening", "v1 ✓ hmac ✓"),
     "letta-gateway tail": ("", "org.example.happened"),

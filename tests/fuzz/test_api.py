@@ -34,6 +34,7 @@ def known(target):
     things = {
         "subscription_id": made.json()["id"],
         "position": str(found),
+        "group": "com.letta",
         "name": "agent.run.completed",
         "version": "1",
     }
@@ -53,7 +54,7 @@ def test_no_request_makes_it_fail(case, target, known, exists):
     answer = case.call(base_url=target.url, headers=HEADERS, timeout=30)
     target.answers[answer.status_code] += 1
     assert answer.status_code < 500, f"{answer.status_code}: {answer.text}"
-    if answer.status_code >= 400:
+    if answer.status_code >= 400 and case.method.upper() != "HEAD":  # which has no body to look at
         assert answer.headers["content-type"][0].startswith("application/problem+json")
         assert answer.json()["status"] == answer.status_code
         assert isinstance(answer.json()["errors"], list)

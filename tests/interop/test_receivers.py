@@ -26,7 +26,8 @@ Receiving = Callable[[str], ReceiverProcess]
 def subscribe(gateway: Any, url: str, mode: str, source: str) -> dict[str, Any]:
     """A stream of a receiver's own; one attempt each, as a refusal is to be seen and not waited for."""
     sources = sorted({source_of(case, source) for case in WHAT})
-    config: dict[str, Any] = {"format": mode, "retry": [], "max_concurrency": 1}
+    # A framework may listen before it has loaded its function, hence the longest wait that there is.
+    config: dict[str, Any] = {"format": mode, "retry": [], "max_concurrency": 1, "timeout_s": 15}
     if mode == "batch":
         # Full, and so on its way, when all cases are in it.
         config |= {"batch_events_max": len(WHAT), "batch_age_s": 60}

@@ -34,7 +34,8 @@ _TAGS: Final = {
     "archives": "Closed ranges of the log, in files.",
     "tokens": "Who may get in.",
     "secrets": "Which keys what is stored is sealed under.",
-    "service": "Liveness, readiness, figures, contracts.",
+    "registry": "The contracts, by xRegistry 1.0-rc4.",
+    "service": "Liveness, readiness, figures.",
 }
 _IF_MATCH: Final = {
     "name": "If-Match",

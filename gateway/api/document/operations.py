@@ -215,6 +215,9 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("delete", "/v1/tokens/{token_id}"): Operation(_DELETED),
     ("post", "/v1/secrets/rotate-key"): Operation(_ok(answers.Resealed, "One batch.")),
     ("get", "/v1/secrets/keys"): Operation(_ok(answers.Keys, "The keys, by their ids.")),
+    ("post", "/registry/schemagroups/{group}/schemas/{name}"): Operation(
+        {}, problems=[400, 401, 409, 413, 415, 503]
+    ),
     ("get", "/metrics"): Operation({}, problems=[401]),
     ("get", "/healthz"): Operation(_ok(answers.Health, "It serves.")),
     ("get", "/readyz"): Operation(

@@ -62,7 +62,8 @@ not know, 422 for data that breaks its contract.
 
 ## The registry's export
 
-`xrcg` {xrcg} (PyPI), a code generator for xRegistry, validates `/registry/export` of a gateway that has one.
+`xrcg` {xrcg} (PyPI), a code generator for xRegistry, validates `/registry/export`. Its schema of a document takes a collection
+or the URL of it (`versions`, `versionsurl`), and an export has both: it is validated without those URLs.
 
 ## Signatures
 
