@@ -47,7 +47,7 @@ fuzz minutes="10" seed="1": _venv
 large replayed="50000" paused="50000": _venv
     FLOWS_REPLAYED={{ replayed }} FLOWS_PAUSED={{ paused }} {{ bin }}/python -m pytest tests/flows/test_replays.py tests/flows/test_paused.py
 
-# measure: the whole report, beside what others deliver (docs/benchmarks.md); or `just bench emit`, `sender`, `leaves`, `hostile`, `fanout`, `paused`, `shapes`, `meters`, `letta`
+# measure: the whole report, beside what others deliver (docs/benchmarks.md); or `just bench emit`, `sender`, `leaves`, `hostile`, `fanout`, `paused`, `shapes`, `meters`, `tracing`, `letta`, `operations`
 bench what="all" *arguments: _venv
     {{ bin }}/python tests/bench/{{ what }}.py {{ arguments }}
 

@@ -11,6 +11,7 @@ from typing import Final
 from otel.traceparent import SPAN_ID_BYTES, TraceParent, derive, parse_traceparent
 from schemas import Envelope
 
+_VERSION_00_CHARS: Final = 55
 _EMITTED: Final = b"letta-emitter span\0"
 _INGESTED: Final = b"letta-gateway ingest\0"
 
@@ -39,6 +40,12 @@ def origin_trace(envelope: Envelope) -> TraceParent:
     """The trace of the event's creation; for an event without a valid one, a trace derived from ``(source, id)``."""
     given = given_trace(envelope)
     return derive(envelope.source, envelope.id) if given is None else given
+
+
+def is_unsampled(envelope: Envelope) -> bool:
+    """Whether its producer has said that nobody wants spans of it: at a look, for that is what most events say."""
+    text = envelope.attributes.get("traceparent")
+    return isinstance(text, str) and len(text) == _VERSION_00_CHARS and text.endswith("-00")
 
 
 def origin_of(envelope: Envelope) -> Origin:

@@ -15,11 +15,12 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from opentelemetry.sdk.trace.sampling import Decision, Sampler
+from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from otel import names
+from otel.quiet import quietly
 from otel.setup import TracingUnusable
 from otel.spans import LINKS_MAX, EndedSpan, Kind, SpanLink
 from otel.traceparent import TraceParent
@@ -45,30 +46,31 @@ class SdkTracing:
         self, sampler: Sampler, resource: Resource, processors: Sequence[SpanProcessor], version: str
     ) -> None:
         self._sampler = sampler
-        self._resource = resource
+        self._follows_producer = _follows_producer(sampler)
+        self._resource = _HashedResource(resource)
         self._processors = tuple(processors)
         self._scope = InstrumentationScope(names.SCOPE, version)
-        self._failed = False
 
     def samples(self, trace: TraceParent, *, is_root: bool) -> bool:
         """See ``Tracing.samples``. What its producer does not want is not wanted by any sampler."""
         if not trace.sampled:
             return False
+        if self._follows_producer and not is_root:
+            return True
         above = Context() if is_root else _below(trace)
-        result = self._sampler.should_sample(above, int(trace.trace_id, 16), names.INGEST)
+        try:
+            result = self._sampler.should_sample(above, int(trace.trace_id, 16), names.INGEST)
+        except Exception as error:  # noqa: BLE001 - a sampler may be anybody's, and an event is not lost for it
+            _LOGGER.debug("the sampler failed: %r", error)
+            return False
         return result.decision is Decision.RECORD_AND_SAMPLE
 
+    @quietly
     def record(self, span: EndedSpan) -> None:
         """See ``Tracing.record``."""
-        try:
-            ended = self._readable(span)
-            for processor in self._processors:
-                processor.on_end(ended)
-        except Exception:
-            # Whatever it is, deliveries go on without spans; once is enough to find it by.
-            if not self._failed:
-                self._failed = True
-                _LOGGER.exception("spans cannot be recorded; deliveries go on without them")
+        ended = self._readable(span)
+        for processor in self._processors:
+            processor.on_end(ended)
 
     def close(self, timeout_s: float) -> None:
         """See ``Tracing.close``. An exporter that hangs is left behind in a thread that no process waits for."""
@@ -137,6 +139,26 @@ def _named(resource: Resource, version: str) -> Resource:
     if not named or named.startswith(_UNNAMED):
         ours[SERVICE_NAME] = names.SERVICE
     return resource.merge(Resource(ours))
+
+
+class _HashedResource(Resource):
+    """A resource that is hashed once: an exporter hashes it for each span, which would be a third of a span's cost."""
+
+    def __init__(self, resource: Resource) -> None:
+        super().__init__(resource.attributes, resource.schema_url)
+        self._hash = super().__hash__()
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or super().__eq__(other)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
+def _follows_producer(sampler: Sampler) -> bool:
+    """Whether it says yes to whatever its producer samples, as all samplers do that are based on the parent."""
+    described = sampler.get_description()
+    return isinstance(sampler, ParentBased) and "remoteParentSampled:AlwaysOnSampler" in described
 
 
 def _shut_down(processor: SpanProcessor) -> None:

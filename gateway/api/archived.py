@@ -10,5 +10,8 @@ async def check_present(service: Services, first: int, last: int) -> None:
     if found is not None:
         raise Archived(
             f"Positions {found[0]} to {found[1]} were archived.",
-            hint=f"An administrator can put them back: `letta-gateway archive restore {found[0]}`.",
+            hint=(
+                "Begin behind them, or have an administrator put them back: "
+                f"`letta-gateway archive restore {found[0]}`."
+            ),
         )

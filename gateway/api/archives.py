@@ -19,37 +19,10 @@ router = APIRouter(prefix="/v1/archives", tags=["archives"])
 
 _LIST: Final = "archives"
 _SECOND_US: Final = 1_000_000
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "properties": {
-                        "before_position": {"type": "integer", "minimum": 1},
-                        "before": {"type": "string", "format": "date-time"},
-                        "dry_run": {"type": "boolean", "default": False},
-                    },
-                    "oneOf": [{"required": ["before_position"]}, {"required": ["before"]}],
-                    "additionalProperties": False,
-                }
-            }
-        },
-    },
-    "responses": {
-        "200": {
-            "description": "What a dry run finds: `{first_position, until_position, positions, held_by}`"
-        },
-        "202": {"description": "Commanded: the archiving, whose progress its URL in `Location` shows"},
-        "409": {"description": "Another archiving runs"},
-        "422": {"description": "The body names neither a position nor a time, or both"},
-    },
-}
 Position = Annotated[int, Path(ge=1, le=NUMBER_MAX, description="Any position that the archive holds")]
 
 
-@router.post("", status_code=202, summary="Archive a part of the log", openapi_extra=_BODY)
+@router.post("", status_code=202, summary="Archive a part of the log")
 async def request_archiving(request: Request, _caller: Administrator) -> JSONResponse:
     """Export what lies before a position or a time to files, and drop it from the log.
 
@@ -103,7 +76,17 @@ async def read_archive(request: Request, _caller: Administrator, position: Posit
     return JSONResponse(archive_json(await _holding(services(request), position)))
 
 
-@router.get("/{position}/file", summary="Fetch an archive's file", response_class=Response)
+@router.get(
+    "/{position}/file",
+    summary="Fetch an archive's file",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "NDJSON, compressed",
+            "content": {"application/gzip": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
 async def read_file(request: Request, _caller: Administrator, position: Position) -> Response:
     """The file as it lies on the gateway's machine: NDJSON, compressed by gzip."""
     service = services(request)

@@ -40,7 +40,7 @@ _BODY = {
         },
     },
     "responses": {
-        "200": {"description": "The counts of a dry run: `{events, quarantined}`"},
+        "200": {"description": "The counts of a dry run: `{events, quarantined, archives}`"},
         "202": {"description": "Commanded: the erasure, whose progress its URL in `Location` shows"},
         "409": {"description": "Too many erasures are not finished yet"},
         "422": {"description": "The body names neither an agent nor an organization, or both"},
@@ -61,7 +61,9 @@ async def request_erasure(request: Request, _caller: Administrator) -> JSONRespo
         raise InvalidRequest("This is not an erasure.", fields=fields)
     if asked.dry_run:
         count = await service.erasures.count(asked.target)
-        return JSONResponse({"events": count.events, "quarantined": count.quarantined})
+        return JSONResponse(
+            {"events": count.events, "quarantined": count.quarantined, "archives": count.archives}
+        )
     record = await service.erasures.request(asked.target)
     service.erase()
     service.appended()

@@ -71,13 +71,6 @@ _CREATION = {
             "schema": {"type": "string", "minLength": 1},
         }
     ],
-    "responses": {
-        "201": {"description": "Made, or made before with this key; `secret` is shown"},
-        "400": {"description": "The body is no JSON, or the key is malformed"},
-        "409": {"description": "A request with this key is being served"},
-        "410": {"description": "What was made with this key has been deleted"},
-        "422": {"description": "The subscription is not valid, or the key was used for another body"},
-    },
 }
 _ALLOW = "GET, PUT, PATCH, DELETE, OPTIONS"
 

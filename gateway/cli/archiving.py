@@ -11,8 +11,8 @@ import typer
 from gateway.cli.client import GatewayClient, Json, connect
 from gateway.cli.groups import MakesByDefault
 from gateway.cli.options import AsJson, DataDir
-from gateway.cli.output import print_details, print_record, print_table, results, say
-from gateway.cli.progress import bar
+from gateway.cli.output import plain, print_details, print_record, print_table, results, say
+from gateway.cli.progress import bar, goes_on
 from gateway.errors import AnswerError, CommandError, UsageError
 
 app = typer.Typer(
@@ -134,12 +134,17 @@ def fetch(
     *,
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder to fetch it into.")] = Path(),
     data_dir: DataDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """Fetch the file of an archive, and check that it is whole."""
     with connect(data_dir) as client:
         _check_writable(to)
         record = client.request("GET", f"{_ARCHIVES}/{position}")
-        results().print(str(_fetch(client, record, to)), soft_wrap=True)
+        path = _fetch(client, record, to)
+    if as_json:
+        print_record(record | {"path": str(path)})
+    else:
+        results().print(plain(path), soft_wrap=True)
 
 
 def _print_plan(plan: Json, *, as_json: bool) -> None:
@@ -161,7 +166,7 @@ def _print_plan(plan: Json, *, as_json: bool) -> None:
 def _followed(client: GatewayClient, plan: Json, record: Json) -> Json:
     """The archiving once it is done."""
     first = plan["first_position"]
-    with bar("archived", max(0, record["until_position"] - first + 1)) as advance:
+    with goes_on("The archiving"), bar("archived", max(0, record["until_position"] - first + 1)) as advance:
         while record["state"] == "running":
             time.sleep(_LOOK_S)
             record = client.request("GET", f"{_ARCHIVES}/runs/{record['id']}")

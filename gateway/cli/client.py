@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +22,21 @@ _SAID_CHARS_MAX = 500
 _NOT_NOW = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE})
 
 Json = dict[str, Any]
+
+
+class Answered(dict[str, Any]):
+    """An object of an answer. A member that every gateway sends, and that is not there, tells of another program."""
+
+    def __init__(self, members: Json, stranger: Callable[[], AnswerError]) -> None:
+        super().__init__(members)
+        self._stranger = stranger
+
+    def __missing__(self, name: str) -> object:
+        raise self._stranger()
+
+    def pop(self, name: str, *default: Any) -> Any:  # noqa: ANN401 - a JSON value
+        """As of any dictionary, and as told above where there is no default."""
+        return super().pop(name, *default) if name in self or default else self[name]
 
 
 class GatewayClient:
@@ -169,10 +184,10 @@ class GatewayClient:
 
     def _decoded(self, answer: httpx.Response) -> Json:
         if not answer.content:
-            return {}
+            return Answered({}, self._stranger)
         try:
-            decoded = answer.json()
-        except ValueError:
+            decoded = answer.json(object_hook=lambda members: Answered(members, self._stranger))
+        except (ValueError, RecursionError):
             raise self._stranger() from None
         if not isinstance(decoded, dict):
             raise self._stranger()

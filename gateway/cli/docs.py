@@ -25,7 +25,8 @@ _COMMANDS: Final = f"""\
 
 One program, `letta-gateway`, also `python -m gateway`. Results go to stdout, diagnostics to stderr. It exits with 0
 on success, 1 on a failed check or operation, 2 on wrong usage. With `--json` a command prints one JSON document
-per record and line. Colours appear on a terminal only, and never where `NO_COLOR` is set.
+per record and line. Colours, and bars on long work, appear on a terminal only; colours never where `NO_COLOR` is set.
+`letta-gateway --install-completion` has the shell complete commands and options.
 
 Commands speak HTTP to a running gateway: the one on `--data-dir` where given, else the one that `GATEWAY_URL` and
 `GATEWAY_API_TOKEN` name, else the one on `.gateway`. Only `migrate`, `verify-log` and `rebuild` open the database, and
@@ -88,8 +89,9 @@ EMITTER_SETTINGS: Final = (
 _OTEL: Final = """\
 ## Traces
 
-Events and webhooks carry their trace context, and attempts keep trace and span id, without any setting. Spans are not
-exported yet: for them the variables of the OpenTelemetry SDK (`OTEL_*`) have no effect on the gateway.
+Events and webhooks carry their trace context, and attempts keep trace and span id, without any setting. Spans are
+exported where the OpenTelemetry SDK's own variables (`OTEL_*`) say where to; see
+[operations.md](operations.md#spans-for-a-tracing-backend).
 
 ## Metrics by OTLP
 

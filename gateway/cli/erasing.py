@@ -10,6 +10,7 @@ import typer
 from gateway.cli.client import GatewayClient, Json, connect
 from gateway.cli.options import AsJson, DataDir
 from gateway.cli.output import print_record, results, say
+from gateway.cli.progress import counting, goes_on
 from gateway.errors import UsageError
 
 _ERASURES: Final = "/v1/erasures"
@@ -82,7 +83,8 @@ def _print_count(count: Json, *, as_json: bool) -> None:
 
 
 def _told(count: Json) -> str:
-    return f"{count['events']} events and {count['quarantined']} records in quarantine"
+    archives = f", and what {count['archives']} archives have of it" if count["archives"] else ""
+    return f"{count['events']} events and {count['quarantined']} records in quarantine{archives}"
 
 
 def _confirmed(count: Json) -> bool:
@@ -95,7 +97,9 @@ def _confirmed(count: Json) -> bool:
 
 def _followed(client: GatewayClient, record: Json) -> Json:
     """The erasure once it is done."""
-    while record["state"] != "finished":
-        time.sleep(_LOOK_S)
-        record = client.request("GET", f"{_ERASURES}/{quote(record['id'], safe='')}")
+    with goes_on("The erasure"), counting("events erased") as advance:
+        while record["state"] != "finished":
+            time.sleep(_LOOK_S)
+            record = client.request("GET", f"{_ERASURES}/{quote(record['id'], safe='')}")
+            advance(record["events"])
     return record

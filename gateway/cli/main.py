@@ -31,6 +31,8 @@ from gateway.cli import (
 from gateway.cli.failures import FAILED, WRONG_USAGE, explain
 from gateway.cli.output import say
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     name="letta-gateway",
     no_args_is_help=True,
@@ -86,6 +88,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         app(args=arguments, prog_name="letta-gateway")
     except SystemExit as done:
         # Typer's own code for Ctrl-C is 130; a command ends with 0, 1 or 2 and nothing else.
+        if done.code == _INTERRUPTED:
+            say("letta-gateway: Interrupted.")
         return WRONG_USAGE if done.code == WRONG_USAGE else FAILED if done.code else 0
     except BaseException as error:
         failure = explain(error)

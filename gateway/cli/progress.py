@@ -12,7 +12,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from gateway.cli.output import diagnostics
+from gateway.cli.output import diagnostics, say
 
 Advance = Callable[[int], None]
 """Told how much is done."""
@@ -47,3 +47,13 @@ def _shown(columns: tuple[object, ...], what: str, total: int | None) -> Iterato
             progress.update(task, completed=done)
 
         yield advance
+
+
+@contextlib.contextmanager
+def goes_on(what: str) -> Iterator[None]:
+    """Ctrl-C ends the waiting and not the work: say so."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(f"{what} goes on by itself.")
+        raise

@@ -1,16 +1,20 @@
 """`subscriptions test|replay|replays|cancel-replay` and `deliveries retry`: what is asked of a stream."""
 
+import time
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
 
-from gateway.cli.client import connect
+from gateway.cli.client import GatewayClient, Json, connect
 from gateway.cli.options import AsJson, DataDir
 from gateway.cli.output import print_record, print_table, results
+from gateway.cli.progress import bar, goes_on
 from gateway.cli.subscriptions import SubscriptionId, app, path_of
 from gateway.errors import UsageError
+
+_LOOK_S: Final = 0.2
 
 
 class Only(StrEnum):
@@ -55,6 +59,12 @@ def replay(
         Only, typer.Option("--only", help="All that it selects, or what is exhausted or refused by now.")
     ] = Only.ALL,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, and send nothing.")] = False,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait", help="Wait until each delivery of it has ended; Ctrl-C ends only the waiting."
+        ),
+    ] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -72,8 +82,16 @@ def replay(
     body = {name: value for name, value in given.items() if value is not None}
     with connect(data_dir) as client:
         found = client.request("POST", path_of(subscription_id) + "/replay", body=body)
+        if wait and not dry_run:
+            found = _followed(client, path_of(subscription_id), found)
     if as_json:
         print_record(found)
+    elif found.get("state") not in {None, "running"}:
+        results().print(
+            f"Replay {found['id']} of positions {found['from_position']} to {found['until_position']} is "
+            f"{found['state']}.",
+            soft_wrap=True,
+        )
     elif dry_run:
         results().print(
             f"{found['count']} deliveries of positions {found['from_position']} to "
@@ -84,6 +102,31 @@ def replay(
         results().print(
             f"Replay {found['id']} of positions {found['from_position']} to {found['until_position']} has "
             f"begun; follow it: letta-gateway subscriptions replays {subscription_id}",
+            soft_wrap=True,
+        )
+
+
+def _followed(client: GatewayClient, path: str, replay: Json) -> Json:
+    """The replay once it has ended."""
+    first, last = replay["from_position"], replay["until_position"]
+    with goes_on("The replay"), bar("positions looked at", max(0, last - first + 1)) as advance:
+        while replay["state"] == "running":
+            time.sleep(_LOOK_S)
+            replay = client.request("GET", f"{path}/replays/{replay['id']}")
+            advance(max(0, replay["cursor"] - first + 1))
+    return replay
+
+
+@app.command()
+def validate(*, subscription_id: SubscriptionId, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Ask the sink, once more, whether it agrees to be sent events (the CloudEvents webhook handshake)."""
+    with connect(data_dir) as client:
+        found = client.request("POST", path_of(subscription_id) + "/validate", body={})
+    if as_json:
+        print_record(found)
+    else:
+        results().print(
+            f"The sink is asked; see what comes of it: letta-gateway subscriptions show {subscription_id}",
             soft_wrap=True,
         )
 

@@ -17,8 +17,9 @@ from gateway.domain.retry import Answered, NotSent, Parked, Settlement
 from gateway.ports import Event
 from gateway.ports import Kind as EntryKind
 from otel import names
-from otel.attributes import REDACTED, event_attributes, sink_attributes
-from otel.origin import origin_of, origin_trace
+from otel.attributes import REDACTED, cut, event_attributes, sink_attributes
+from otel.origin import is_unsampled, origin_of, origin_trace
+from otel.quiet import quietly
 from otel.spans import LINKS_MAX, EndedSpan, Kind, SpanLink, Tracing, Value
 from otel.traceparent import TraceParent, span_id_from
 
@@ -61,11 +62,12 @@ class DeliverySpans:
         return event.sampled
 
     def _samples(self, event: Event) -> bool:
-        if event.envelope is None:
+        if event.envelope is None or is_unsampled(event.envelope):
             return False
         origin = origin_of(event.envelope)
         return origin.trace.sampled and self._tracing.samples(origin.trace, is_root=origin.is_root)
 
+    @quietly
     def matched(self, event: Event, subscriptions: int, started_us: int) -> None:
         """The router has passed an entry, and so many streams were offered it.
 
@@ -88,13 +90,14 @@ class DeliverySpans:
                 started_us,
                 ended_us,
                 {
-                    **event_attributes(event.envelope),
+                    names.EVENT_ID: cut(event.envelope.id),
                     names.POSITION: entry.position,
                     names.SUBSCRIPTIONS: subscriptions,
                 },
             )
         )
 
+    @quietly
     def attempt(self, event: Event, tried: Tried) -> None:
         """One try of one delivery; what was settled without one makes no span."""
         if event.envelope is None or isinstance(tried.ended.outcome, NotSent | Parked):
@@ -103,13 +106,13 @@ class DeliverySpans:
         attributes = {
             **event_attributes(event.envelope),
             **self._of_post(tried),
-            names.POSITION: entry.position,
             names.DELIVERY: delivery_id(tried.delivery.number, entry.position, entry.row_hash),
         }
         before = _before(tried.delivery, origin)
         links = [] if before is None else [SpanLink(before, _BEFORE)]
         self._record(tried, origin.span_id, attributes, links)
 
+    @quietly
     def batch(self, events: Sequence[Event], tried: Tried) -> None:
         """One POST of many events: in a trace of its own, linked with the events that are sampled."""
         sampled = [event.envelope for event in events if event.envelope is not None and self.wants(event)]
@@ -150,8 +153,6 @@ class DeliverySpans:
         found = {
             **self._of_sink(tried.terms),
             names.SUBSCRIPTION: tried.subscription_id,
-            names.ATTEMPT: delivery.attempts + 1,
-            names.ROUND: delivery.round,
             names.CAUSE: cause_of(delivery),
             names.DECISION: settlement.decision.value,
         }

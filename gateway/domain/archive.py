@@ -29,7 +29,7 @@ _TEXTS: Final = (
     *("type", "source", "event_id", "organization", "subject", "agent_id", "run_id", "trace_id"),
     *("partition_key", "redriven_from"),
 )
-_NUMBERS: Final = ("position", "appended_at", "addressee", "erased_by")
+_NUMBERS: Final = ("position", "appended_at", "addressee", "erased_by", "published_at")
 _HASHES: Final = ("nonce", "payload_hash", "row_hash")
 
 
@@ -89,6 +89,7 @@ class ArchivedRow:
     addressee: int | None = None
     redriven_from: str | None = None
     erased_by: int | None = None
+    published_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

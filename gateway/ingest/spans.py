@@ -12,7 +12,8 @@ from gateway.domain.emitted import emitted_at_us, spooled_at_us
 from gateway.ports import Appended, Event, Kind, NewEntry, Now
 from otel import names
 from otel.attributes import cut, event_attributes
-from otel.origin import Origin, begins_with_ingest, ingested_span_id, origin_of
+from otel.origin import Origin, begins_with_ingest, ingested_span_id, is_unsampled, origin_of
+from otel.quiet import quietly
 from otel.spans import LINKS_MAX, EndedSpan, SpanLink, Tracing, Value
 from otel.spans import Kind as SpanKind
 from otel.traceparent import SPAN_ID_BYTES, TRACE_ID_BYTES, TraceParent, span_id_from
@@ -41,6 +42,7 @@ class IngestSpans:
         self._stream = stream
         self.now = now
 
+    @quietly
     def from_stream(self, entries: Sequence[NewEntry], appended: Sequence[Appended], started_us: int) -> None:
         """A batch of the stream was appended."""
         wanted = self._wanted(entries, appended)
@@ -51,6 +53,7 @@ class IngestSpans:
                 self._emitted(told)
                 self._ingested(_REDIS, self._stream, told, started_us, ended_us)
 
+    @quietly
     def from_http(self, entries: Sequence[NewEntry], appended: Sequence[Appended], started_us: int) -> None:
         """What one request brought was appended."""
         wanted = self._wanted(entries, appended)
@@ -63,7 +66,7 @@ class IngestSpans:
         """Those that are sampled, the first time they come: a duplicate was told of when the original came."""
         found: list[_Told] = []
         for entry, result in zip(entries, appended, strict=True):
-            if result.duplicate or entry.parsed is None:
+            if result.duplicate or entry.parsed is None or is_unsampled(entry.parsed):
                 continue
             origin = origin_of(entry.parsed)
             if self._samples(origin):
@@ -85,6 +88,7 @@ class IngestSpans:
             EndedSpan(name, SpanKind.CONSUMER, trace, None, started_us, ended_us, attributes, links)
         )
 
+    @quietly
     def again(self, event: Event) -> None:
         """Tell again of an event that another process appended: it may have died before it could send its spans.
 
@@ -144,7 +148,6 @@ class IngestSpans:
             **event_attributes(envelope),
             **_messaging(system, destination, names.INGEST, "process"),
             names.MESSAGING_MESSAGE_ID: cut(envelope.id),
-            names.MESSAGING_BODY_SIZE: len(envelope.raw),
             names.POSITION: told.position,
         }
         self._tracing.record(

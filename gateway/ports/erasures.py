@@ -47,10 +47,11 @@ class ErasureRecord:
 
 @dataclass(frozen=True, slots=True)
 class ErasureCount:
-    """What an erasure would take now."""
+    """What an erasure would take now; ``archives``: how many would be looked through besides."""
 
     events: int
     quarantined: int
+    archives: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ def publish(client, *ids: str) -> None:
 def test_a_dry_run_counts_and_commands_nothing(client):
     publish(client, "e1", "e2")
     answer = client.post("/v1/erasures", json={"agent_id": "agent-1", "dry_run": True})
-    assert (answer.status_code, answer.json()) == (200, {"events": 2, "quarantined": 0})
+    assert (answer.status_code, answer.json()) == (200, {"events": 2, "quarantined": 0, "archives": 0})
     assert client.get("/v1/erasures").json() == {"items": [], "next": None}
 
 

@@ -22,7 +22,11 @@ def test_nothing_is_erased_before_somebody_has_said_yes(run):
 def test_what_would_go_is_counted(run):
     result = run("--organization", "org-none", "--dry-run")
     assert (result.returncode, result.stdout) == (0, "Would erase 0 events and 0 records in quarantine.\n")
-    assert json.loads(run("--agent", "x", "--dry-run", "--json").stdout) == {"events": 0, "quarantined": 0}
+    assert json.loads(run("--agent", "x", "--dry-run", "--json").stdout) == {
+        "events": 0,
+        "quarantined": 0,
+        "archives": 0,
+    }
 
 
 def test_it_waits_until_it_is_done(run):

@@ -39,12 +39,12 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture(scope="session")
-def make_pipe(site: Site) -> Iterator[Callable[[str], Pipe]]:
+def make_pipe(site: Site) -> Iterator[Callable[..., Pipe]]:
     """Make a Redis, gateway and receiver of one's own; all end with the session."""
     made: list[Pipe] = []
 
-    def make(name: str) -> Pipe:
-        made.append(Pipe(site.folder / f"pipe-{name}"))
+    def make(name: str, **environment: str) -> Pipe:
+        made.append(Pipe(site.folder / f"pipe-{name}", environment))
         return made[-1]
 
     yield make

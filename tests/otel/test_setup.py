@@ -132,6 +132,26 @@ def test_a_ratio_is_of_the_traces_that_begin_here() -> None:
     assert all(tracing.samples(derive(str(number)), is_root=False) for number in range(100))
 
 
+def test_a_sampler_that_fails_wants_nothing() -> None:
+    class Broken(TraceIdRatioBased):
+        def should_sample(self, *_arguments: object, **_more: object) -> None:
+            raise RuntimeError
+
+    assert not SdkTracing(Broken(1.0), Resource({}), [], "1").samples(derive("a"), is_root=True)
+
+
+def test_what_fails_is_said_once_and_goes_no_further(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(SpanProcessor):
+        def on_end(self, span: ReadableSpan) -> None:
+            raise RuntimeError(span.name)
+
+    tracing = SdkTracing(DEFAULT_ON, Resource({}), [Broken()], "1")
+    for _ in range(3):
+        tracing.record(span())
+    # Once in a process: another test may have had it said.
+    assert caplog.text.count("spans are missing") <= 1
+
+
 def test_an_end_is_bounded_whatever_the_exporter_does() -> None:
     """It hangs until the test lets it go, and nobody waits for it."""
     release = threading.Event()

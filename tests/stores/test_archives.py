@@ -4,16 +4,19 @@ import errno
 import gzip
 import hashlib
 import json
+from dataclasses import fields
 
 import pytest
 from sqlalchemy import text
 
 from gateway.adapters.archive_files import read_rows
 from gateway.adapters.sql import archiving
+from gateway.adapters.sql.models import LogEntry
 from gateway.adapters.sql.rebuild import rebuild
 from gateway.adapters.sql.sealed import SubscriptionVault
 from gateway.adapters.sql.verify import verify_log
 from gateway.adapters.vault import Keyring
+from gateway.domain.archive import ArchivedRow
 from gateway.domain.erasure import Scope, Target
 from gateway.domain.subscription import Config, StartAt, SubscriptionSpec
 from gateway.errors import Archived, Conflict, NotFound
@@ -295,6 +298,33 @@ def test_restored_as_it_was_and_archived_again(stores):
     assert verify(stores, stores.folder).ok
 
 
+def test_what_is_told_of_several_archives(stores):
+    fill(stores, 40)
+    for until in (10, 20, 30):
+        archive(stores, until)
+    assert stores.run(stores.log.absent(1, 100)) == (1, 30)
+    assert stores.run(stores.log.absent(15, 15)) == (11, 30)
+    stores.run(stores.archives.restore(15))
+    assert stores.run(stores.log.absent(1, 100)) == (1, 10)
+    assert stores.run(stores.log.absent(11, 100)) == (21, 30)
+    assert stores.run(stores.log.absent(11, 20)) is None
+
+
+def test_every_column_of_the_log_is_archived(stores):
+    """A column that a migration adds has to be in the files as well, or it is lost by archiving."""
+    columns = {column.name for column in LogEntry.__table__.columns}
+    assert {field.name for field in fields(ArchivedRow)} == columns
+    fill(stores, 3)
+    stores.sql(
+        "UPDATE log_entry SET partition_key = 'k', redriven_from = 'q', trace_id = 't', subject = 's', published_at = 9"
+        " WHERE position = 1"
+    )
+    before = stores.sql("SELECT * FROM log_entry WHERE position <= 2 ORDER BY position")
+    archive(stores, 2)
+    stores.run(stores.archives.restore(1))
+    assert stores.sql("SELECT * FROM log_entry WHERE position <= 2 ORDER BY position") == before
+
+
 def test_what_is_not_archived_cannot_be_restored(stores):
     fill(stores)
     with pytest.raises(NotFound):
@@ -347,7 +377,7 @@ def test_dropping_goes_on_where_it_was(stores, monkeypatch):
 def test_a_restoring_that_ended_in_its_middle_is_undone(stores, monkeypatch):
     fill(stores)
     archive(stores, 20)
-    monkeypatch.setattr(archiving, "_MOVED", 7)
+    monkeypatch.setattr(archiving, "_PAGE", 7)
     real, pages = archiving._putting_back, []
 
     def dies(first, page):
@@ -455,8 +485,8 @@ def test_erased_before_it_was_archived(stores):
     assert kept == [2, 5, 8, 11, 14, 17, 20]  # what is left of them
     rows = list(read_rows(next(stores.folder.glob("*.gz"))))
     assert [row.position for row in rows if row.envelope is None] == kept
-    result = verify(stores, stores.folder)
-    assert result.ok, result
+    for result in (verify(stores), verify(stores, stores.folder)):
+        assert (result.ok, result.erased) == (True, 8), result
 
 
 @pytest.mark.parametrize("target", [Target(Scope.AGENT, "agent-1"), Target(Scope.ORGANIZATION, "org-1")])

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from gateway.adapters.sql.models import Archive
 from gateway.errors import Archived, FieldError
@@ -13,7 +13,10 @@ IS_ABSENT: Final[ColumnElement[bool]] = _ARCHIVE.c.state != ArchiveState.RESTORE
 
 
 def absent(connection: Connection, first: int, last: int) -> tuple[int, int] | None:
-    """The first archived range among these positions that is not, or not whole, in the log."""
+    """The first archived range among these positions that is not, or not whole, in the log, up to where that is again.
+
+    Archives follow each other without a gap, so it ends before the next one that was put back, or with the last.
+    """
     statement = (
         select(_ARCHIVE.c.first, _ARCHIVE.c.last)
         .where(_ARCHIVE.c.last >= first, _ARCHIVE.c.first <= last, IS_ABSENT)
@@ -21,7 +24,13 @@ def absent(connection: Connection, first: int, last: int) -> tuple[int, int] | N
         .limit(1)
     )
     row: Any = connection.execute(statement).one_or_none()
-    return None if row is None else (row.first, row.last)
+    if row is None:
+        return None
+    back = select(func.min(_ARCHIVE.c.first)).where(_ARCHIVE.c.first > row.first, ~IS_ABSENT)
+    following = connection.execute(back).scalar()
+    if following is None:
+        return row.first, int(connection.execute(select(func.max(_ARCHIVE.c.last))).scalar_one())
+    return row.first, int(following) - 1
 
 
 def check_present(connection: Connection, first: int, last: int, *, pointer: str = "") -> None:
@@ -40,6 +49,6 @@ def archived_error(first: int, last: int, *, pointer: str = "") -> Archived:
     )
     return Archived(
         f"Positions {first} to {last} were archived.",
-        hint=f"An administrator can put them back: `letta-gateway archive restore {first}`.",
+        hint=f"Begin behind them, or have an administrator put them back: `letta-gateway archive restore {first}`.",
         fields=fields,
     )

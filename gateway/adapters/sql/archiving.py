@@ -51,9 +51,10 @@ _RUN = Archiving.__table__  # type: ignore[attr-defined]
 _ERASURE = Erasure.__table__  # type: ignore[attr-defined]
 _COLUMNS: Final = tuple(column.name for column in _LOG.columns)
 _INSERT = BulkInsert(_LOG, _COLUMNS)
-_PAGE: Final = 500
+_PAGE: Final = 100
+"""Rows that are in memory at a time: each is as large as an event may be."""
 _MOVED: Final = 1_000
-"""Rows that one transaction drops or puts back: appends wait for no more than that."""
+"""Rows that one transaction drops: appends wait for no more than that."""
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -346,7 +347,7 @@ class SqlArchives:
         try:
             await asyncio.to_thread(lambda: rules.check(read_rows(path), span_of(row)))
             await self._database.write(lambda connection: self._begin_restoring(connection, row.first))
-            pages = in_pages(path, _MOVED)
+            pages = in_pages(path, _PAGE)
             while page := await asyncio.to_thread(next, pages, None):
                 await self._database.write(_putting_back(row.first, page))
         except (OSError, ArchiveDamaged) as error:

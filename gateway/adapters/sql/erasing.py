@@ -19,7 +19,7 @@ from gateway.adapters.sql.append import append, prepare
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.erased_rows import NOTHING, REMAINS, TELLS, UNTOLD
 from gateway.adapters.sql.lists import parts
-from gateway.adapters.sql.models import Attempt, Erasure, LogEntry, LogHead, Pending, QuarantineEntry
+from gateway.adapters.sql.models import Archive, Attempt, Erasure, LogEntry, LogHead, Pending, QuarantineEntry
 from gateway.adapters.sql.search import read_positions
 from gateway.adapters.sql.texts import same
 from gateway.domain import erasure as rules
@@ -136,7 +136,9 @@ class SqlErasures:
         while rows := await self._quarantined(seen, now_us):
             quarantined += len(await _owned(target, rows))
             seen = (rows[-1].received_at, rows[-1].id)
-        return ErasureCount(events, quarantined)
+        there = select(func.count()).select_from(Archive.__table__)  # type: ignore[attr-defined]
+        count = await self._database.read(lambda connection: connection.execute(there).scalar_one())
+        return ErasureCount(events, quarantined, int(count))
 
     async def get(self, erasure_id: str) -> ErasureRecord | None:
         """See ``Erasures.get``."""

@@ -73,6 +73,7 @@ class _Verification:
         head = await self._database.read(lambda connection: connection.execute(select(_HEAD)).one_or_none())
         if head is None:
             return VerifyResult(ok=False, checked=0, first_bad=1, reason="the log has no head")
+        await self._archives.load()
         while True:
             rows = await self._page()
             for row in rows:
@@ -131,6 +132,7 @@ class _Verification:
             if reason := passage.fault():
                 return reason
             self._position, self._previous = passage.span.last, passage.span.last_hash
+            self._archives.passed(passage)
             self._passage = None
 
     async def _judged(self, row: Row[Any]) -> str:
@@ -151,7 +153,10 @@ class _Verification:
             return "it is said to be erased, and is not empty"
         if row.kind != Kind.EVENT.value or row.position not in await self._erased_by(row.erased_by):
             return "it is empty, and no fact says that it was erased"
-        self._erased += 1
+        if self._passage is None:
+            self._erased += 1
+        else:
+            self._passage.erased += 1
         return ""
 
     async def _erased_by(self, fact: int) -> frozenset[int]:

@@ -31,6 +31,8 @@ class Passage:
         self.span: Span = span_of(row)
         self._moving = row.state in _MOVING
         self._kept = Kept()
+        self.erased = 0
+        """How many of its events are erased, as far as the log has what is left of them."""
 
     def fault_of(self, row: Row[Any]) -> str:
         """What is wrong with a row of the log that lies in the range, and is not erased."""
@@ -59,16 +61,22 @@ class ArchiveVerification:
         self._database = database
         self._folder = folder
         self._erased_by = erased_by
+        self._beginning: dict[int, Row[Any]] = {}
         self._unsaid: dict[int, Span] = {}
         self._remains: dict[int, RemainsHash] = {}
         self.positions = 0
         """How many are archived."""
         self.erased = 0
 
+    async def load(self) -> None:
+        """Read which ranges are archived: there are fifty of a million positions."""
+        statement = select(_ARCHIVE).where(IS_ABSENT)
+        rows = await self._database.read(lambda connection: connection.execute(statement).all())
+        self._beginning = {row.first: row for row in rows}
+
     async def beginning_at(self, position: int, previous: bytes) -> tuple[Passage | None, str]:
         """The archived range that begins here, if one does, and what is wrong with it."""
-        statement = select(_ARCHIVE).where(_ARCHIVE.c.first == position, IS_ABSENT)
-        row = await self._database.read(lambda connection: connection.execute(statement).one_or_none())
+        row = self._beginning.get(position)
         if row is None:
             return None, ""
         passage = Passage(row)
@@ -91,6 +99,11 @@ class ArchiveVerification:
             return "what the database knows of the archive is not what was archived"
         self._unsaid.pop(said.first, None)
         return ""
+
+    def passed(self, passage: Passage) -> None:
+        """A range went by. Its file, where it was read, has every row that is erased; the log has some of them."""
+        if self._folder is None:
+            self.erased += passage.erased
 
     def unsaid(self) -> int | None:
         """The first position of a range that no fact says was archived."""

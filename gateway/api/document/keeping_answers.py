@@ -44,6 +44,10 @@ class Erasure(Shape):
     events: Count
     attempts: Count
     quarantined: Count
+    archives: Count
+    """The archives whose files were written anew."""
+    unreachable: list[str]
+    """The archives whose files were not in their folder: they may have something of it."""
     rewritten: bool
     """Whether the storage has let go of what it had."""
     requested_at: datetime
@@ -55,6 +59,8 @@ class ErasureCount(Shape):
 
     events: Count
     quarantined: Count
+    archives: Count
+    """How many archives would be looked through besides."""
 
 
 class Token(Shape):

@@ -4,10 +4,11 @@ import contextlib
 import json
 import os
 import secrets
+import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ STREAM = "letta.events"
 class Pipe:
     """`emitter(folder)` gives the settings of an emitter that feeds it, `history()` what has come out of it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str] = {}) -> None:
+        """`environment` is what else the gateway gets."""
         self.folder = folder
+        self._environment = environment
         folder.mkdir(parents=True)
         self.redis = valkey(folder / "redis")
         self._token = secrets.token_urlsafe(24)
@@ -36,9 +39,8 @@ class Pipe:
             self._gateway = self._started()
             closing.callback(self._gateway.stop)
             self._gateway.wait_for(self._ready, "the gateway", timeout_s=30)
-            sink = {"sink": f"{self.receiver.url}/", "types": [PREFIX + name for name in SHORT_NAMES]}
             # The first subscription begins with the log, so that nothing told before it is missed.
-            self._call("POST", "/v1/subscriptions", {**sink, "config": {"start": "beginning"}})
+            self.subscribe("/", start="beginning")
             self._closing = closing.pop_all()
 
     def _started(self) -> Child:
@@ -58,6 +60,7 @@ class Pipe:
             "GATEWAY_API_TOKEN": self._token,
             "GATEWAY_REDIS_URL": self.redis.url,
             "GATEWAY_STREAM": STREAM,
+            **self._environment,
         }
         return Child(command, log=self.folder / "gateway.log", environment=environment)
 
@@ -77,6 +80,33 @@ class Pipe:
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.loads(answer.read())
+
+    def subscribe(self, path: str, **config: Any) -> None:
+        """Subscribe a path of the receiver to everything that Letta's agents do."""
+        sink = {"sink": f"{self.receiver.url}{path}", "types": [PREFIX + name for name in SHORT_NAMES]}
+        self._call("POST", "/v1/subscriptions", {**sink, "config": config})
+
+    def attempts(self, trace_id: str) -> dict[str, dict[str, Any]]:
+        """Every attempt of the events of a trace, by its span."""
+        page = self._call("GET", f"/v1/events?limit=100&trace_id={trace_id}")
+        deliveries = [
+            delivery
+            for item in page["items"]
+            for delivery in self._call("GET", f"/v1/events/{item['position']}/deliveries")["items"]
+        ]
+        return {attempt["span_id"]: attempt for delivery in deliveries for attempt in delivery["attempts"]}
+
+    def command(self, *arguments: str) -> str:
+        """What a command says of this gateway."""
+        done = subprocess.run(
+            [sys.executable, "-m", "gateway", *arguments],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={**os.environ, "GATEWAY_URL": self._url, "GATEWAY_API_TOKEN": self._token},
+        )
+        return done.stdout
 
     def emitter(self, folder: Path) -> dict[str, str]:
         """The settings of an emitter that feeds this pipe and keeps its spool in a folder of its own."""

@@ -1,4 +1,4 @@
-"""An HTTP receiver that keeps what it gets, by path; every path answers 200."""
+"""An HTTP receiver that keeps what it gets, by path; every path answers 200 unless it is told to refuse."""
 
 import contextlib
 import threading
@@ -27,6 +27,7 @@ class Receiver:
         self._lock = threading.Lock()
         self._open = threading.Event()
         self._open.set()
+        self._refusals: dict[str, int] = {}
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -39,7 +40,7 @@ class Receiver:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 receiver._keep(Post(self.path, dict(self.headers), body))
                 receiver._open.wait(HELD_S)
-                self.send_response(200)
+                self.send_response(receiver._status(self.path))
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
@@ -51,6 +52,17 @@ class Receiver:
     def _keep(self, post: Post) -> None:
         with self._lock:
             self._posts.append(post)
+
+    def refuse(self, path: str, times: int) -> None:
+        """Answer 503 to the next requests at a path."""
+        with self._lock:
+            self._refusals[path] = times
+
+    def _status(self, path: str) -> int:
+        with self._lock:
+            left = self._refusals.get(path, 0)
+            self._refusals[path] = max(0, left - 1)
+            return 503 if left else 200
 
     @contextlib.contextmanager
     def holding(self) -> Iterator[None]:

@@ -7,10 +7,12 @@ and a ratio is taken within a round, where both sides had the same machine, befo
 from __future__ import annotations
 
 import math
+import random
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
+_RESAMPLES = 10_000
 Figures: TypeAlias = Mapping[str, float]
 """What one measurement of one row gave, by name; the unit is the end of the name."""
 
@@ -41,6 +43,18 @@ def ratios(over: Mapping[int, float], under: Mapping[int, float]) -> Summary | N
     """`over` divided by `under`, round by round; None where no round has both."""
     pairs = [over[number] / under[number] for number in sorted(over) if under.get(number)]
     return summary(pairs) if pairs else None
+
+
+def interval(ratios: Sequence[float], share: float = 0.95) -> tuple[float, float, float]:
+    """The geometric mean of ratios that were each taken within a round, and its confidence interval, by bootstrap.
+
+    Seeded: the same values give the same interval.
+    """
+    logs = [math.log(ratio) for ratio in ratios]
+    dice = random.Random(1)
+    means = sorted(statistics.fmean(dice.choices(logs, k=len(logs))) for _ in range(_RESAMPLES))
+    low, high = percentile(means, (1 - share) / 2), percentile(means, (1 + share) / 2)
+    return math.exp(statistics.fmean(logs)), math.exp(low), math.exp(high)
 
 
 def by_round(measured: Mapping[int, Figures], name: str) -> dict[int, float]:

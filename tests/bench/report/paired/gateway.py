@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,11 @@ _FOREIGN = ("GATEWAY_", "OTEL_")
 class Gateway:
     """A running gateway."""
 
-    def __init__(self, run: Run, process: Spoken, publisher: Spoken, said: dict[str, Any]) -> None:
+    def __init__(
+        self, run: Run, process: Spoken, publisher: Spoken, said: dict[str, Any], sampled_every: int
+    ) -> None:
         self._run = run
+        self._sampled_every = sampled_every
         self._process = process
         self._publisher = publisher
         self._stream = said["stream"]
@@ -64,6 +67,7 @@ class Gateway:
             "body_bytes": self._run.body_bytes,
             "first": self.published,
             "count": count,
+            "sampled_every": self._sampled_every,
         }
         self._publisher.tell(json.dumps({"load": load}))
         self._publisher.hear()
@@ -109,8 +113,15 @@ class Gateway:
 
 
 @contextmanager
-def gateway(run: Run, folder: Path) -> Iterator[Gateway]:
-    """Run one with its data below `folder` for as long as the context is open."""
+def gateway(
+    run: Run, folder: Path, *, environment: Mapping[str, str] | None = None, sampled_every: int = 1
+) -> Iterator[Gateway]:
+    """Run one with its data below `folder` for as long as the context is open.
+
+    Args:
+        environment: What else it is told.
+        sampled_every: Every so many of its events are of a trace that their producer samples.
+    """
     command = [
         sys.executable,
         "-m",
@@ -122,10 +133,11 @@ def gateway(run: Run, folder: Path) -> Iterator[Gateway]:
         str(folder / "data"),
         "--json",
     ]
-    with running(command, log=folder / "gateway.log", without=_FOREIGN) as process:
+    log = folder / "gateway.log"
+    with running(command, log=log, without=_FOREIGN, environment=environment) as process:
         said = process.hear(_READY_S_MAX)
         publish = [sys.executable, "-m", "paired.publishing", said["redis_url"], said["stream"]]
         with running(
             publish, log=folder / "publisher.log", environment={"PYTHONPATH": str(_REPORT)}
         ) as publisher:
-            yield Gateway(run, process, publisher, said)
+            yield Gateway(run, process, publisher, said, sampled_every)

@@ -23,6 +23,7 @@ _ID_MARK = "0123456789abcdef0123456789abcdef"
 _SENT_MARK = "8" * SENT_DIGITS
 _SEQUENCE_MARK = 77_777_777_777_777_777_777
 _TRACE_MARK = "77777777777777777777777777777777"
+_SAMPLED_MARK, _UNSAMPLED = "00f067aa0ba902b7-01", "00f067aa0ba902b7-00"
 _TAG_DIGITS = 8
 
 
@@ -32,13 +33,13 @@ class Messages:
     Args:
         tag: Up to 8 digits.
         body_bytes: About how long the body is.
+        sampled_every: Every so many are of a trace that their producer samples.
     """
 
-    def __init__(self, tag: int, body_bytes: int) -> None:
+    def __init__(self, tag: int, body_bytes: int, sampled_every: int = 1) -> None:
+        self._sampled_every = sampled_every
         self._tag = f"{tag % 10**_TAG_DIGITS:0{_TAG_DIGITS}d}"
-        envelope = schemas.to_envelope(
-            _event(body_bytes), traceparent=f"00-{_TRACE_MARK}-00f067aa0ba902b7-01"
-        )
+        envelope = schemas.to_envelope(_event(body_bytes), traceparent=f"00-{_TRACE_MARK}-{_SAMPLED_MARK}")
         self._structured = stamp(envelope.raw, _SEQUENCE_MARK)
         self._frame = asyncio.run(
             BinaryMessageFormatV1.encode(
@@ -77,6 +78,8 @@ class Messages:
 
     def _numbered(self, template: bytes, number: int, sent_at_us: int) -> bytes:
         identity = self.identity(number).encode()
+        if number % self._sampled_every:
+            template = template.replace(_SAMPLED_MARK.encode(), _UNSAMPLED.encode())
         return (
             template.replace(_ID_MARK.encode(), identity)
             .replace(_TRACE_MARK.encode(), identity)

@@ -62,7 +62,8 @@ def main(url: str, stream: str) -> None:
         asked = json.loads(line)
         if load := asked.get("load"):
             count = load["count"]
-            add = _adder(client, stream, Messages(load["tag"], load["body_bytes"]), load["first"])
+            messages = Messages(load["tag"], load["body_bytes"], load.get("sampled_every", 1))
+            add = _adder(client, stream, messages, load["first"])
             answer = {"loaded": count}
         else:
             assert add is not None, "nothing is loaded"

@@ -13,7 +13,8 @@ receiver, the enqueuing program, Redis and whatever is measured share its cores:
 figures. A ratio is taken within a round, where both sides had the same machine, and then summed up. How much
 processes that have nothing to do with the run took of the machine meanwhile stands under [Machine](#machine).
 Each cell is the median of {rounds} round(s), with the least and the greatest behind it;
-[benchmarks.json](benchmarks.json) has every value.
+[benchmarks.json](benchmarks.json) has every value. What `erase`, `archive`, `rebuild` and `verify-log` take on a log of
+a million events is on [a page of its own](operations-benchmarks.md).
 """
 _METHOD = """\
 ## Method
