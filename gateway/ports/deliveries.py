@@ -96,37 +96,63 @@ class JournalBatch:
     notes: Sequence[StreamNote] = ()
 
 
+class DeliveryPlace(NamedTuple):
+    """Where a delivery stands in a list: by its event, the latest first, and of one event by its subscription.
+
+    A number of 0 stands behind all deliveries of the event.
+    """
+
+    position: int
+    number: int
+
+
 @dataclass(frozen=True, slots=True)
 class DeliveryQuery:
-    """Which deliveries of a subscription a page shows, those of the latest events first.
+    """Which deliveries a page shows, those of the latest events first.
 
     Attributes:
-        number: The subscription.
-        state: Only those in this state.
+        number: Only those of this subscription, whosesoever it is.
+        organization: Where no subscription is named: only those of this organization's.
+        states: Only those in one of these states; none: in any.
         status: Only those whose last attempt was answered with this status.
+        types: Only of events of one of these types.
+        agent_id: Only of events of this agent.
+        run_id: Only of events of this run.
+        trace_id: Only of events in this trace.
         after: Only of events behind this position.
         until: Only of events up to this position.
-        before: Where the page before it ended: only of events ahead of that.
+        before: Where the page before it ended: only what comes after that in the list.
         limit: How many at most.
     """
 
-    number: int
-    state: State | None = None
+    number: int | None = None
+    organization: str | None = None
+    states: frozenset[State] = frozenset()
     status: int | None = None
+    types: Sequence[str] = ()
+    agent_id: str | None = None
+    run_id: str | None = None
+    trace_id: str | None = None
     after: int = 0
     until: int | None = None
-    before: int | None = None
+    before: DeliveryPlace | None = None
     limit: int = 50
+
+    @property
+    def of_some_events(self) -> bool:
+        """Whether it asks for something that stands in the event."""
+        return bool(self.types) or (self.agent_id, self.run_id, self.trace_id) != (None, None, None)
 
     def wants(self, state: State, status: int | None) -> bool:
         """Whether a delivery that stands so is to be shown."""
-        return self.state in {None, state} and self.status in {None, status}
+        return (not self.states or state in self.states) and self.status in {None, status}
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryItem:
     """One delivery of a page, with its attempts in order and its row, while it is not terminal."""
 
+    number: int
     position: int
     attempts: Sequence[AttemptRecord]
     pending: PendingDelivery | None
@@ -142,7 +168,7 @@ class DeliveryPage:
     """
 
     items: Sequence[DeliveryItem]
-    before: int | None
+    before: DeliveryPlace | None
 
 
 class DueKey(NamedTuple):
@@ -234,7 +260,7 @@ class Deliveries(Protocol):
         ...
 
     async def page(self, query: DeliveryQuery) -> DeliveryPage:
-        """A page of a subscription's deliveries.
+        """A page of the deliveries of a subscription, of an organization's, or of all.
 
         Bounded in what it reads: where few match, it ends early, with where to go on.
         """

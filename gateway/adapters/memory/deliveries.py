@@ -3,15 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from gateway.adapters.memory import delivery_pages
 from gateway.adapters.memory.store import MemoryStore
 from gateway.domain.breaker import StreamNote
-from gateway.domain.delivery import State, fold
+from gateway.domain.delivery import fold
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.statistics import Tried
 from gateway.ports import (
     AttemptRecord,
-    DeliveryItem,
     DeliveryPage,
+    DeliveryPlace,
     DeliveryQuery,
     DueKey,
     JournalBatch,
@@ -184,21 +185,10 @@ class MemoryDeliveries:
 
     async def page(self, query: DeliveryQuery) -> DeliveryPage:
         """See ``Deliveries.page``."""
-        keys = sorted(self._store.pending.keys() | self._store.attempts.keys(), reverse=True)
-        items = [
-            DeliveryItem(
-                position,
-                self._store.attempts.get((number, position), ()),
-                self._store.pending.get((number, position)),
-            )
-            for number, position in keys
-            if number == query.number
-            and query.after < position <= (position if query.until is None else query.until)
-            and (query.before is None or position < query.before)
-        ]
-        found = [item for item in items if _wanted(query, item)]
+        found = delivery_pages.matching(self._store, query)
         more = len(found) > query.limit
-        return DeliveryPage(found[: query.limit], found[query.limit - 1].position if more else None)
+        items = found[: query.limit]
+        return DeliveryPage(items, DeliveryPlace(items[-1].position, items[-1].number) if more else None)
 
     async def pending_at(self, position: int) -> Sequence[PendingDelivery]:
         """See ``Deliveries.pending_at``."""
@@ -208,8 +198,3 @@ class MemoryDeliveries:
         """Whether this batch was written before and only its answer was lost."""
         known = self._store.attempts.get((attempt.number, attempt.position), ())
         return any(item.id == attempt.id for item in known)
-
-
-def _wanted(query: DeliveryQuery, item: DeliveryItem) -> bool:
-    state = State.PENDING if item.pending is not None else fold(item.attempts).state
-    return query.wants(state, item.attempts[-1].status if item.attempts else None)

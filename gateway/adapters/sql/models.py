@@ -350,7 +350,7 @@ class Pending(SQLModel, table=True):
     __tablename__ = "pending"
     __table_args__ = (
         Index("ix_pending_due", "next_at"),
-        Index("ix_pending_position", "position"),
+        Index("ix_pending_position", "position", "number"),
         Index("ix_pending_head", "number", "position", sqlite_where=_HAS_KEY, postgresql_where=_HAS_KEY),
         Index("ix_pending_replay", "replay", sqlite_where=_IS_REPLAYED, postgresql_where=_IS_REPLAYED),
     )
@@ -412,12 +412,20 @@ class Attempt(SQLModel, table=True):
     __tablename__ = "attempt"
     __table_args__ = (
         Index("ix_attempt_delivery", "number", "position", "attempt", unique=True),
-        Index("ix_attempt_position", "position"),
+        Index("ix_attempt_position", "position", "number"),
         Index(
             "ix_attempt_trouble",
             "number",
             "decision",
             "position",
+            sqlite_where=IS_TROUBLE,
+            postgresql_where=IS_TROUBLE,
+        ),
+        Index(
+            "ix_attempt_undelivered",
+            "decision",
+            "position",
+            "number",
             sqlite_where=IS_TROUBLE,
             postgresql_where=IS_TROUBLE,
         ),
