@@ -5,10 +5,10 @@ list asks for something of that. So the cost of a page is that of the candidates
 the log; and these are at most about ``SCAN_MAX``, behind which a page ends, be it empty, with where to go on.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from gateway.adapters.sql.delivery_candidates import candidates
 from gateway.adapters.sql.delivery_rows import attempt_of, pending_of
@@ -23,6 +23,8 @@ _ATTEMPT = Attempt.__table__  # type: ignore[attr-defined]
 _PENDING = Pending.__table__  # type: ignore[attr-defined]
 _LOG = LogEntry.__table__  # type: ignore[attr-defined]
 SCAN_MAX = 5_000
+_ACROSS: Final = 32
+"""Places of several subscriptions in one statement: it seeks for each of these with each of their events."""
 
 
 def read_page(connection: Connection, query: DeliveryQuery) -> DeliveryPage:
@@ -30,14 +32,16 @@ def read_page(connection: Connection, query: DeliveryQuery) -> DeliveryPage:
     places, before = _matching(connection, query)
     pending: dict[DeliveryPlace, PendingDelivery] = {}
     attempts: dict[DeliveryPlace, list[AttemptRecord]] = {place: [] for place in places}
-    for part in parts(places):
+    for part in _parted(places):
         rows = select(_PENDING).where(_among(_PENDING.c, part))
         pending |= {
             DeliveryPlace(row.position, row.number): pending_of(row) for row in connection.execute(rows)
         }
         tried = select(_ATTEMPT).where(_among(_ATTEMPT.c, part)).order_by(_ATTEMPT.c.attempt)
         for row in connection.execute(tried):
-            attempts[DeliveryPlace(row.position, row.number)].append(attempt_of(row))
+            place = DeliveryPlace(row.position, row.number)
+            if place in attempts:
+                attempts[place].append(attempt_of(row))
     items = [
         DeliveryItem(place.number, place.position, attempts[place], pending.get(place)) for place in places
     ]
@@ -76,7 +80,7 @@ def _judged(
         .where(newer.c.number == _ATTEMPT.c.number, newer.c.position == _ATTEMPT.c.position)
         .scalar_subquery()
     )
-    for part in parts(places):
+    for part in _parted(places):
         rows = select(_PENDING.c.position, _PENDING.c.number).where(_among(_PENDING.c, part))
         pending |= {DeliveryPlace(*row) for row in connection.execute(rows)}
         attempts = select(
@@ -108,12 +112,22 @@ def _of_events(connection: Connection, query: DeliveryQuery, positions: Sequence
     return found
 
 
+def _parted(places: Sequence[DeliveryPlace]) -> Iterator[Sequence[DeliveryPlace]]:
+    """In parts that ``_among`` can ask for at once: of one subscription at will, of several few."""
+    if len({place.number for place in places}) > 1:
+        yield from (places[start : start + _ACROSS] for start in range(0, len(places), _ACROSS))
+    else:
+        yield from parts(places)
+
+
 def _among(columns: Any, places: Sequence[DeliveryPlace]) -> ColumnElement[bool]:  # noqa: ANN401 - a table's
-    """The row is of one of these places: by subscription and position, which the keys of both tables begin with."""
-    number = places[0].number
-    if all(place.number == number for place in places):
-        return and_(columns.number == number, columns.position.in_([place.position for place in places]))
-    return tuple_(columns.number, columns.position).in_([(place.number, place.position) for place in places])
+    """The row is of one of these places, or of one of their subscriptions and another of their events.
+
+    Pairs would say it exactly, and SQLite reads a whole index for a list of pairs; for two lists it seeks.
+    """
+    [numbers] = parts(sorted({place.number for place in places}))
+    [positions] = parts(sorted({place.position for place in places}))
+    return and_(columns.number.in_(numbers), columns.position.in_(positions))
 
 
 def _state(pending: bool, last: tuple[str, int | None] | None) -> State:  # noqa: FBT001 - whether it has a row
