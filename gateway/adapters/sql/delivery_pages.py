@@ -33,6 +33,7 @@ def read_page(connection: Connection, query: DeliveryQuery) -> DeliveryPage:
     pending: dict[DeliveryPlace, PendingDelivery] = {}
     attempts: dict[DeliveryPlace, list[AttemptRecord]] = {place: [] for place in places}
     for part in _parted(places):
+        asked_for = set(part)
         rows = select(_PENDING).where(_among(_PENDING.c, part))
         pending |= {
             DeliveryPlace(row.position, row.number): pending_of(row) for row in connection.execute(rows)
@@ -40,7 +41,7 @@ def read_page(connection: Connection, query: DeliveryQuery) -> DeliveryPage:
         tried = select(_ATTEMPT).where(_among(_ATTEMPT.c, part)).order_by(_ATTEMPT.c.attempt)
         for row in connection.execute(tried):
             place = DeliveryPlace(row.position, row.number)
-            if place in attempts:
+            if place in asked_for:  # what is another part's is read there, and is not to stand here twice
                 attempts[place].append(attempt_of(row))
     items = [
         DeliveryItem(place.number, place.position, attempts[place], pending.get(place)) for place in places
