@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Iterable
 from typing import Final, NamedTuple
@@ -57,6 +58,8 @@ def _routes(running: Iterable[Process]) -> Finding:
 
 
 def _gateway(wanted: GatewayAccess) -> Finding:
+    # Letta sets logging up so that HTTPX would tell of each request on the standard output, where the report goes.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         return asyncio.run(_ask(wanted))
     except ImportError as error:
