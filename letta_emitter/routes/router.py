@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 from starlette.requests import ClientDisconnect
 
 from letta_emitter.routes import documents
@@ -15,6 +15,7 @@ from letta_emitter.routes.problems import BUSY, TOO_LARGE, UNREADABLE, RouteProb
 
 _DRAINED_BYTES_MAX = 16 * BODY_BYTES_MAX
 _TEXT_CHARS_MAX = 1024
+_EVERY_ORGANIZATION = "*"  # to the gateway
 
 Text = Annotated[str | None, Query(max_length=_TEXT_CHARS_MAX)]
 DeliveryId = Annotated[str, Path(pattern="^[A-Za-z0-9_-]{1,64}$", description="`dlv_…`, from a delivery")]
@@ -56,7 +57,12 @@ def make_router(letta: LettaSide, gateway: Gateway) -> APIRouter:
         actor = await server.user_manager.get_actor_or_default_async(actor_id=headers.actor_id)
         await server.agent_manager.validate_agent_exists_async(agent_id=agent_id, actor=actor)
         # Letta shows an actor the agents of its own organization alone, and the events of their work name it too.
-        return Scope(agent_id, str(actor.organization_id))
+        organization = actor.organization_id
+        if (
+            not organization or organization == _EVERY_ORGANIZATION
+        ):  # an administrator's token would set all agents'
+            raise HTTPException(404, "This agent has no organization that could have webhooks")
+        return Scope(agent_id, str(organization))
 
     agent = Annotated[Scope, Depends(scope_of)]
     router = APIRouter(prefix="/agents/{agent_id}/webhook", tags=["agents"], default_response_class=Response)

@@ -112,7 +112,7 @@ class Headers:
 class Managers:
     """Users `org-1` and so on; each sees its organization's agents alone."""
 
-    AGENTS: dict[str, str] = {"agent-1": "org-1", "agent-2": "org 2/&?"}  # noqa: RUF012
+    AGENTS: dict[str, str] = {"agent-1": "org-1", "agent-2": "org 2/&?", "agent-3": "*"}  # noqa: RUF012
 
     @property
     def user_manager(self) -> Managers:
@@ -237,6 +237,7 @@ def test_only_agents_that_letta_shows_the_caller(make: Making, stub: Stub):
         found = app.get(path, headers={"user_id": user})
         assert found.status_code == 404
         assert "not found" in found.json()["detail"]
+    assert app.get("/v1/agents/agent-3/webhook", headers={"user_id": "*"}).status_code == 404
     assert app.get("/v1/agents/x/webhook").status_code == 422
     assert stub.asked == []
     assert app.get("/v1/agents/agent-2/webhook", headers={"user_id": "org 2/&?"}).status_code == 200
