@@ -37,7 +37,7 @@ test-interop *arguments: _venv
 # kill the gateway with -9 at random points of all it does, and audit: `just chaos rounds=100 seed=7`
 chaos rounds="100" seed="1": _venv
     CHAOS_ROUNDS={{ trim_start_match(rounds, "rounds=") }} CHAOS_SEED={{ trim_start_match(seed, "seed=") }} \
-      {{ bin }}/python -m pytest -m chaos tests/chaos -s
+      {{ bin }}/python -m pytest -o faulthandler_timeout=0 -m chaos tests/chaos -s
 
 # look for a 500 or a crash in the API and the parsers, from another seed each round: `just fuzz minutes=10 seed=1`
 fuzz minutes="10" seed="1": _venv
@@ -45,7 +45,7 @@ fuzz minutes="10" seed="1": _venv
 
 # replay 50,000 events, and let as many wait for a paused subscription
 large replayed="50000" paused="50000": _venv
-    FLOWS_REPLAYED={{ replayed }} FLOWS_PAUSED={{ paused }} {{ bin }}/python -m pytest tests/flows/test_replays.py tests/flows/test_paused.py
+    FLOWS_REPLAYED={{ replayed }} FLOWS_PAUSED={{ paused }} {{ bin }}/python -m pytest -o faulthandler_timeout=0 tests/flows/test_replays.py tests/flows/test_paused.py
 
 # measure: the whole report, beside what others deliver (docs/benchmarks.md); or `just bench emit`, `sender`, `leaves`, `hostile`, `fanout`, `paused`, `shapes`, `meters`, `tracing`, `letta`, `operations`
 bench what="all" *arguments: _venv
@@ -71,8 +71,8 @@ imports: _venv
 # check contracts and generated pages against the code
 check-docs: _venv
     {{ bin }}/letta-gateway contracts check
-    {{ bin }}/python -m pytest -q tests/docs/test_pages.py tests/cli/test_docs.py tests/cli/test_problems_page.py tests/interop/test_page.py \
-      tests/api/test_document.py tests/api/test_asyncapi.py tests/conformance/test_report.py
+    {{ bin }}/python -m pytest -q tests/docs/test_pages.py tests/cli/test_docs.py tests/cli/test_problems_page.py \
+      tests/interop/test_page.py tests/api/test_document.py tests/api/test_asyncapi.py tests/conformance/test_report.py
 
 # write contracts and generated pages anew
 generate: _venv

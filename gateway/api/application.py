@@ -27,6 +27,7 @@ from gateway.api import (
     webhooks,
 )
 from gateway.api.guarding import HostCheck
+from gateway.api.heads import HeadAnswers
 from gateway.api.problems import add_handlers
 from gateway.api.services import Services
 
@@ -56,6 +57,7 @@ def create_api(services: Services, version: str) -> FastAPI:
     app = _routed(version)
     app.state.services = services
     add_handlers(app)
+    app.add_middleware(HeadAnswers)
     if not services.production:
         app.add_middleware(HostCheck, allowed=services.allowed_hosts)
     return app

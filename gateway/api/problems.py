@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from gateway.api.auth import principal
+from gateway.api.heads import CHANGING
 from gateway.api.registry_problems import allowing, is_registry, linked, unserved
 from gateway.errors import (
     FieldError,
@@ -94,11 +95,13 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 def _methods(request: Request) -> list[str]:
     """Everything that may be asked of the path: the framework names only what its first route of it takes."""
     scopes = [{**request.scope, "method": method} for method in _METHODS]
-    return [
+    found = {
         str(scope["method"])
         for scope in scopes
         if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
-    ]
+    }
+    head = {"HEAD"} if "GET" in found and not request.url.path.startswith(CHANGING) else set()
+    return sorted(found | head)
 
 
 def _on_hang_up(_request: Request, _error: Exception) -> Response:

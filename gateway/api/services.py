@@ -1,4 +1,4 @@
-"""What the routes work with, put together by ``gateway.app``."""
+"""What the routes work with, put together by ``gateway.parts``."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass

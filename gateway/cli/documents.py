@@ -12,7 +12,7 @@ from typing import Any, Final
 from gateway.api.application import openapi_document
 from gateway.api.document.asyncapi import asyncapi_document
 from gateway.api.document.surface import promises
-from gateway.app import version
+from gateway.parts import version
 
 ASYNCAPI: Final = "asyncapi.json"
 OPENAPI: Final = "openapi.json"

@@ -119,9 +119,9 @@ def _foreground(asked: _Run) -> None:
 
 
 async def _run(asked: _Run) -> None:
-    from gateway import app  # noqa: PLC0415 - slow to load, and other commands start without it
+    from gateway import app, parts  # noqa: PLC0415 - slow to load, and other commands start without it
 
-    def on_ready(running: app.Running) -> None:
+    def on_ready(running: parts.Running) -> None:
         token = asked.settings.api_token.get_secret_value() if asked.settings.api_token else ""
         endpoint = Endpoint(
             url=running.url,

@@ -416,9 +416,9 @@ def test_what_there_is_not_is_not_told_without_a_token(anonymous, headers, metho
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("DELETE", "/v1/events", "GET, POST"),
-        ("POST", "/v1/subscriptions/sub_1", "DELETE, GET, OPTIONS, PATCH, PUT"),
-        ("PATCH", "/v1/events/7/deliveries", "GET"),
+        ("DELETE", "/v1/events", "GET, HEAD, POST"),
+        ("POST", "/v1/subscriptions/sub_1", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"),
+        ("PATCH", "/v1/events/7/deliveries", "GET, HEAD"),
     ],
 )
 def test_a_405_names_every_method_that_the_path_takes(anonymous, headers, method, path, allowed):

@@ -44,7 +44,6 @@ from gateway.adapters.sql.sqlite import SqliteDatabase
 from gateway.adapters.sql.subscriptions import SqlSubscriptions
 from gateway.adapters.stream_entries import raw_entry
 from gateway.adapters.vault import Keyring
-from gateway.app import now_us
 from gateway.cli.memory import settle_collector
 from gateway.deliver.directory import Current
 from gateway.deliver.envelopes import event_of
@@ -58,6 +57,7 @@ from gateway.domain.sending import Answer, OutboundRequest
 from gateway.domain.signing import Signer, new_secret
 from gateway.domain.subscription import SubscriptionSpec
 from gateway.ingest.door import Door, DoorPolicy
+from gateway.parts import now_us
 from gateway.ports import AttemptRecord, CursorUpdate, Entry, Event, JournalBatch, NewEntry
 from otel.origin import origin_trace
 from otel.traceparent import span_id_from

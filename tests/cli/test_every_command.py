@@ -285,6 +285,6 @@ def test_bars_and_colours_are_for_terminals(
 def test_a_signal_ends_it(start: Any) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         process = start("listen", "--port", "0")
-        process.line()
+        process.said("Listening on")
         assert process.end(number) == 0
         assert "Traceback" not in process.stderr.read_text()

@@ -17,9 +17,9 @@ import pytest
 import redis
 
 from gateway.adapters.vault import Keyring
-from gateway.app import Running
 from gateway.cli.endpoint import Connection, Endpoint, without_password
 from gateway.domain.payload_links import PayloadLinks
+from gateway.parts import Running
 from gateway.settings import SettingsError, load_settings
 
 TOKEN = "flows_token_of_sixteen"
