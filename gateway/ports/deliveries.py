@@ -1,9 +1,10 @@
 """Deliveries, their attempts, and the one transaction that writes them (S2c, S3b)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
+from gateway.domain.asking import Asked, once_more, still_asked
 from gateway.domain.breaker import StreamNote
 from gateway.domain.delivery import Decision, State
 from gateway.domain.erasure import NO_TRACE
@@ -94,6 +95,31 @@ class JournalBatch:
     routed: int
     replays: Sequence[ReplayUpdate] = ()
     notes: Sequence[StreamNote] = ()
+    requests: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    """Of what has settled: the last request by hand that its attempt answers, where there is one (S3h)."""
+
+    def kept(self, asked: Mapping[tuple[int, int], Asked]) -> list[PendingDelivery]:
+        """The pending rows that are to be written, where these requests are newer than what is written here (S3h)."""
+        if not asked:
+            return list(self.pending)
+        last = {
+            (item.number, item.position): item
+            for item in self.attempts
+            if (item.number, item.position) in asked
+        }
+        pending = [
+            still_asked(asked[item.key], item, last.get(item.key)) if item.key in asked else item
+            for item in self.pending
+        ]
+        there = {item.key for item in self.pending}
+        return pending + [
+            once_more(asked[key], last[key]) for key in self.settled if key in last and key not in there
+        ]
+
+    def newer(self, touched: Mapping[tuple[int, int], Asked]) -> dict[tuple[int, int], Asked]:
+        """Those of these rows that a command has touched since what is written here of them was started."""
+        known = {**self.requests, **{item.key: item.request for item in self.pending}}
+        return {key: asked for key, asked in touched.items() if asked.request > known.get(key, 0)}
 
 
 class DeliveryPlace(NamedTuple):
@@ -182,8 +208,11 @@ class DueKey(NamedTuple):
 class Deliveries(Protocol):
     """Attempts (truth), and the cursors and pending deliveries derived from them."""
 
-    async def commit(self, batch: JournalBatch) -> None:
+    async def commit(self, batch: JournalBatch) -> Sequence[int]:
         """Write it all or nothing. The same batch again, its answer having been lost, changes nothing.
+
+        A delivery that a command has asked for since its attempt began is due again behind it, in the same
+        transaction (S3h). Returns the subscriptions of those, each once: what is due of them is news.
 
         A cursor never goes back: one that a command moved on stays where the command put it.
         """

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from gateway.adapters.memory import delivery_pages
 from gateway.adapters.memory.store import MemoryStore
+from gateway.domain.asking import Asked
 from gateway.domain.breaker import StreamNote
 from gateway.domain.delivery import fold
 from gateway.domain.pending import PendingDelivery
@@ -28,11 +29,14 @@ class MemoryDeliveries:
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    async def commit(self, batch: JournalBatch) -> None:
+    async def commit(self, batch: JournalBatch) -> Sequence[int]:
         """See ``Deliveries.commit``."""
         store = self._store
+        keys = [*batch.settled, *(item.key for item in batch.pending)]
+        rows = {key: store.pending[key] for key in keys if key in store.pending}
+        asked = batch.newer({key: Asked(row.request, row.next_at_us) for key, row in rows.items()})
         if batch.attempts and self._has(batch.attempts[0]):
-            return
+            return sorted({number for number, _ in asked})
         for settled in batch.attempts:
             # What was in flight while its event was erased keeps no answer (S8b).
             attempt = settled.untold() if settled.position in store.erased else settled
@@ -41,11 +45,12 @@ class MemoryDeliveries:
             store.seqs[attempt.id] = store.settled
         for key in batch.settled:
             store.pending.pop(key, None)
-        for item in batch.pending:
+        for item in batch.kept(asked):
             if item.number in store.cursors:
                 store.pending[item.number, item.position] = item
         self._move(batch)
         store.routed = batch.routed
+        return sorted({number for number, _ in asked})
 
     def _move(self, batch: JournalBatch) -> None:
         store = self._store

@@ -44,9 +44,9 @@ class SqlDeliveries:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def commit(self, batch: JournalBatch) -> None:
+    async def commit(self, batch: JournalBatch) -> Sequence[int]:
         """See ``Deliveries.commit``."""
-        await self._database.write(lambda connection: write_journal(connection, batch))
+        return await self._database.write(lambda connection: write_journal(connection, batch))
 
     async def routed(self) -> int:
         """See ``Deliveries.routed``."""
