@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -30,6 +30,7 @@ from gateway.cli.output import print_details, print_record, results, say
 from gateway.domain.redaction import Redaction
 from gateway.errors import DataDirInUse
 from gateway.settings import Fault, Settings, SettingsError, check_bind, load_settings, unknown_names
+from otel.secrets import secrets_of
 
 
 class Role(StrEnum):
@@ -169,7 +170,12 @@ def _sole_owner(data_dir: Path) -> Iterator[None]:
 
 def _log_to_stderr(settings: Settings) -> None:
     style = settings.log_format or ("json" if settings.production else "text")
-    configure(style, settings.log_level, Redaction(settings.secrets))
+    configure(style, settings.log_level, redaction_of(settings, os.environ))
+
+
+def redaction_of(settings: Settings, environ: Mapping[str, str]) -> Redaction:
+    """What takes out of the log the secrets that are known: ours, and those that OpenTelemetry is given."""
+    return Redaction((*settings.secrets, *secrets_of(environ)))
 
 
 def _announce(endpoint: Endpoint, token: str, data_dir: Path) -> None:
