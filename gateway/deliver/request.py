@@ -14,6 +14,9 @@ from schemas import Envelope, short_of, to_binary_lines, to_reference, to_struct
 
 USER_AGENT = "Letta-Webhook/1.0"
 BATCH = "application/cloudevents-batch+json; charset=utf-8"
+BINARY_BYTES_MAX = 48 * 1024
+"""Attributes that take more than this as headers go in the body: of the 64 KiB that headers may take, the rest is for
+what is not the event's, so that how an event is sent depends on nothing but itself."""
 STRUCTURED = "application/cloudevents+json; charset=utf-8"
 _STRUCTURED_LINE = f"Content-Type: {STRUCTURED}\r\n"
 _BATCH_LINES = HeaderLines.of(
@@ -56,6 +59,9 @@ def build_request(
         made = event.message
         if made is None or made.structured is not structured or made.dataschema != dataschema:
             made = event.message = _message(envelope, dataschema, structured=structured)
+            if not structured and len(made.lines.raw) > BINARY_BYTES_MAX:
+                # Never kept: it would be asked for as binary again. So large an event is rare enough to be made anew.
+                event.message, made = None, _message(envelope, dataschema, structured=True)
         message = made
     return _request(webhook_id, message.lines, message.body, terms, context, timeout_s=timeout_s)
 
