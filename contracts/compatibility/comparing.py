@@ -4,11 +4,11 @@ Sound and not complete: what is not reported holds, and what cannot be decided i
 schema that reads is asked for on its own (`rules.py`), of everything that the schema that produces says at once.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from contracts.compatibility.budget import Budget, TooLargeError
-from contracts.compatibility.produced import Produced, Schema
+from contracts.compatibility.produced import Produced, Schema, identity, without
 from contracts.compatibility.sameness import Sameness
 from contracts.compatibility.wording import Finding, Kind, Side, clause
 from contracts.document import resolve
@@ -18,6 +18,7 @@ from schemas.errors import pointer_of
 DEPTH_MAX: Final = 64
 """Steps down, into a part of the value or a case of it, that one question leads to."""
 
+_BRANCHING: Final = ("anyOf", "oneOf")
 _TYPE_OF_KIND: Final[dict[str, Mapping[str, Any]]] = {
     kind: {"type": "number" if kind == FRACTION else kind} for kind in KINDS
 }
@@ -40,7 +41,7 @@ class Comparison:
         self.budget = budget
         self._produced = produced
         self._read = read
-        self._under_way: set[tuple[frozenset[int], int]] = set()
+        self._under_way: dict[tuple[Hashable, Hashable], int] = {}
         self._depth = 0
 
     def run(self) -> None:
@@ -65,16 +66,21 @@ class Comparison:
         if isinstance(read, bool):
             self.say(place, Kind.NOTHING)
             return
-        pair = (value.key(), id(read))
-        if pair in self._under_way:
-            return  # the same question about a smaller value: it holds if nothing else is found (induction)
-        self._under_way.add(pair)
+        pair = (value.key(), identity(read))
+        asked = self._under_way.get(pair)
+        if asked is not None:
+            # About a smaller value, a part of the one before, it holds if nothing else is found (induction). About
+            # the same value, nothing would have been asked at all.
+            if asked == len(place):
+                self.say(place, Kind.CIRCLE)
+            return
+        self._under_way[pair] = len(place)
         self._depth += 1
         try:
             self._cases(value, read, place)
         finally:
             self._depth -= 1
-            self._under_way.discard(pair)
+            del self._under_way[pair]
 
     def would_find(
         self, produced: Sequence[Schema], read: Schema, place: tuple[str | int, ...]
@@ -88,16 +94,24 @@ class Comparison:
             self.findings = before
 
     def _cases(self, value: Produced, read: Mapping[str, Any], place: tuple[str | int, ...]) -> None:
+        """Ask for all that `read` says, of each case that the value makes of itself.
+
+        What leads to other schemas, and what is said word for word the same, is asked of the value as a whole, since
+        its cases no longer have the branches that they come from.
+        """
+        if "$ref" in read:
+            self.check(value.parts, resolve(self._read, read["$ref"]), place)  # type: ignore[arg-type]
+        for schema in read.get("allOf", ()):
+            self.check(value.parts, schema, place)
+        asked = {"$ref", "allOf", *(keyword for keyword in _BRANCHING if self._said(value, keyword, read))}
+        if not asked.isdisjoint(read):
+            read = without(read, asked)
         branches = value.branches()
         if branches is not None:
             for branch in branches:
                 self.check(branch, read, place)
             return
-        if "$ref" in read:
-            self.check(value.parts, resolve(self._read, read["$ref"]), place)  # type: ignore[arg-type]
-        for schema in read.get("allOf", ()):
-            self.check(value.parts, schema, place)
-        for keyword in ("anyOf", "oneOf"):
+        for keyword in _BRANCHING:
             if keyword in read:
                 self._branches(value, keyword, read[keyword], place)
         # Here, since a rule calls this module for the parts of a value.
@@ -105,13 +119,18 @@ class Comparison:
 
         apply_rules(self, value, read, place)
 
+    def _said(self, value: Produced, keyword: str, read: Mapping[str, Any]) -> bool:
+        """Whether the value keeps a keyword because one of its parts says the same."""
+        return keyword in read and any(
+            self.sameness.keyword(keyword, said, read[keyword]) for said in value.all_of(keyword)
+        )
+
     def _branches(
         self, value: Produced, keyword: str, branches: Sequence[Schema], place: tuple[str | int, ...]
     ) -> None:
         """Each case of the value fits one branch; of `oneOf`, one that no value shares with another."""
         if keyword == "oneOf" and not self._apart(branches):
-            if not any(self.sameness.keyword("oneOf", said, branches) for said in value.all_of("oneOf")):
-                self.say(place, Kind.BRANCH, keyword)
+            self.say(place, Kind.BRANCH, keyword)
             return
         for case in _cases_of(value):
             tried = [self.would_find(case, branch, place) for branch in branches]

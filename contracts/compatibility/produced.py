@@ -6,7 +6,7 @@ to leave it out can refuse too much, and never accept too much.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from contracts.document import resolve
@@ -22,11 +22,22 @@ _OPENED: Final = frozenset({"$ref", "allOf"})
 _UNDECLARED: Final[tuple[Schema, ...]] = ()
 
 
+def without(part: Part, keywords: Container[str]) -> Part:
+    """A schema but for some keywords."""
+    return {name: value for name, value in part.items() if name not in keywords}
+
+
+def identity(part: Part) -> Hashable:
+    """What a schema, or what is left of one, is recognised by, while the document that its keywords are of is alive."""
+    return frozenset((name, id(value)) for name, value in part.items())
+
+
 class Produced:
     """A conjunction of schemas of one document.
 
     Attributes:
-        parts: Plain schemas, none of them with `$ref` or `allOf` left to open.
+        parts: Plain schemas, none of them with `$ref` or `allOf` left to open, so that a part stays what it is
+            however often it is opened again.
         never: Whether no value fits, as far as one can see.
         kinds: What a value may be, of `json_values.KINDS`.
         values: All that it may be, where these can be listed; else None.
@@ -49,16 +60,16 @@ class Produced:
         if not self.kinds:
             self.never = True
 
-    def key(self) -> frozenset[int]:
+    def key(self) -> Hashable:
         """What this conjunction is recognised by, while the documents are alive."""
-        return frozenset(map(id, self.parts))
+        return frozenset(map(identity, self.parts))
 
     def branches(self) -> Iterator[list[Schema]] | None:
         """The cases that the first `anyOf` or `oneOf` makes of it; None where there is none."""
         for at, part in enumerate(self.parts):
             for keyword in _BRANCHING:
                 if keyword in part:
-                    rest = {name: value for name, value in part.items() if name != keyword}
+                    rest = without(part, {keyword})
                     others: list[Schema] = [*self.parts[:at], rest, *self.parts[at + 1 :]]
                     return ([*others, branch] for branch in part[keyword])
         return None
@@ -126,8 +137,10 @@ class Produced:
             if "$ref" in schema:
                 waiting.append(resolve(self.root, schema["$ref"]))  # type: ignore[arg-type]
             waiting += reversed(schema.get("allOf", []))
-            if schema.keys() - _OPENED:
-                self.parts.append(schema)
+            # What was opened must not stay: a case of a branch would open it again, and be no case any more.
+            plain = schema if schema.keys().isdisjoint(_OPENED) else without(schema, _OPENED)
+            if plain:
+                self.parts.append(plain)
 
     def _listed(self) -> list[Any] | None:
         lists = [*self.all_of("enum"), *([value] for value in self.all_of("const"))]

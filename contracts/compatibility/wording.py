@@ -26,6 +26,7 @@ class Kind(StrEnum):
     EXTRA = "extra"
     NOTHING = "nothing"
     BRANCH = "branch"
+    CIRCLE = "circle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ _SENTENCES = {
         Kind.EXTRA: "was added, where an older version allows no other members than its own",
         Kind.NOTHING: "an older version allows nothing here",
         Kind.BRANCH: "what it may be now fits none, or not surely one, of an older version's {}",
+        Kind.CIRCLE: "a reference leads back to where it stands, so nothing can be decided here",
     },
     Side.PRODUCERS: {
         Kind.REMOVED: "was added",
@@ -60,6 +62,7 @@ _SENTENCES = {
         Kind.EXTRA: "was removed, and no other members are allowed any more",
         Kind.NOTHING: "nothing is allowed here any more",
         Kind.BRANCH: "data of an older version may fit none, or not surely one, of its {}",
+        Kind.CIRCLE: "a reference leads back to where it stands, so nothing can be decided here",
     },
 }
 
