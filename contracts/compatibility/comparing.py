@@ -8,8 +8,9 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from contracts.compatibility.budget import Budget, TooLargeError
-from contracts.compatibility.produced import Produced, Schema, identity, without
+from contracts.compatibility.produced import ITEMS, MEMBERS, Produced, Schema, identity, without
 from contracts.compatibility.sameness import Sameness
+from contracts.compatibility.unevaluated import ask_unevaluated
 from contracts.compatibility.wording import Finding, Kind, Side, clause
 from contracts.document import resolve
 from contracts.json_values import FRACTION, KINDS, key_of
@@ -30,6 +31,8 @@ class Comparison:
     Attributes:
         findings: What was found, in the order found; a dict for its order.
         budget: What may still be compared.
+        produced_root: The document that produces.
+        read_root: The one that reads.
     """
 
     def __init__(
@@ -39,18 +42,22 @@ class Comparison:
         self.findings: dict[Finding, None] = {}
         self.sameness = Sameness(produced, read, budget)
         self.budget = budget
-        self._produced = produced
-        self._read = read
+        self.produced_root = produced
+        self.read_root = read
         self._under_way: dict[tuple[Hashable, Hashable], int] = {}
         self._depth = 0
 
     def run(self) -> None:
         """Compare the documents whole. Raises ``TooLargeError``."""
-        self.check([self._produced], self._read, ())
+        self.check([self.produced_root], self.read_root, ())
 
     def say(self, place: tuple[str | int, ...], kind: Kind, what: str = "") -> None:
         """Note a finding."""
-        self.findings[Finding(pointer_of(*place), clause(self.side, kind, what))] = None
+        self.findings |= self.would_say(place, kind, what)
+
+    def would_say(self, place: tuple[str | int, ...], kind: Kind, what: str = "") -> dict[Finding, None]:
+        """What `say` would note."""
+        return {Finding(pointer_of(*place), clause(self.side, kind, what)): None}
 
     def check(self, produced: Sequence[Schema], read: Schema, place: tuple[str | int, ...]) -> None:
         """Note where a value that fits all of `produced` may not fit `read`. Raises ``TooLargeError``."""
@@ -59,7 +66,7 @@ class Comparison:
             raise TooLargeError
         if any(self.sameness.schemas(schema, read) for schema in produced):
             return
-        value = Produced(self._produced, produced)
+        value = Produced(self.produced_root, produced)
         self.budget.spend(len(value.parts) + len(value.values or ()))
         if value.never or read is True:
             return
@@ -100,10 +107,17 @@ class Comparison:
         its cases no longer have the branches that they come from.
         """
         if "$ref" in read:
-            self.check(value.parts, resolve(self._read, read["$ref"]), place)  # type: ignore[arg-type]
+            self.check(value.whole, resolve(self.read_root, read["$ref"]), place)  # type: ignore[arg-type]
         for schema in read.get("allOf", ()):
-            self.check(value.parts, schema, place)
-        asked = {"$ref", "allOf", *(keyword for keyword in _BRANCHING if self._said(value, keyword, read))}
+            self.check(value.whole, schema, place)
+        ask_unevaluated(self, value, read, place)
+        asked = {
+            "$ref",
+            "allOf",
+            MEMBERS,
+            ITEMS,
+            *(keyword for keyword in _BRANCHING if self._said(value, keyword, read)),
+        }
         if not asked.isdisjoint(read):
             read = without(read, asked)
         branches = value.branches()
@@ -145,7 +159,7 @@ class Comparison:
         keyword: str,
         place: tuple[str | int, ...],
     ) -> None:
-        kinds = Produced(self._produced, case).kinds
+        kinds = Produced(self.produced_root, case).kinds
         candidates = [
             found for found, branch in zip(tried, branches, strict=True) if self._opened(branch).kinds & kinds
         ]
@@ -155,7 +169,7 @@ class Comparison:
             self.say(place, Kind.BRANCH, keyword)
 
     def _opened(self, branch: Schema) -> Produced:
-        opened = Produced(self._read, [branch])
+        opened = Produced(self.read_root, [branch])
         self.budget.spend(len(opened.parts) + len(opened.values or ()))
         return opened
 
@@ -169,13 +183,13 @@ class Comparison:
 def _cases_of(value: Produced) -> Iterator[Sequence[Schema]]:
     """A value taken apart: by what it may be, or by the values that it may have."""
     if value.values is not None:
-        yield from ([*value.parts, {"const": item}] for item in value.values)
+        yield from ([*value.whole, {"const": item}] for item in value.values)
         return
     kinds = set(value.kinds)
     if {"integer", FRACTION} <= kinds:
         kinds.discard("integer")  # a branch for numbers takes both; one for integers alone takes no number
     for kind in sorted(kinds):
-        yield [*value.parts, _TYPE_OF_KIND[kind]]
+        yield [*value.whole, _TYPE_OF_KIND[kind]]
 
 
 def _disjoint(one: Produced, other: Produced) -> bool:

@@ -129,3 +129,67 @@ def test_branches_that_are_the_same_stay_although_they_overlap() -> None:
     tree = {"properties": {"next": {"$ref": "#"}}, "allOf": [{"anyOf": [STRING, {"type": "object"}]}]}
     assert broken(tree, tree | {"minProperties": 1}) == []
     assert broken(tree | {"minProperties": 1}, tree) == ["/minProperties"]
+
+
+def test_what_is_not_evaluated_stays_closed_while_the_rest_narrows() -> None:
+    def closed(schema: Any, **beside: Any) -> Any:
+        return {"type": "object", "properties": {"a": schema}, "unevaluatedProperties": False} | beside
+
+    assert broken(closed(NUMBER), closed({"type": "integer"})) == []
+    assert broken(closed(NUMBER, allOf=[REACH]), closed({"type": "integer"}, allOf=[REACH])) == []
+    assert broken(closed(NUMBER, **REACH), closed({"type": "integer"}, **REACH)) == []
+    inner = {"type": "object", "allOf": [{"properties": {"a": NUMBER}}], "unevaluatedProperties": False}
+    assert broken(inner, closed({"type": "integer"})) == broken(closed(NUMBER), inner) == []
+    by_name = {"$ref": "#/$defs/c", "$defs": {"c": closed({"type": "integer"})}}
+    assert broken(closed(NUMBER), by_name) == []
+    by_its_like = {"properties": {"a": NUMBER}, "additionalProperties": False}
+    assert broken(closed(NUMBER), by_its_like | {"type": "object"}) == []
+    assert broken(by_its_like, closed(NUMBER)) == ["/additionalProperties"]
+    assert broken(closed(NUMBER), closed(NUMBER, patternProperties={"^b": {}})) == ["/patternProperties/^b"]
+    more = closed(NUMBER, allOf=[{"anyOf": [{"properties": {"b": {}}}, {}]}])
+    assert broken(closed(NUMBER), more) == ["/properties/b"]
+    assert broken(closed(NUMBER), closed(NUMBER, dependentSchemas={"a": {"additionalProperties": {}}})) == [
+        "/unevaluatedProperties"
+    ]
+    listed = {"prefixItems": [NUMBER], "unevaluatedItems": False}
+    assert broken(listed, {"prefixItems": [{"type": "integer"}], "unevaluatedItems": False}) == []
+    assert broken(listed, {"prefixItems": [NUMBER], "contains": {}, "unevaluatedItems": False}) == [
+        "/unevaluatedItems"
+    ]
+    assert broken(listed, {"prefixItems": [NUMBER, {}], "unevaluatedItems": False}) == ["/prefixItems/1"]
+
+
+def test_narrowings_by_other_words() -> None:
+    assert broken({"type": "integer"}, {"type": "number", "multipleOf": 1}) == []
+    assert broken({"type": "integer"}, {"type": "number", "multipleOf": 1.5}) == ["/type"]
+    assert broken({"dependentRequired": {"a": ["b"]}}, {"type": "object", "required": ["b"]}) == []
+    assert broken({"dependentRequired": {"a": ["b"]}}, {"dependentRequired": {"a": ["b", "c"]}}) == []
+    assert broken({"dependentRequired": {"a": ["b", "c"]}}, {"type": "object", "required": ["b"]})
+    assert broken({"contains": NUMBER}, {"contains": {"type": "integer"}, "minContains": 2}) == []
+    assert broken({"contains": {"type": "integer"}}, {"type": "array", "contains": NUMBER}) == ["/contains"]
+    assert broken({"contains": NUMBER}, {"type": "array", "contains": NUMBER, "minContains": 0}) == [
+        "/contains"
+    ]
+    long = {"if": {"type": "string"}, "then": {"minLength": 1}, "else": {"type": "null"}}
+    assert broken(long, long | {"then": {"minLength": 2}}) == []
+    assert broken(long | {"then": {"minLength": 2}}, long) == ["/then/minLength"]
+    assert broken(long, long | {"else": True}) == ["/else/type"]
+    assert broken(long, long | {"if": {"type": "null"}}) == ["/if"]
+    limited = {"type": "array", "contains": NUMBER, "maxContains": 2}
+    assert broken(limited, limited | {"maxContains": 1}) == []
+    assert broken(limited, limited | {"contains": {"type": "integer"}}) == ["/maxContains"]
+
+
+@pytest.mark.parametrize("lead", ["allOf", "anyOf", "oneOf"])
+def test_what_is_not_evaluated_is_never_asked_without_what_stands_beside_it(lead: str) -> None:
+    closed = {"unevaluatedProperties": False}
+    opened: Any = {lead: [{"properties": {"b": {}}}], "unevaluatedProperties": False}
+    assert broken(closed, opened) == ["/properties/b"]
+    for old in ({"anyOf": [closed]}, {"oneOf": [closed]}, {"allOf": [closed]}, {"if": True, "then": closed}):
+        for new in (
+            opened,
+            {"anyOf": [opened]},
+            {"allOf": [opened]},
+            {"allOf": [{"anyOf": [opened, closed]}]},
+        ):
+            assert broken(old, new)

@@ -59,13 +59,21 @@ def larger(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
             maxItems=small,
             uniqueItems=st.booleans(),
             contains=inner,
+            minContains=small,
+            maxContains=small,
+            unevaluatedItems=inner,
         ),
         some(anyOf=few, type=types),
         some(oneOf=few),
         some(allOf=few),
         branching(inner),
         some(**{"not": inner, "if": inner, "then": inner, "else": inner}),
-        some(propertyNames=inner, dependentRequired=st.just({"a": ["b"]})),
+        some(
+            propertyNames=inner,
+            dependentRequired=st.just({"a": ["b"]}),
+            dependentSchemas=st.fixed_dictionaries({"b": inner}),
+            unevaluatedProperties=inner,
+        ),
         st.sampled_from([{"$ref": "#"}, {"$ref": "#/$defs/d"}, {"$ref": "#/$defs/e"}]),
     )
 
