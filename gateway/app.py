@@ -24,6 +24,7 @@ from gateway.adapters.sql.verify import VerifyResult
 from gateway.adapters.sql.verify import verify_log as verify_chain
 from gateway.adapters.vault import KeyMissing, Keyring
 from gateway.adapters.web_server import WebServer, listening_socket
+from gateway.domain.redaction import Redaction
 from gateway.parts import DELIVERING, INGESTING, Parts, Place, Running, now_us, version
 from gateway.settings import Settings
 from otel.setup import start_tracing
@@ -53,7 +54,7 @@ async def run(
     async with contextlib.AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings, data_dir, waiting=on_waiting))
         await upgrade(database)
-        tracing = start_tracing(os.environ, version=version())
+        tracing = start_tracing(os.environ, version=version(), masked=Redaction(settings.secrets).text)
         if tracing is not None:
             stack.push_async_callback(_end_tracing, tracing)
         listening = stack.enter_context(listening_socket(host, port))
