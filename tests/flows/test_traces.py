@@ -165,6 +165,8 @@ def test_an_event_without_a_trace_begins_one(traced, otlp, sink, make_event, kin
     # Whoever has the receiver's log line finds it.
     (item,) = traced.client.get("/v1/events", params={"trace_id": trace_id}).json()["items"]
     assert item["position"] == position
+    (item,) = traced.client.get("/v1/events", params={"trace_id": trace_id.upper()}).json()["items"]
+    assert item["position"] == position
 
 
 def test_where_the_emitter_begins_the_trace_the_gateway_tells_its_part(traced, otlp, sink, tmp_path):
