@@ -177,6 +177,17 @@ def test_what_is_to_be_tried_again_says_when(ask: Callable[..., Any]) -> None:
     assert re.search(r"dlv_\S+ to sub_\S+, next attempt at 20\d\d-", text)
 
 
+@pytest.mark.parametrize(
+    ("type_", "data"),
+    [("com.example.begins", "1"), ("agent.step.completed", '{"step_id": "step-1", "status": "completed"}')],
+)
+def test_an_emit_without_a_trace_begins_one(ask: Callable[..., Any], type_: str, data: str) -> None:
+    (emitted,) = records(ask("emit", type_, "--data", data, "--json"))
+    (told,) = records(until(lambda: once(ask("trace", emitted["id"], "--json"))))
+    # By the emitter, in a process that does not trace: the gateway tells its spans.
+    assert (told["trace_begins"], told["sampled"]) == ("emitter", True)
+
+
 def once(result: Any) -> Any:
     return result if result.returncode == 0 else None
 
