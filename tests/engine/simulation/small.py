@@ -67,7 +67,8 @@ class Engine:
             sender=self,
             policy=AttemptPolicy(5.0, lambda _type, _position: None, dataref_of),
             now=now_us,
-            random=random.Random(2).randbytes,
+            # Attempt ids of the process before this one must not come again.
+            random=random.Random(2 + len(self.posts)).randbytes,
             jitter=lambda: 0.5,
             leadership=ALONE,
             tracing=self.tracing,
