@@ -8,8 +8,8 @@ from gateway.deliver.terms import Terms
 from gateway.domain.header_lines import HeaderLines, Message
 from gateway.domain.ids import delivery_id
 from gateway.domain.sending import OutboundRequest, SendError
-from otel.origin import given_trace
-from otel.traceparent import TraceParent, valid_tracestate
+from otel.origin import given_state
+from otel.traceparent import TraceParent
 from schemas import Envelope, short_of, to_binary_lines, to_reference, to_structured
 
 USER_AGENT = "Letta-Webhook/1.0"
@@ -134,8 +134,8 @@ def _message(envelope: Envelope, dataschema: str | None, *, structured: bool) ->
 def _lines(lines: Sequence[str], envelope: Envelope) -> HeaderLines:
     name = short_of(envelope.type) or envelope.type
     lines = [*lines, f"User-Agent: {USER_AGENT}\r\n", f"X-Letta-Event: {name}\r\n"]
-    state = envelope.attributes.get("tracestate")
     # The state goes with the trace it belongs to: one behind an invalid traceparent belongs to none.
-    if isinstance(state, str) and valid_tracestate(state) and given_trace(envelope) is not None:
+    state = given_state(envelope)
+    if state:
         lines.append(f"tracestate: {state}\r\n")
     return HeaderLines.of_lines(lines)
