@@ -64,7 +64,7 @@ class Contracts(Protocol):
         ...
 
     def validate(self, type_: str, data: object, dataschema: object) -> Sequence[Problem]:
-        """Everything in the data that breaks the contract; nothing for a type without one.
+        """Everything in the data that breaks the contract; of a type without one, only what its ``dataschema`` does.
 
         ``dataschema`` is the event's: it may name the version that the data are to keep to.
         """
@@ -162,7 +162,8 @@ class Door:
                 problem = Problem("/type", f"{envelope.type} has no contract here")
                 detail = "Events without a contract are refused by GATEWAY_UNKNOWN_TYPES."
                 raise Refused(Reason.UNKNOWN_TYPE, detail, [problem], owner)
-            return
+            if "dataschema" not in envelope.attributes:
+                return
         try:
             self._check_data(envelope, data, owner)
         except Refused as broken:
@@ -173,7 +174,7 @@ class Door:
             )
 
     def _check_data(self, envelope: Envelope, data: object, owner: str | None) -> None:
-        if envelope.content is not Content.JSON:
+        if envelope.content is not Content.JSON and self._contracts.knows(envelope.type):
             problem = Problem("/data", "the contract asks for JSON data, and there is none")
             raise Refused(
                 Reason.CONTRACT, f"The data of {envelope.type} breaks its contract.", [problem], owner

@@ -120,27 +120,35 @@ class Catalogue:
     def validate(self, type_: str, data: object, dataschema: object = None) -> Sequence[Problem]:
         """Everything in the data that breaks its contract: the version that ``dataschema`` names, else the newest.
 
+        A URL of this registry that is no version of the type's contract is a problem itself, also where the type has
+        no contract: it goes out as it came, and whoever follows it must find what the event was judged by.
+
         A ``dataschema`` that is not of this registry says nothing about which version it is, and is never fetched
         (S11f).
         """
-        contract = self._newest.get(type_)
-        if contract is None:
-            return ()
-        if dataschema is not None and dataschema != contract.url:
-            return self._validate_by(contract, data, str(dataschema))
-        return contract.compiled.problems(data)
-
-    def _validate_by(self, newest: Contract, data: object, dataschema: str) -> Sequence[Problem]:
-        named = self._by_url.get(dataschema)
-        if named is None:
-            place = newest.url.rpartition("/versions/")[0]
-            if dataschema.startswith(f"{self.root}/") and dataschema != place:
-                detail = f"names no version of the contract of {newest.stored.type} in this registry"
-                return [Problem("/dataschema", detail)]
-            named = newest
-        elif named.stored.type != newest.stored.type:
+        newest = self._newest.get(type_)
+        if newest is not None and (dataschema is None or dataschema == newest.url):
+            return newest.compiled.problems(data)
+        named = None if dataschema is None else self._by_url.get(str(dataschema))
+        if named is not None and named.stored.type == type_:
+            return named.compiled.problems(data)
+        if named is not None:
             return [Problem("/dataschema", f"names the contract of another type, {named.stored.type}")]
-        return named.compiled.problems(data)
+        if dataschema is not None and self._is_here(str(dataschema)):
+            return [Problem("/dataschema", self._unnamed(str(dataschema), type_))]
+        return () if newest is None else newest.compiled.problems(data)
+
+    def _is_here(self, url: str) -> bool:
+        return url == self.root or url.startswith(f"{self.root}/")
+
+    def _unnamed(self, url: str, type_: str) -> str:
+        """What is wrong with a URL of this registry that is no version's."""
+        known = self._types.get(type_)
+        if known is None:
+            return f"names a contract in this registry, where {type_} has none"
+        if url == known.place:
+            return f"names no version, so it would not say for good what was kept; name one, such as {known.newest.url}"
+        return f"names no version of the contract of {type_} in this registry"
 
     # For what is sent.
 

@@ -325,10 +325,28 @@ def test_versions_go_on_and_the_newest_is_asked(client, anonymous):
         publish(client, {"id": "2", "note": None}, dataschema="https://elsewhere.example/s").status_code
         == 422
     )
-    assert publish(client, {"id": "3", "note": "x"}, dataschema=PUBLIC_URL + OWN).status_code == 202
-    for wrong in (OWN + "/versions/3", STEP + "/versions/1", R + "/anything"):
+    for wrong in (OWN + "/versions/3", STEP + "/versions/1", R + "/anything", R):
         answer = publish(client, {"id": "4"}, dataschema=PUBLIC_URL + wrong)
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/dataschema")
+
+
+def test_a_dataschema_without_a_version_is_told_to_name_one(client):
+    """As sent it would stand for another document with each version (CONFORMANCE 43)."""
+    register(client)
+    answer = publish(client, {"id": "1"}, dataschema=PUBLIC_URL + OWN)
+    assert answer.status_code == 422
+    (problem,) = answer.json()["errors"]
+    assert problem["pointer"] == "/dataschema"
+    assert problem["detail"].endswith(f"name one, such as {PUBLIC_URL}{OWN}/versions/1")
+
+
+@pytest.mark.parametrize("data", [{"any": "thing"}, None])
+def test_an_event_without_a_contract_names_none_of_this_registry(client, data):
+    for wrong in (STEP + "/versions/1", STEP, OWN + "/versions/1", R + "/anything", R):
+        answer = publish(client, data, "com.example.unknown", dataschema=PUBLIC_URL + wrong)
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/dataschema"), wrong
+    for fine in ("https://elsewhere.example/registry/x", PUBLIC_URL + "/registry-of-ours"):
+        assert publish(client, data, "com.example.unknown", dataschema=fine).status_code == 202
 
 
 def test_what_breaks_older_versions_is_refused_with_every_place(client, anonymous):

@@ -33,6 +33,9 @@ def test_the_committed_page_has_every_row_as_it_is_and_none_that_fails() -> None
     found = re.findall(r"^\| (\d+) \| (\w) \| (.*) \| (.*) \| (.*) \| (.*) \|$", page, re.MULTILINE)
     asked = [(str(row["row"]), row["level"], row["requirement"], row["from"]) for row in report.ROWS]
     assert [row[:4] for row in found] == asked, "run: just conformance"
+    assert [row[4] for row in found] == [report.held_by(row["row"]) for row in report.ROWS], (
+        "run: just conformance"
+    )
     assert not {"fail", "open"} & {row[5] for row in found}
 
 

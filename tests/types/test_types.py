@@ -229,6 +229,26 @@ def test_typescript_refuses_what_is_wrong(
         tools.run(*TSC, "--noEmit", file.name, "node.d.ts", folder=typescript)
 
 
+ANY_VALUE = """\
+import type { ToolExecutionCompletedData } from "./events";
+
+export function returned(data: ToolExecutionCompletedData): string {
+  const value = data.func_return;
+  if (typeof value === "string") return value.trim();
+  if (typeof value === "number") return value.toFixed(2);
+  return value === null ? "nothing" : JSON.stringify(value);
+}
+
+type Returned = Pick<ToolExecutionCompletedData, "func_return">;
+export const each: Returned[] = [{ func_return: "4" }, { func_return: null }, { func_return: 4 }, { func_return: [] }];
+"""
+
+
+def test_a_member_that_may_be_any_value_is_narrowed_by_the_consumer(tools: Any, typescript: Path) -> None:
+    (typescript / "any.ts").write_text(ANY_VALUE)
+    tools.run(*TSC, "--noEmit", "any.ts", folder=typescript)
+
+
 def documented() -> list[str]:
     pages = [HERE.parents[1] / "README.md", *(HERE.parents[1] / "docs").rglob("*.md")]
     return [

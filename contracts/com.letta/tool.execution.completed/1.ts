@@ -83,9 +83,7 @@ export interface ToolExecutionCompletedData {
   /**
    * What the tool returned, any JSON value; text over 32 KiB is cut.
    */
-  func_return?: {
-    [k: string]: unknown;
-  };
+  func_return?: unknown;
   /**
    * What it printed.
    */
