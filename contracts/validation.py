@@ -23,7 +23,15 @@ class ValidatorMissingError(ImportError):
 
 
 class SchemaError(ValueError):
-    """What is to be a contract is no JSON Schema that the validator takes."""
+    """What is to be a contract is no JSON Schema that the validator takes.
+
+    Attributes:
+        problem: Where, and what is wrong there.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        super().__init__(f"{problem.pointer or 'the schema'}: {problem.detail}")
 
 
 class Compiled:
@@ -103,9 +111,8 @@ def _compile(schema: Mapping[str, Any]) -> Any:  # noqa: ANN401  (the library is
         )
     except (ValueError, jsonschema_rs.ValidationError) as error:
         place = getattr(error, "instance_path", ())
-        raise SchemaError(
-            f"{pointer_of(*place) or 'the schema'}: {_shortened(str(error).partition(chr(10))[0])}"
-        ) from None
+        detail = _shortened(str(error).partition(chr(10))[0])
+        raise SchemaError(Problem(pointer_of(*place), detail)) from None
 
 
 def _fetch_nothing(uri: str) -> NoReturn:

@@ -8,8 +8,9 @@ loses nothing.
 import contextlib
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -24,6 +25,7 @@ from gateway.adapters.sql.verify import VerifyResult
 from gateway.adapters.sql.verify import verify_log as verify_chain
 from gateway.adapters.vault import KeyMissing, Keyring
 from gateway.adapters.web_server import WebServer, listening_socket
+from gateway.domain.redaction import Redaction
 from gateway.parts import DELIVERING, INGESTING, Parts, Place, Running, now_us, version
 from gateway.settings import Settings
 from otel.setup import start_tracing
@@ -53,13 +55,11 @@ async def run(
     async with contextlib.AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings, data_dir, waiting=on_waiting))
         await upgrade(database)
-        tracing = start_tracing(os.environ, version=version())
-        if tracing is not None:
-            stack.push_async_callback(_end_tracing, tracing)
         listening = stack.enter_context(listening_socket(host, port))
         redis_url = await stack.enter_async_context(_redis(settings, data_dir))
         address, bound_port = listening.getsockname()[:2]
         url = f"http://{_in_url(host)}:{bound_port}"
+        tracing = start_tracing(os.environ, version=version(), masked=Redaction(settings.secrets).text)
         gateway = Parts(
             settings,
             place,
@@ -71,7 +71,7 @@ async def run(
         )
         stack.push_async_callback(gateway.sender.aclose)
         stack.push_async_callback(gateway.redis_figures.aclose)
-        stack.push_async_callback(gateway.metrics_push.aclose)
+        stack.push_async_callback(_end_telling, tracing, gateway.metrics_push.aclose)
         await gateway.vault_keys.begin()
         await gateway.registering.begin()
         stopping = anyio.Event()
@@ -152,9 +152,15 @@ async def _serve(
             writing.cancel_scope.cancel()
 
 
-async def _end_tracing(tracing: Tracing) -> None:
+async def _end_telling(
+    tracing: Tracing | None, last_figures: Callable[[], Coroutine[Any, Any, None]]
+) -> None:
+    """Send the last figures and spans, side by side: where nothing listens, the end waits once and not twice."""
     with anyio.CancelScope(shield=True):
-        await anyio.to_thread.run_sync(tracing.close, _LAST_SPANS_S)
+        async with anyio.create_task_group() as group:
+            group.start_soon(last_figures)
+            if tracing is not None:
+                await anyio.to_thread.run_sync(tracing.close, _LAST_SPANS_S)
 
 
 async def _announce(server: WebServer, gateway: Parts, on_ready: Callable[[Running], None]) -> None:

@@ -21,7 +21,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="letta-emitter",
         description="Events from an unmodified Letta server into a Redis Stream.",
         epilog="Settings: LETTA_EMITTER_REDIS_URL (required), _STREAM, _SOURCE_BASE, _SPOOL_DIR, _SPOOL_BYTES_MAX, "
-        "_STREAM_MAX.",
+        "_STREAM_MAX, _GATEWAY_URL, _GATEWAY_TOKEN.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser(
@@ -31,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Becomes the command: signals and the exit status are its own.",
     )
     run.add_argument("program", nargs=argparse.REMAINDER, metavar="COMMAND", help="such as: letta server")
-    doctor = commands.add_parser("doctor", help="check hooks, Redis, spool and drain")
+    doctor = commands.add_parser("doctor", help="check hooks, Redis, spool, drain and webhook routes")
     doctor.add_argument("--json", action="store_true", help="print the report as JSON")
     return parser
 

@@ -1,4 +1,4 @@
-"""`letta-emitter doctor`: does everything between Letta and Redis stand, and what waits or was lost."""
+"""`letta-emitter doctor`: does everything between Letta, Redis and the gateway stand, and what waits or was lost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from letta_emitter.folder import Folder
 from letta_emitter.progress import Mark, Progress
 from letta_emitter.reader import MainReader, SideReader, exclusive
 from letta_emitter.settings import EmitterSettings, is_enabled, shown_url
-from letta_emitter.stats import LOST, last_loss_at, processes, retired_counters
+from letta_emitter.stats import LOST, Process, last_loss_at, processes, retired_counters
 
 LOSS_FAILS_S = 24 * 3600
 """How long a loss fails the check: the counters of ended processes stay, and must not fail it for ever."""
@@ -67,7 +67,7 @@ def examine() -> Report:
         settings = EmitterSettings.from_env()
     except SettingsError as error:
         checks.append(Check("settings", ok=False, detail=str(error)))
-        return Report([*checks, *_hooks()])
+        return Report([*checks, *_hooks(), *_routes([])])
     checks.append(Check("settings", ok=True, detail=f"stream {settings.stream}, spool {settings.spool_dir}"))
     checks += _hooks()
     checks += _redis(settings)
@@ -78,6 +78,7 @@ def examine() -> Report:
         _spool(settings, depth),
         _drain(folder, depth),
         _losses(counters, last_loss_at(folder), time.time()),
+        *_routes(processes(folder)),
     ]
     return Report(checks, depth, counters)
 
@@ -98,6 +99,12 @@ def _hooks() -> list[Check]:
         return [Check(f"hook {found.name}", ok=found.ok, detail=found.detail) for found in hooks.check()]
     except Exception as error:  # noqa: BLE001 (whatever Letta's own import does, the other checks go on)
         return [Check("hooks", ok=False, detail=f"cannot be looked for: {type(error).__name__}: {error}")]
+
+
+def _routes(running: list[Process]) -> list[Check]:
+    from letta_emitter.routes.checks import look  # noqa: PLC0415 (imports Letta, if they are wanted)
+
+    return [Check(*finding) for finding in look(running)]
 
 
 def _redis(settings: EmitterSettings) -> list[Check]:

@@ -34,8 +34,6 @@ class EmitterSettings:
     """Entries in the stream at which the spool holds (S9e)."""
     spool_bytes_max: int = 256 * 1024 * 1024
     """Bytes on disk at which new events are counted as overflow (S9e)."""
-    gateway_url: str | None = None
-    gateway_token: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> EmitterSettings:
@@ -57,8 +55,6 @@ class EmitterSettings:
             spool_dir=_spool_dir(env, redis_url, stream),
             stream_max=_number(env, "STREAM_MAX", 1_000_000, 1),
             spool_bytes_max=_number(env, "SPOOL_BYTES_MAX", 256 * 1024 * 1024, SPOOL_BYTES_MIN),
-            gateway_url=_gateway_url(env),
-            gateway_token=env.get(PREFIX + "GATEWAY_TOKEN") or None,
         )
 
 
@@ -121,16 +117,6 @@ def _redis_url(env: Mapping[str, str]) -> str:
     if not known:  # the value is not shown: it may hold a password
         raise SettingsError(f"{PREFIX}REDIS_URL must be {allowed}")
     return value
-
-
-def _gateway_url(env: Mapping[str, str]) -> str | None:
-    value = env.get(PREFIX + "GATEWAY_URL")
-    if not value:
-        return None
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise _wrong("GATEWAY_URL", "an http:// or https:// URL", value)
-    return value.rstrip("/")
 
 
 def _spool_dir(env: Mapping[str, str], redis_url: str, stream: str) -> Path:

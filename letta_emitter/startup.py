@@ -54,6 +54,8 @@ def attach() -> None:
 
         hooks.install()
         wrapt.register_post_import_hook(_start_drain, _SERVER)
+        if os.environ.get("LETTA_EMITTER_GATEWAY_URL") or os.environ.get("LETTA_EMITTER_GATEWAY_TOKEN"):
+            wrapt.register_post_import_hook(_mount_routes, _SERVER)
     except Exception as error:  # noqa: BLE001 (nothing may keep Letta from starting)
         _report("the hooks could not be attached, no events are emitted", error)
 
@@ -73,6 +75,17 @@ def _start_drain(module: ModuleType) -> None:
             offer_to_letta(emitter)
     except Exception as error:  # noqa: BLE001 (nothing may keep Letta from starting)
         _report("the drain could not be started", error)
+
+
+def _mount_routes(module: ModuleType) -> None:
+    try:
+        from letta_emitter.emitter import get_emitter  # noqa: PLC0415 (only in a server)
+        from letta_emitter.routes.mounting import mount  # noqa: PLC0415 (likewise)
+
+        stats = get_emitter().stats
+        stats.routes = mount(module.app, stats.report)
+    except Exception as error:  # noqa: BLE001 (nothing may keep Letta from starting)
+        _report("there are no webhook routes on Letta's API", error)
 
 
 def _report(what: str, error: Exception) -> None:

@@ -47,6 +47,7 @@ class Snapshot(TypedDict):
     gaps: list[Gap]
     last_error: str | None
     last_loss_at: int
+    routes: str | None
     updated: float
 
 
@@ -60,6 +61,8 @@ class Stats:
     last_error: str | None = None
     last_loss_at: int = 0
     """Unix seconds; 0 for never."""
+    routes: str | None = None
+    """What became of the webhook routes on Letta's API; None where they are not wanted."""
     _counters: dict[str, int] = field(default_factory=dict)
     _gaps: dict[tuple[str | None, str], Gap] = field(default_factory=dict)
     _quiet_until: dict[str, float] = field(default_factory=dict)
@@ -114,7 +117,7 @@ class Stats:
         """In a forked child: begin at nothing, since the parent goes on counting what it has counted."""
         self.pid, self.started, self.role, self.last_error = os.getpid(), time.time_ns(), "idle", None
         self._lock = threading.Lock()
-        self._counters, self._gaps, self.last_loss_at = {}, {}, 0
+        self._counters, self._gaps, self.last_loss_at, self.routes = {}, {}, 0, None
 
     @property
     def has_gaps(self) -> bool:
@@ -148,6 +151,7 @@ class Stats:
                 gaps=list(self._gaps.values()),
                 last_error=self.last_error,
                 last_loss_at=self.last_loss_at,
+                routes=self.routes,
                 updated=time.time(),
             )
 

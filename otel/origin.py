@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
-from otel.traceparent import SPAN_ID_BYTES, TraceParent, derive, parse_traceparent
+from otel.traceparent import SPAN_ID_BYTES, TraceParent, derive, parse_traceparent, valid_tracestate
 from schemas import Envelope
 
 _VERSION_00_CHARS: Final = 55
@@ -40,6 +40,13 @@ def origin_trace(envelope: Envelope) -> TraceParent:
     """The trace of the event's creation; for an event without a valid one, a trace derived from ``(source, id)``."""
     given = given_trace(envelope)
     return derive(envelope.source, envelope.id) if given is None else given
+
+
+def given_state(envelope: Envelope) -> str:
+    """The `tracestate` of the event; empty where it has no valid one, or no trace that it would belong to."""
+    state = envelope.attributes.get("tracestate")
+    valid = isinstance(state, str) and valid_tracestate(state) and given_trace(envelope) is not None
+    return str(state) if valid else ""
 
 
 def is_unsampled(envelope: Envelope) -> bool:

@@ -6,7 +6,7 @@ that went out, and it costs several times as much per span (docs/decisions/0020)
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from typing import Final
 
@@ -17,9 +17,10 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from otel import names
+from otel.attributes import cut
 from otel.quiet import quietly
 from otel.setup import TracingUnusable
 from otel.spans import LINKS_MAX, EndedSpan, Kind, SpanLink
@@ -40,11 +41,17 @@ _KINDS: Final = {
 
 
 class SdkTracing:
-    """Implements ``otel.spans.Tracing``."""
+    """Implements ``otel.spans.Tracing``; ``masked`` takes secrets out of a text."""
 
     def __init__(
-        self, sampler: Sampler, resource: Resource, processors: Sequence[SpanProcessor], version: str
+        self,
+        sampler: Sampler,
+        resource: Resource,
+        processors: Sequence[SpanProcessor],
+        version: str,
+        masked: Callable[[str], str] = str,
     ) -> None:
+        self._masked = masked
         self._sampler = sampler
         self._follows_producer = _follows_producer(sampler)
         self._resource = _HashedResource(resource)
@@ -64,6 +71,10 @@ class SdkTracing:
             _LOGGER.debug("the sampler failed: %r", error)
             return False
         return result.decision is Decision.RECORD_AND_SAMPLE
+
+    def shown(self, text: str) -> str:
+        """See ``Tracing.shown``. Masked before it is cut: what is cut in two is no longer known for a secret."""
+        return cut(self._masked(text))
 
     @quietly
     def record(self, span: EndedSpan) -> None:
@@ -87,26 +98,29 @@ class SdkTracing:
 
     def _readable(self, span: EndedSpan) -> ReadableSpan:
         trace_id = int(span.trace.trace_id, 16)
+        state = TraceState.from_header([span.tracestate]) if span.tracestate else None
         parent = None
         if span.parent is not None:
             above = int(span.parent, 16)
-            parent = SpanContext(trace_id, above, is_remote=span.is_remote_parent, trace_flags=_SAMPLED)
+            parent = SpanContext(
+                trace_id, above, is_remote=span.is_remote_parent, trace_flags=_SAMPLED, trace_state=state
+            )
         return ReadableSpan(
             span.name,
-            context=_context(span.trace),
+            context=_context(span.trace, state),
             parent=parent,
             resource=self._resource,
             attributes=dict(span.attributes),
             links=[_link(link) for link in span.links[:LINKS_MAX]],
             kind=_KINDS[span.kind],
-            status=_UNSET if span.error is None else Status(StatusCode.ERROR, span.error),
+            status=_status(span),
             start_time=span.started_us * _US_NS,
             end_time=max(span.started_us, span.ended_us) * _US_NS,
             instrumentation_scope=self._scope,
         )
 
 
-def open_tracing(exporters: Sequence[str], version: str) -> SdkTracing:
+def open_tracing(exporters: Sequence[str], version: str, masked: Callable[[str], str] = str) -> SdkTracing:
     """Sampler, resource and exporters, as the SDK reads them from its variables.
 
     Raises ``TracingUnusable`` where one of them cannot be had.
@@ -118,7 +132,7 @@ def open_tracing(exporters: Sequence[str], version: str) -> SdkTracing:
         raise
     except Exception as error:
         raise TracingUnusable(f"Tracing cannot be set up: {type(error).__name__}: {error}") from error
-    return SdkTracing(provider.sampler, _named(provider.resource, version), processors, version)
+    return SdkTracing(provider.sampler, _named(provider.resource, version), processors, version, masked)
 
 
 def _exporter(name: str) -> SpanExporter:
@@ -178,8 +192,21 @@ def _below(trace: TraceParent) -> Context:
     return api.set_span_in_context(api.NonRecordingSpan(remote), Context())
 
 
-def _context(trace: TraceParent) -> SpanContext:
-    return SpanContext(int(trace.trace_id, 16), int(trace.span_id, 16), is_remote=False, trace_flags=_SAMPLED)
+def _status(span: EndedSpan) -> Status:
+    """Without a description where the HTTP status says it all, as the HTTP conventions have it."""
+    if span.error is None:
+        return _UNSET
+    return Status(StatusCode.ERROR, None if span.is_answer else span.error)
+
+
+def _context(trace: TraceParent, state: TraceState | None = None) -> SpanContext:
+    return SpanContext(
+        int(trace.trace_id, 16),
+        int(trace.span_id, 16),
+        is_remote=False,
+        trace_flags=_SAMPLED,
+        trace_state=state,
+    )
 
 
 def _link(link: SpanLink) -> Link:

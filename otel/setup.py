@@ -8,7 +8,7 @@ themselves. The SDK is imported from here, and only when it is asked for: a proc
 import importlib
 import importlib.util
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol, cast
 
 from otel.spans import Tracing
@@ -29,7 +29,9 @@ class TracingUnusable(Exception):
 
 
 class _Module(Protocol):
-    def open_tracing(self, exporters: tuple[str, ...], version: str) -> Tracing: ...
+    def open_tracing(
+        self, exporters: tuple[str, ...], version: str, masked: Callable[[str], str]
+    ) -> Tracing: ...
 
 
 def wanted_exporters(environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -47,8 +49,12 @@ def wanted_exporters(environ: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_entry_point(name, environ) for name in named))
 
 
-def tracing_from(environ: Mapping[str, str], *, version: str) -> Tracing | None:
+def tracing_from(
+    environ: Mapping[str, str], *, version: str, masked: Callable[[str], str] = str
+) -> Tracing | None:
     """Where the spans of this process go; None: nowhere, and nothing was imported.
+
+    ``masked`` takes secrets out of a text that somebody else chose.
 
     Raises ``TracingUnusable``: the SDK or the exporter is not installed, or a variable has a value it cannot have.
     """
@@ -58,13 +64,15 @@ def tracing_from(environ: Mapping[str, str], *, version: str) -> Tracing | None:
     if importlib.util.find_spec("opentelemetry.sdk") is None:
         raise TracingUnusable(f"The OpenTelemetry SDK is not installed: {_INSTALL}.")
     module = cast("_Module", importlib.import_module("otel.sdk"))
-    return module.open_tracing(exporters, version)
+    return module.open_tracing(exporters, version, masked)
 
 
-def start_tracing(environ: Mapping[str, str], *, version: str) -> Tracing | None:
+def start_tracing(
+    environ: Mapping[str, str], *, version: str, masked: Callable[[str], str] = str
+) -> Tracing | None:
     """The same for a process that goes on without spans where it cannot have them, and says why."""
     try:
-        return tracing_from(environ, version=version)
+        return tracing_from(environ, version=version, masked=masked)
     except TracingUnusable as error:
         _LOGGER.error("nothing is traced: %s", error)  # noqa: TRY400 - the sentence says it all
         return None

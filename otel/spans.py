@@ -45,6 +45,8 @@ class EndedSpan:
         links: At most ``LINKS_MAX`` count.
         error: What went wrong, in a word of a small set; None: nothing did.
         is_remote_parent: Whether another process told the span above.
+        is_answer: Whether the error is an HTTP status, which an attribute says already.
+        tracestate: What the trace's systems say of it, as the event has it and valid; empty: nothing.
     """
 
     name: str
@@ -57,6 +59,8 @@ class EndedSpan:
     links: Sequence[SpanLink] = ()
     error: str | None = None
     is_remote_parent: bool = True
+    is_answer: bool = False
+    tracestate: str = ""
 
 
 class Tracing(Protocol):
@@ -67,6 +71,10 @@ class Tracing(Protocol):
 
         ``is_root``: the trace begins here, and no other process tells a span above.
         """
+        ...
+
+    def shown(self, text: str) -> str:
+        """A text that somebody else chose as it may leave: without known secrets, and bounded."""
         ...
 
     def record(self, span: EndedSpan) -> None:

@@ -4,12 +4,13 @@ Sound and not complete: what is not reported holds, and what cannot be decided i
 schema that reads is asked for on its own (`rules.py`), of everything that the schema that produces says at once.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from contracts.compatibility.budget import Budget, TooLargeError
-from contracts.compatibility.produced import Produced, Schema
+from contracts.compatibility.produced import ITEMS, MEMBERS, Produced, Schema, identity, without
 from contracts.compatibility.sameness import Sameness
+from contracts.compatibility.unevaluated import ask_unevaluated
 from contracts.compatibility.wording import Finding, Kind, Side, clause
 from contracts.document import resolve
 from contracts.json_values import FRACTION, KINDS, key_of
@@ -18,6 +19,7 @@ from schemas.errors import pointer_of
 DEPTH_MAX: Final = 64
 """Steps down, into a part of the value or a case of it, that one question leads to."""
 
+_BRANCHING: Final = ("anyOf", "oneOf")
 _TYPE_OF_KIND: Final[dict[str, Mapping[str, Any]]] = {
     kind: {"type": "number" if kind == FRACTION else kind} for kind in KINDS
 }
@@ -29,6 +31,8 @@ class Comparison:
     Attributes:
         findings: What was found, in the order found; a dict for its order.
         budget: What may still be compared.
+        produced_root: The document that produces.
+        read_root: The one that reads.
     """
 
     def __init__(
@@ -38,18 +42,22 @@ class Comparison:
         self.findings: dict[Finding, None] = {}
         self.sameness = Sameness(produced, read, budget)
         self.budget = budget
-        self._produced = produced
-        self._read = read
-        self._under_way: set[tuple[frozenset[int], int]] = set()
+        self.produced_root = produced
+        self.read_root = read
+        self._under_way: dict[tuple[Hashable, Hashable], int] = {}
         self._depth = 0
 
     def run(self) -> None:
         """Compare the documents whole. Raises ``TooLargeError``."""
-        self.check([self._produced], self._read, ())
+        self.check([self.produced_root], self.read_root, ())
 
     def say(self, place: tuple[str | int, ...], kind: Kind, what: str = "") -> None:
         """Note a finding."""
-        self.findings[Finding(pointer_of(*place), clause(self.side, kind, what))] = None
+        self.findings |= self.would_say(place, kind, what)
+
+    def would_say(self, place: tuple[str | int, ...], kind: Kind, what: str = "") -> dict[Finding, None]:
+        """What `say` would note."""
+        return {Finding(pointer_of(*place), clause(self.side, kind, what)): None}
 
     def check(self, produced: Sequence[Schema], read: Schema, place: tuple[str | int, ...]) -> None:
         """Note where a value that fits all of `produced` may not fit `read`. Raises ``TooLargeError``."""
@@ -58,23 +66,28 @@ class Comparison:
             raise TooLargeError
         if any(self.sameness.schemas(schema, read) for schema in produced):
             return
-        value = Produced(self._produced, produced)
+        value = Produced(self.produced_root, produced)
         self.budget.spend(len(value.parts) + len(value.values or ()))
         if value.never or read is True:
             return
         if isinstance(read, bool):
             self.say(place, Kind.NOTHING)
             return
-        pair = (value.key(), id(read))
-        if pair in self._under_way:
-            return  # the same question about a smaller value: it holds if nothing else is found (induction)
-        self._under_way.add(pair)
+        pair = (value.key(), identity(read))
+        asked = self._under_way.get(pair)
+        if asked is not None:
+            # About a smaller value, a part of the one before, it holds if nothing else is found (induction). About
+            # the same value, nothing would have been asked at all.
+            if asked == len(place):
+                self.say(place, Kind.CIRCLE)
+            return
+        self._under_way[pair] = len(place)
         self._depth += 1
         try:
             self._cases(value, read, place)
         finally:
             self._depth -= 1
-            self._under_way.discard(pair)
+            del self._under_way[pair]
 
     def would_find(
         self, produced: Sequence[Schema], read: Schema, place: tuple[str | int, ...]
@@ -88,16 +101,31 @@ class Comparison:
             self.findings = before
 
     def _cases(self, value: Produced, read: Mapping[str, Any], place: tuple[str | int, ...]) -> None:
+        """Ask for all that `read` says, of each case that the value makes of itself.
+
+        What leads to other schemas, and what is said word for word the same, is asked of the value as a whole, since
+        its cases no longer have the branches that they come from.
+        """
+        if "$ref" in read:
+            self.check(value.whole, resolve(self.read_root, read["$ref"]), place)  # type: ignore[arg-type]
+        for schema in read.get("allOf", ()):
+            self.check(value.whole, schema, place)
+        ask_unevaluated(self, value, read, place)
+        asked = {
+            "$ref",
+            "allOf",
+            MEMBERS,
+            ITEMS,
+            *(keyword for keyword in _BRANCHING if self._said(value, keyword, read)),
+        }
+        if not asked.isdisjoint(read):
+            read = without(read, asked)
         branches = value.branches()
         if branches is not None:
             for branch in branches:
                 self.check(branch, read, place)
             return
-        if "$ref" in read:
-            self.check(value.parts, resolve(self._read, read["$ref"]), place)  # type: ignore[arg-type]
-        for schema in read.get("allOf", ()):
-            self.check(value.parts, schema, place)
-        for keyword in ("anyOf", "oneOf"):
+        for keyword in _BRANCHING:
             if keyword in read:
                 self._branches(value, keyword, read[keyword], place)
         # Here, since a rule calls this module for the parts of a value.
@@ -105,13 +133,18 @@ class Comparison:
 
         apply_rules(self, value, read, place)
 
+    def _said(self, value: Produced, keyword: str, read: Mapping[str, Any]) -> bool:
+        """Whether the value keeps a keyword because one of its parts says the same."""
+        return keyword in read and any(
+            self.sameness.keyword(keyword, said, read[keyword]) for said in value.all_of(keyword)
+        )
+
     def _branches(
         self, value: Produced, keyword: str, branches: Sequence[Schema], place: tuple[str | int, ...]
     ) -> None:
         """Each case of the value fits one branch; of `oneOf`, one that no value shares with another."""
         if keyword == "oneOf" and not self._apart(branches):
-            if not any(self.sameness.keyword("oneOf", said, branches) for said in value.all_of("oneOf")):
-                self.say(place, Kind.BRANCH, keyword)
+            self.say(place, Kind.BRANCH, keyword)
             return
         for case in _cases_of(value):
             tried = [self.would_find(case, branch, place) for branch in branches]
@@ -126,7 +159,7 @@ class Comparison:
         keyword: str,
         place: tuple[str | int, ...],
     ) -> None:
-        kinds = Produced(self._produced, case).kinds
+        kinds = Produced(self.produced_root, case).kinds
         candidates = [
             found for found, branch in zip(tried, branches, strict=True) if self._opened(branch).kinds & kinds
         ]
@@ -136,7 +169,7 @@ class Comparison:
             self.say(place, Kind.BRANCH, keyword)
 
     def _opened(self, branch: Schema) -> Produced:
-        opened = Produced(self._read, [branch])
+        opened = Produced(self.read_root, [branch])
         self.budget.spend(len(opened.parts) + len(opened.values or ()))
         return opened
 
@@ -150,13 +183,13 @@ class Comparison:
 def _cases_of(value: Produced) -> Iterator[Sequence[Schema]]:
     """A value taken apart: by what it may be, or by the values that it may have."""
     if value.values is not None:
-        yield from ([*value.parts, {"const": item}] for item in value.values)
+        yield from ([*value.whole, {"const": item}] for item in value.values)
         return
     kinds = set(value.kinds)
     if {"integer", FRACTION} <= kinds:
         kinds.discard("integer")  # a branch for numbers takes both; one for integers alone takes no number
     for kind in sorted(kinds):
-        yield [*value.parts, _TYPE_OF_KIND[kind]]
+        yield [*value.whole, _TYPE_OF_KIND[kind]]
 
 
 def _disjoint(one: Produced, other: Produced) -> bool:

@@ -6,11 +6,12 @@ to leave it out can refuse too much, and never accept too much.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Hashable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from typing import Any, Final
 
 from contracts.document import resolve
-from contracts.json_values import KINDS, key_of, kind_of, kinds_of
+from contracts.json_values import FRACTION, KINDS, key_of, kind_of, kinds_of
 
 Schema = bool | Mapping[str, Any]
 Part = Mapping[str, Any]
@@ -19,46 +20,67 @@ EVERY_KIND: Final = frozenset(KINDS)
 _LISTED_KINDS: Final[Mapping[str, list[Any]]] = {"null": [None], "boolean": [False, True]}
 _BRANCHING: Final = ("anyOf", "oneOf")
 _OPENED: Final = frozenset({"$ref", "allOf"})
+MEMBERS: Final = "unevaluatedProperties"
+ITEMS: Final = "unevaluatedItems"
+_ON_ALL_BESIDE: Final = frozenset({MEMBERS, ITEMS})
+"""Keywords that would say more than they do, if something beside them were taken away."""
 _UNDECLARED: Final[tuple[Schema, ...]] = ()
+
+
+def without(part: Part, keywords: Container[str]) -> Part:
+    """A schema but for some keywords."""
+    return {name: value for name, value in part.items() if name not in keywords}
+
+
+def identity(part: Part) -> Hashable:
+    """What a schema, or what is left of one, is recognised by, while the document that its keywords are of is alive."""
+    return frozenset((name, id(value)) for name, value in part.items())
 
 
 class Produced:
     """A conjunction of schemas of one document.
 
     Attributes:
-        parts: Plain schemas, none of them with `$ref` or `allOf` left to open.
+        parts: Plain schemas, none of them with `$ref` or `allOf` left to open, so that a part stays what it is
+            however often it is opened again.
         never: Whether no value fits, as far as one can see.
+        opened: The schemas as they were before that, for what depends on all that stands beside it.
+        whole: The schemas that it was made of.
         kinds: What a value may be, of `json_values.KINDS`.
         values: All that it may be, where these can be listed; else None.
     """
 
-    __slots__ = ("kinds", "never", "parts", "root", "values")
+    __slots__ = ("kinds", "never", "opened", "parts", "root", "values", "whole")
 
     def __init__(self, root: Mapping[str, Any], schemas: Sequence[Schema]) -> None:
         self.root = root
         self.never = False
+        self.whole = schemas
+        self.opened: list[Part] = []
         self.parts: list[Part] = []
         self._open(schemas)
         self.kinds = EVERY_KIND
         for part in self.parts:
             if "type" in part:
                 self.kinds &= kinds_of(part["type"])
+            if "multipleOf" in part and Fraction(str(part["multipleOf"])).denominator == 1:
+                self.kinds -= {FRACTION}
         self.values = self._listed()
         if self.values is not None:
             self.kinds &= frozenset(map(kind_of, self.values))
         if not self.kinds:
             self.never = True
 
-    def key(self) -> frozenset[int]:
+    def key(self) -> Hashable:
         """What this conjunction is recognised by, while the documents are alive."""
-        return frozenset(map(id, self.parts))
+        return frozenset(map(identity, self.parts))
 
     def branches(self) -> Iterator[list[Schema]] | None:
         """The cases that the first `anyOf` or `oneOf` makes of it; None where there is none."""
         for at, part in enumerate(self.parts):
             for keyword in _BRANCHING:
                 if keyword in part:
-                    rest = {name: value for name, value in part.items() if name != keyword}
+                    rest = without(part, {keyword, *_ON_ALL_BESIDE})
                     others: list[Schema] = [*self.parts[:at], rest, *self.parts[at + 1 :]]
                     return ([*others, branch] for branch in part[keyword])
         return None
@@ -67,10 +89,9 @@ class Produced:
         """The values of a keyword in all parts that have it."""
         return [part[keyword] for part in self.parts if keyword in part]
 
-    def has(self, keyword: str, value: object) -> bool:
-        """Whether some part says exactly this, without a reference in it that could lead elsewhere."""
-        wanted = key_of(value)
-        return any(key_of(said) == wanted for said in self.all_of(keyword))
+    def all_with(self, keyword: str) -> list[Part]:
+        """The parts that have a keyword."""
+        return [part for part in self.parts if keyword in part]
 
     def required(self) -> set[str]:
         """The members that are always there."""
@@ -126,8 +147,11 @@ class Produced:
             if "$ref" in schema:
                 waiting.append(resolve(self.root, schema["$ref"]))  # type: ignore[arg-type]
             waiting += reversed(schema.get("allOf", []))
-            if schema.keys() - _OPENED:
-                self.parts.append(schema)
+            self.opened.append(schema)
+            # What was opened must not stay: a case of a branch would open it again, and be no case any more.
+            plain = schema if schema.keys().isdisjoint(_OPENED) else without(schema, _OPENED | _ON_ALL_BESIDE)
+            if plain:
+                self.parts.append(plain)
 
     def _listed(self) -> list[Any] | None:
         lists = [*self.all_of("enum"), *([value] for value in self.all_of("const"))]

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 from contracts.compatibility.produced import EVERY_KIND, Produced
-from contracts.compatibility.wording import Kind, Side
+from contracts.compatibility.wording import Finding, Kind, Side
 from contracts.json_values import FRACTION, key_of, kinds_of, words_of
 
 if TYPE_CHECKING:
@@ -203,11 +203,20 @@ def _same(*keywords: str) -> _Rule:
     return rule
 
 
-def _never_there(comparison: "Comparison", _value: Produced, read: Mapping[str, Any], place: Place) -> None:
-    """`unevaluated…` depends on everything beside it; where that is all the same, nobody gets here."""
-    for keyword in ("unevaluatedItems", "unevaluatedProperties"):
-        if read.get(keyword, True) is not True:
-            comparison.say((*place, keyword), Kind.SAME, keyword)
+def _condition(comparison: "Comparison", value: Produced, read: Mapping[str, Any], place: Place) -> None:
+    """Under the same `if`, each of the two cases is judged on its own."""
+    tried: list[dict[Finding, None]] = []
+    for part in value.all_with("if"):
+        if comparison.sameness.keyword("if", part["if"], read["if"]):
+            met = [*value.whole, part["if"], part.get("then", True)]
+            unmet = [*value.whole, part.get("else", True)]
+            found = comparison.would_find(met, read.get("then", True), (*place, "then"))
+            tried.append(found | comparison.would_find(unmet, read.get("else", True), (*place, "else")))
+    if not tried:
+        comparison.say((*place, "if"), Kind.SAME, "if")
+    elif all(tried):
+        fewest: dict[Finding, None] = min(tried, key=len)
+        comparison.findings |= fewest
 
 
 def _by_pattern(comparison: "Comparison", value: Produced, read: Mapping[str, Any], place: Place) -> None:
@@ -219,6 +228,31 @@ def _by_pattern(comparison: "Comparison", value: Produced, read: Mapping[str, An
             comparison.check(said, schema, below)
         else:
             comparison.say(below, Kind.SAME, "patternProperties")
+
+
+def _dependent(comparison: "Comparison", value: Produced, read: Mapping[str, Any], place: Place) -> None:
+    for name, wanted in sorted(read["dependentRequired"].items()):
+        known = value.required()
+        known |= {other for said in value.all_of("dependentRequired") for other in said.get(name, ())}
+        if not known.issuperset(wanted) and not Produced(value.root, value.member(name)[0]).never:
+            comparison.say((*place, "dependentRequired"), Kind.LIMIT, "dependentRequired")
+
+
+def _contains(comparison: "Comparison", value: Produced, read: Mapping[str, Any], place: Place) -> None:
+    """So many items that fit: at least as many of them as fit something closer."""
+    least, most = read.get("minContains", 1), read.get("maxContains", math.inf)
+    below = (*place, "contains")
+    if least:
+        enough = [part for part in value.all_with("contains") if part.get("minContains", 1) >= least]
+        tried = [comparison.would_find([part["contains"]], read["contains"], below) for part in enough]
+        if all(tried):
+            comparison.say(below, Kind.SAME, "contains")
+    if most < min([*value.all_of("maxItems"), math.inf]) and not any(
+        part.get("maxContains", math.inf) <= most
+        and comparison.sameness.keyword("contains", part["contains"], read["contains"])
+        for part in value.all_with("contains")
+    ):
+        comparison.say((*place, "maxContains"), Kind.SAME, "maxContains")
 
 
 _OBJECT: Final = frozenset({"object"})
@@ -245,12 +279,11 @@ _RULES: Final[tuple[tuple[frozenset[str], frozenset[str], _Rule], ...]] = (
     (_OBJECT, frozenset({"patternProperties"}), _by_pattern),
     (_OBJECT, frozenset({"additionalProperties"}), _other_members),
     (_OBJECT, frozenset({"propertyNames"}), _member_names),
-    (_OBJECT, frozenset({"dependentRequired"}), _same("dependentRequired")),
+    (_OBJECT, frozenset({"dependentRequired"}), _dependent),
     (_OBJECT, frozenset({"dependentSchemas"}), _same("dependentSchemas")),
     (_ARRAY, frozenset({"prefixItems", "items"}), _items),
     (_ARRAY, frozenset({"uniqueItems"}), _unique),
-    (_ARRAY, frozenset({"contains"}), _same("contains", "minContains", "maxContains")),
+    (_ARRAY, frozenset({"contains"}), _contains),
     (EVERY_KIND, frozenset({"not"}), _same("not")),
-    (EVERY_KIND, frozenset({"if"}), _same("if", "then", "else")),
-    (_OBJECT | _ARRAY, frozenset({"unevaluatedItems", "unevaluatedProperties"}), _never_there),
+    (EVERY_KIND, frozenset({"if"}), _condition),
 )

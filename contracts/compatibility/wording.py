@@ -26,6 +26,8 @@ class Kind(StrEnum):
     EXTRA = "extra"
     NOTHING = "nothing"
     BRANCH = "branch"
+    CIRCLE = "circle"
+    BESIDE = "beside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ _SENTENCES = {
         Kind.EXTRA: "was added, where an older version allows no other members than its own",
         Kind.NOTHING: "an older version allows nothing here",
         Kind.BRANCH: "what it may be now fits none, or not surely one, of an older version's {}",
+        Kind.BESIDE: "what {} is about depends on what stands beside it, and cannot be decided",
+        Kind.CIRCLE: "a reference leads back to where it stands, so nothing can be decided here",
     },
     Side.PRODUCERS: {
         Kind.REMOVED: "was added",
@@ -60,6 +64,8 @@ _SENTENCES = {
         Kind.EXTRA: "was removed, and no other members are allowed any more",
         Kind.NOTHING: "nothing is allowed here any more",
         Kind.BRANCH: "data of an older version may fit none, or not surely one, of its {}",
+        Kind.BESIDE: "what {} is about depends on what stands beside it, and cannot be decided",
+        Kind.CIRCLE: "a reference leads back to where it stands, so nothing can be decided here",
     },
 }
 

@@ -107,7 +107,7 @@ async def list_events(
         agent_id=agent_id,
         organization_id=organization_id,
         run_id=run_id,
-        trace_id=trace_id,
+        trace_id=None if trace_id is None else trace_id.lower(),
         since_us=micros("since", since),
         until_us=micros("until", until),
         ascending=ascending,

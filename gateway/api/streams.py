@@ -150,7 +150,7 @@ async def watch(
         agent_id=agent_id,
         organization_id=organization_id,
         run_id=run_id,
-        trace_id=trace_id,
+        trace_id=None if trace_id is None else trace_id.lower(),
     )
     last = _last_event_id(request)
     begin = after if last is None else last

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from gateway.api.auth import Administrator, Caller
 from gateway.api.body import read_json
 from gateway.api.deliveries import own_delivery
-from gateway.api.delivery_lists import Asked, deliveries_page
+from gateway.api.delivery_lists import DeliveryFilter, asked_of_agent, asked_of_any, deliveries_page
 from gateway.api.services import Services, services
 from gateway.api.stream_commands import send_test, try_again
 from gateway.api.subscriptions import condition_of
@@ -52,10 +52,16 @@ def _of_all(_caller: Administrator) -> WebhookScope:
     return WebhookScope(EVERY_ORGANIZATION)
 
 
-def _routes(prefix: str, whose: Callable[..., WebhookScope], called: str) -> APIRouter:
+def _routes(
+    prefix: str,
+    whose: Callable[..., WebhookScope],
+    called: str,
+    asked_of: Callable[..., DeliveryFilter] = asked_of_any,
+) -> APIRouter:
     """The routes of one kind of webhook."""
     router = APIRouter(prefix=prefix, tags=["webhooks"])
     Scope = Annotated[WebhookScope, Depends(whose)]  # noqa: N806 - a type
+    Asked = Annotated[DeliveryFilter, Depends(asked_of)]  # noqa: N806 - likewise
 
     @router.put("", summary=f"Set the webhook of {called}", responses={201: {"description": "Made"}})
     async def put(request: Request, caller: Caller, scope: Scope) -> JSONResponse:
@@ -116,7 +122,7 @@ def _routes(prefix: str, whose: Callable[..., WebhookScope], called: str) -> API
 
 
 routers = (
-    _routes("/v1/agents/{agent_id}/webhook", _of_agent, "an agent"),
+    _routes("/v1/agents/{agent_id}/webhook", _of_agent, "an agent", asked_of_agent),
     _routes("/v1/organizations/{organization_id}/webhook", _of_organization, "an organization"),
     _routes("/v1/webhook", _of_all, "all organizations"),
 )

@@ -7,14 +7,17 @@ from urllib.parse import quote
 import typer
 
 from gateway.cli.client import Json, connect
+from gateway.cli.events import AgentId, RunId, TraceId, Types
 from gateway.cli.groups import ListsByDefault
-from gateway.cli.options import AsJson, DataDir, Limit, Since, Until
+from gateway.cli.options import AsJson, DataDir, Limit, Since, Until, full_types
 from gateway.cli.output import print_details, print_record, print_table
-from gateway.cli.subscriptions import path_of
-from gateway.domain.delivery import State
+from gateway.domain.history import StateWord
 from gateway.errors import UsageError
+from schemas import short_of
 
 app = typer.Typer(cls=ListsByDefault, help="What became of events: list deliveries, show one.")
+
+_PATH = "/v1/deliveries"
 
 DeliveryId = Annotated[str, typer.Argument(metavar="ID", help="The delivery's id, dlv_….")]
 
@@ -24,39 +27,79 @@ def list_deliveries(
     *,
     event: Annotated[
         int | None,
-        typer.Option("--event", metavar="POSITION", min=1, help="Those of the event at this position."),
+        typer.Option(
+            "--event",
+            metavar="POSITION",
+            min=1,
+            help="Those of the event at this position, with no other filter.",
+        ),
     ] = None,
     subscription: Annotated[
         str | None,
-        typer.Option("--subscription", metavar="ID", help="Those of this subscription, latest events first."),
+        typer.Option(
+            "--subscription", metavar="ID", help="Only those of this subscription, a deleted one too."
+        ),
     ] = None,
-    state: Annotated[State | None, typer.Option("--state", help="Only those in this state.")] = None,
+    state: Annotated[
+        list[StateWord] | None, typer.Option("--state", help="Only those in this state; repeat for more.")
+    ] = None,
+    undelivered: Annotated[
+        bool,
+        typer.Option("--undelivered", help="Only those that are pending, exhausted, expired or refused."),
+    ] = False,
     status_code: Annotated[
         int | None,
         typer.Option("--status-code", min=100, max=599, help="Only those last answered with this status."),
     ] = None,
+    types: Types = None,
+    agent_id: AgentId = None,
+    run_id: RunId = None,
+    trace_id: TraceId = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = 50,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the deliveries of an event, or those of a subscription by state, last status and the events' time."""
-    if (event is None) == (subscription is None):
-        raise UsageError("Name either --event POSITION or --subscription ID.")
-    params = {"state": state, "status_code": status_code, "since": since, "until": until}
-    path = f"/v1/events/{event}/deliveries"
-    if subscription is not None:
-        path = f"{path_of(subscription)}/deliveries"
-    elif any(value is not None for value in params.values()):
-        raise UsageError("--state, --status-code, --since and --until go with --subscription.")
+    """List deliveries, those of the latest events first.
+
+    By state and last status, and by what their events are: time, type, agent, run, trace.
+    """
+    states = [*(state or []), *([StateWord.UNDELIVERED] if undelivered else [])]
+    params = {
+        "subscription": subscription,
+        "state": [word.value for word in states],
+        "status_code": status_code,
+        "type": full_types(types),
+        "agent_id": agent_id,
+        "run_id": run_id,
+        "trace_id": trace_id,
+        "since": since,
+        "until": until,
+    }
+    path = _PATH
+    if event is not None:
+        if any(value is not None and value != [] for value in params.values()):
+            raise UsageError(
+                "--event goes without the other filters, such as --state: they are few enough to read."
+            )
+        path = f"/v1/events/{event}/deliveries"
     with connect(data_dir) as client:
         items = client.items(path, params=params, limit=limit)
         if as_json:
             for item in items:
                 print_record(item)
         else:
-            columns = ("ID", "POSITION", "STATE", "SUBSCRIPTION", "ATTEMPTS", "LAST ANSWER", "NEXT AT")
+            columns = (
+                "ID",
+                "POSITION",
+                "TYPE",
+                "STATE",
+                "SUBSCRIPTION",
+                "ATTEMPTS",
+                "LAST ANSWER",
+                "NEXT AT",
+            )
             print_table(columns, map(_row, items))
 
 
@@ -79,13 +122,15 @@ def attempts(*, delivery_id: DeliveryId, data_dir: DataDir = None, as_json: AsJs
 
 def _get(delivery_id: str, data_dir: Path | None) -> Json:
     with connect(data_dir) as client:
-        return client.request("GET", f"/v1/deliveries/{quote(delivery_id, safe='')}")
+        return client.request("GET", f"{_PATH}/{quote(delivery_id, safe='')}")
 
 
 def _row(delivery: Json) -> tuple[object, ...]:
     attempts = delivery["attempts"]
     last = _answer(attempts[-1]) if attempts else ""
-    told = (delivery["id"], delivery["position"], delivery["state"], delivery["subscription"])
+    name = delivery["event"]["type"]
+    place = (delivery["id"], delivery["position"], short_of(name) or name)
+    told = (*place, delivery["state"], delivery["subscription"])
     return (*told, len(attempts), last, delivery["next_at"])
 
 

@@ -81,9 +81,13 @@ EMITTER_SETTINGS: Final = (
     (
         "LETTA_EMITTER_GATEWAY_URL",
         "–",  # noqa: RUF001 - a dash in a table
-        "The gateway's address, for webhook routes on Letta's own API; not used yet.",
+        "The gateway's address. With the token, it puts the webhook routes of an agent on Letta's own API.",
     ),
-    ("LETTA_EMITTER_GATEWAY_TOKEN", "–", "The token for it; not used yet."),  # noqa: RUF001 - a dash in a table
+    (
+        "LETTA_EMITTER_GATEWAY_TOKEN",
+        "–",  # noqa: RUF001 - a dash in a table
+        "The token for it, which may write: the organization's of Letta's agents, or an administrator's.",
+    ),
 )
 
 _OTEL: Final = """\

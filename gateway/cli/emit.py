@@ -13,7 +13,8 @@ from gateway.cli.options import AsJson, json_object_option, json_option
 from gateway.cli.output import print_record, results
 from gateway.errors import FieldError, NoServer, UsageError
 from letta_emitter import EmitterSettings, emit_once
-from otel.traceparent import parse_traceparent
+from otel.origin import emitted_span_id
+from otel.traceparent import TraceParent, derive, parse_traceparent
 from schemas import (
     SHORT_NAMES,
     TYPE_PREFIX,
@@ -111,7 +112,7 @@ def emit(
         )
         environ = emitter_environ(os.environ, redis_url=redis_url, stream=stream, data_dir=data_dir)
         settings = EmitterSettings.from_env(environ)
-        receipt = emit_once(settings, event, timeout_s=timeout, trace=parse_traceparent(traceparent or ""))
+        receipt = emit_once(settings, event, timeout_s=timeout, trace=_trace(traceparent, event))
     except EnvelopeError as error:
         fields = [FieldError(problem.pointer, problem.detail) for problem in error.problems]
         raise UsageError("The event is not valid.", fields=fields) from None
@@ -119,6 +120,20 @@ def emit(
         print_record({"id": receipt.id, "type": _type_of(event), "sequence": receipt.sequence})
     else:
         results().print(f"Published {receipt.id} ({_type_of(event)}).", soft_wrap=True)
+
+
+def _trace(traceparent: str | None, event: LettaEvent | Envelope) -> TraceParent | None:
+    """The trace that is given; else one that begins with the event, as in a server that does not trace.
+
+    Its span is derived, so that the gateway knows that it is to tell the emit and publish spans.
+    """
+    if traceparent is not None:
+        return parse_traceparent(traceparent)
+    return None if isinstance(event, Envelope) else _begun(event.event_id)
+
+
+def _begun(event_id: str) -> TraceParent:
+    return derive(_SOURCE, event_id).with_span(emitted_span_id(event_id))
 
 
 def emitter_environ(
@@ -187,13 +202,14 @@ def _other_event(
     event_id: str | None,
     traceparent: str | None,
 ) -> Envelope:
+    event_id = event_id or random_event_id()
     attributes = {
-        "id": event_id or random_event_id(),
+        "id": event_id,
         "source": source or _SOURCE,
         "type": event_type,
         "subject": subject,
         "time": datetime.now(UTC),
-        "traceparent": traceparent,
+        "traceparent": traceparent or _begun(event_id).render(),
     }
     return build(attributes, data)
 

@@ -22,10 +22,10 @@ Types = Annotated[
 ]
 Source = Annotated[str | None, typer.Option("--source", help="Only of this source.")]
 Subject = Annotated[str | None, typer.Option("--subject", help="Only about this subject.")]
-AgentId = Annotated[str | None, typer.Option("--agent-id", help="Only of this agent.")]
+AgentId = Annotated[str | None, typer.Option("--agent-id", "--agent", help="Only of this agent.")]
 OrganizationId = Annotated[str | None, typer.Option("--organization-id", help="Only of this organization.")]
-RunId = Annotated[str | None, typer.Option("--run-id", help="Only of this run.")]
-TraceId = Annotated[str | None, typer.Option("--trace-id", help="Only of this trace.")]
+RunId = Annotated[str | None, typer.Option("--run-id", "--run", help="Only of this run.")]
+TraceId = Annotated[str | None, typer.Option("--trace-id", "--trace", help="Only of this trace.")]
 
 
 def events(

@@ -14,6 +14,7 @@ from typing import Final
 import gateway
 from gateway.errors import PROBLEM_TYPE_BASE, CommandError, GatewayError, RequestError, Unavailable
 from gateway.registry.errors import RegistryError
+from letta_emitter.routes import problems as routes
 
 PAGE: Final = "problems.md"
 
@@ -64,6 +65,12 @@ Under `/registry` the specification (xRegistry 1.0-rc4) gives the types, and eac
 | status | type | what it says |
 | --- | --- | --- |"""
 
+_ON_LETTA: Final = """
+## Answers of a Letta server
+
+Of the webhook routes on Letta's own API, where what they stand before did not answer. All else is passed on as the
+gateway has said it, and what Letta itself says (an agent that is not there, an id that is none) is in Letta's words."""
+
 _UNFORESEEN: Final = (
     "Something that nobody foresaw. The gateway's log has the details; the answer never does."
 )
@@ -100,6 +107,11 @@ def _lines() -> Iterator[str]:
         for kind in kinds:
             if _group(kind) == number:
                 yield from _section(kind, answered=number == 0)
+    yield _ON_LETTA
+    for found in routes.OWN:
+        yield f"\n### {found.slug}\n"
+        yield f"`{PROBLEM_TYPE_BASE}{found.slug}`, “{found.title}”, status {found.status}.\n"
+        yield f"What to do: {found.hint}"
     yield _REGISTRY
     for named in RegistryError.__subclasses__():
         yield f"| {named.status} | [`{named.kind}`]({registry_type(named)}) | {_sentence(named)} |"

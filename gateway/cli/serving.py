@@ -1,9 +1,10 @@
 """`dev` and `serve`: the gateway itself, in the foreground."""
 
 import contextlib
+import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +15,7 @@ import typer
 
 from gateway.adapters.development import token_path, with_development_secrets
 from gateway.adapters.lockfile import try_lock
-from gateway.adapters.logs import configure
+from gateway.adapters.logs import Style, configure
 from gateway.cli.endpoint import (
     DEFAULT_DATA_DIR,
     Endpoint,
@@ -30,6 +31,9 @@ from gateway.cli.output import print_details, print_record, results, say
 from gateway.domain.redaction import Redaction
 from gateway.errors import DataDirInUse
 from gateway.settings import Fault, Settings, SettingsError, check_bind, load_settings, unknown_names
+from otel.secrets import secrets_of
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Role(StrEnum):
@@ -58,7 +62,7 @@ def dev(
     It writes only under the data directory; started again, it goes on where it was. Settings of the
     environment hold here as well.
     """
-    settings = _settings()
+    settings = load_settings()
     announce = _announce_json if as_json else _announce
     _foreground(_Run(settings, Role.ALL, host, port, data_dir, announce))
 
@@ -76,16 +80,9 @@ def serve(
     """Run one process of a deployment; GATEWAY_ENV must be given."""
     if not os.environ.get("GATEWAY_ENV"):
         raise SettingsError([Fault("GATEWAY_ENV", "`serve` wants it given: `development` or `production`")])
-    settings = _settings()
+    settings = load_settings()
     announce = _announce_url_json if as_json else _announce_url
     _foreground(_Run(settings, role, host, port, data_dir, announce))
-
-
-def _settings() -> Settings:
-    settings = load_settings()
-    for name in unknown_names():
-        say(f"Warning: there is no setting {name}; it is ignored.")
-    return settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +97,18 @@ class _Run:
     announce: Callable[[Endpoint, str, Path], None]
 
     @property
+    def log_style(self) -> Style:
+        """How its log is written."""
+        return self.settings.log_format or ("json" if self.settings.production else "text")
+
+    def tell(self, text: str, level: int = logging.INFO) -> None:
+        """Say something to whoever looks at it: as a line of the log where machines read that."""
+        if self.log_style == "json":
+            _LOGGER.log(level, "%s", text)
+        else:
+            say(text)
+
+    @property
     def has_api(self) -> bool:
         return self.role in {Role.ALL, Role.API}
 
@@ -110,7 +119,9 @@ def _foreground(asked: _Run) -> None:
     asked.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _sole_owner(asked.data_dir) if asked.role is Role.ALL else contextlib.nullcontext():
         settings = with_development_secrets(asked.settings, asked.data_dir)
-        _log_to_stderr(settings)
+        configure(asked.log_style, settings.log_level, redaction_of(settings, os.environ))
+        for name in unknown_names():
+            asked.tell(f"Warning: there is no setting {name}; it is ignored.", logging.WARNING)
         try:
             anyio.run(_run, replace(asked, settings=settings), backend_options={"use_uvloop": True})
         finally:
@@ -133,6 +144,8 @@ async def _run(asked: _Run) -> None:
         settle_collector()
         if asked.has_api:
             write_endpoint(asked.data_dir, endpoint)
+        if asked.announce is _announce:
+            asked.tell("letta-gateway is ready. Ctrl-C ends it.")
         asked.announce(endpoint, token, asked.data_dir)
 
     await until_interrupted(
@@ -143,7 +156,7 @@ async def _run(asked: _Run) -> None:
             port=asked.port,
             data_dir=asked.data_dir,
             on_ready=on_ready,
-            on_waiting=say,
+            on_waiting=asked.tell,
         )
     )
 
@@ -167,13 +180,12 @@ def _sole_owner(data_dir: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def _log_to_stderr(settings: Settings) -> None:
-    style = settings.log_format or ("json" if settings.production else "text")
-    configure(style, settings.log_level, Redaction(settings.secrets))
+def redaction_of(settings: Settings, environ: Mapping[str, str]) -> Redaction:
+    """What takes out of the log the secrets that are known: ours, and those that OpenTelemetry is given."""
+    return Redaction((*settings.secrets, *secrets_of(environ)))
 
 
 def _announce(endpoint: Endpoint, token: str, data_dir: Path) -> None:
-    say("letta-gateway is ready. Ctrl-C ends it.")
     redis_url = without_password(endpoint.redis_url or "")
     kept = f"   (also in {data_dir / 'token'})" if endpoint.token_file else ""
     print_details(

@@ -1,7 +1,7 @@
 """`trace`: the way of an event, or of all events of a trace, from the emitter to each POST."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Annotated
 from urllib.parse import quote
@@ -12,13 +12,14 @@ from gateway.cli import waterfall
 from gateway.cli.client import GatewayClient, Json, connect
 from gateway.cli.options import AsJson, DataDir, Limit
 from gateway.cli.output import plain, print_record, print_table, results, say
-from gateway.errors import AnswerError, UsageError
+from gateway.errors import AnswerError, NotNow, UsageError
 from schemas import short_of
 
 _EVENTS = "/v1/events"
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _DIGITS_MAX = 19
+_OTHERS_MAX = 5
 _COLUMNS = ("AT", "FOR", "WHAT", "", "SPAN, OR WHY NOT KNOWN")
 
 
@@ -55,34 +56,89 @@ def trace(
 
 
 def _positions(client: GatewayClient, wanted: str, limit: int) -> list[int]:
-    """The events that are meant, by what the text looks like, in log order."""
+    """The events that are meant, in log order: by what the text looks like, then as an event's id."""
     traceparent = _TRACEPARENT.fullmatch(wanted)
-    trace_id = traceparent["trace"] if traceparent else wanted.lower()
+    if traceparent is not None:
+        return _of_trace(client, traceparent["trace"], limit)
     if wanted.isascii() and wanted.isdigit() and len(wanted) <= _DIGITS_MAX:
-        return [int(wanted)]
-    if _TRACE_ID.fullmatch(trace_id):
-        params = {"trace_id": trace_id, "order": "asc"}
-        found = [item["position"] for item in client.items(_EVENTS, params=params, limit=limit)]
-        if not found:
-            raise AnswerError(
-                f"There is no event of the trace {trace_id}.",
-                hint="A batch is posted in a trace of its own: look for one of its events, or its delivery's id. "
-                "`letta-gateway events` lists what is there.",
-            )
-        return found
+        return _first(client, wanted, "a position", lambda: [_at(client, wanted)])
+    if _TRACE_ID.fullmatch(wanted.lower()):
+        return _first(client, wanted, "a trace id", lambda: _of_trace(client, wanted.lower(), limit))
     if wanted.startswith("dlv_"):
-        return [client.request("GET", f"/v1/deliveries/{quote(wanted, safe='')}")["position"]]
-    return _by_id(client, wanted)
+        path = f"/v1/deliveries/{quote(wanted, safe='')}"
+        return _first(client, wanted, "a delivery's id", lambda: [client.request("GET", path)["position"]])
+    found = _by_id(client, wanted)
+    if found is None:
+        raise AnswerError(f"There is no event with the id {wanted}.", hint=_batch_or_id(wanted))
+    return found
 
 
-def _by_id(client: GatewayClient, event_id: str) -> list[int]:
-    """The event with this id, the latest one where several sources have it."""
-    for item in client.items(_EVENTS, params={"id": event_id}):
-        return [item["position"]]
-    raise AnswerError(
-        f"There is no event with the id {event_id}.",
-        hint="It may still be on its way (`letta-emitter doctor`), in quarantine (`letta-gateway quarantine list`), "
-        "erased, or another organization's. An event is named by its position too, a trace by its 32 hex digits.",
+def _first(client: GatewayClient, wanted: str, reading: str, look: Callable[[], list[int]]) -> list[int]:
+    """What the reading leads to; else, what the text leads to as an event's id, which may be any text.
+
+    Where both do, it is said. For that only the first page is looked through: it is a hint, and costs no more.
+    """
+    try:
+        found = look()
+    except NotNow:
+        raise
+    except AnswerError:
+        named = _by_id(client, wanted)
+        if named is None:
+            raise
+        return named
+    page = client.request("GET", _EVENTS, params={"id": wanted})["items"]
+    others = [item["position"] for item in page if item["position"] not in found]
+    if others:
+        say(f"{wanted} was taken for {reading}. It is an event's id as well: {_elsewhere(others)}.")
+    return found
+
+
+def _at(client: GatewayClient, position: str) -> int:
+    return int(client.request("GET", f"{_EVENTS}/{int(position)}")["position"])
+
+
+def _of_trace(client: GatewayClient, trace_id: str, limit: int) -> list[int]:
+    params = {"trace_id": trace_id, "order": "asc"}
+    found = [item["position"] for item in client.items(_EVENTS, params=params, limit=limit)]
+    if not found:
+        raise AnswerError(
+            f"There is no event of the trace {trace_id}.",
+            hint="A batch is posted in a trace of its own: look for the id of one of the events in it. "
+            "`letta-gateway events` lists what is there.",
+        )
+    return found
+
+
+def _by_id(client: GatewayClient, event_id: str) -> list[int] | None:
+    """The event with this id, the latest one where several sources have it; the others near it are named."""
+    cursor = None
+    while True:
+        page = client.request("GET", _EVENTS, params={"id": event_id, "cursor": cursor})
+        found = [item["position"] for item in page["items"]]
+        cursor = page["next"]
+        if len(found) > 1:
+            say(f"Several sources have an event with this id; the latest is shown. {_elsewhere(found[1:])}.")
+        if found:
+            return found[:1]
+        if cursor is None:
+            return None
+
+
+def _elsewhere(positions: Sequence[int]) -> str:
+    shown = ", ".join(str(position) for position in positions[:_OTHERS_MAX])
+    more = "" if len(positions) <= _OTHERS_MAX else f" and {len(positions) - _OTHERS_MAX} more"
+    return f"See also position {shown}{more}"
+
+
+def _batch_or_id(wanted: str) -> str:
+    if wanted.startswith("bat_"):
+        return (
+            "This names a batch: look for the `id` of one of the events in its body, or for a delivery's id."
+        )
+    return (
+        "It may still be on its way (`letta-emitter doctor`), in quarantine (`letta-gateway quarantine list`), "
+        "erased, or another organization's. An event is named by its position too, a trace by its 32 hex digits."
     )
 
 
@@ -123,14 +179,15 @@ def _draw(told: list[Json]) -> None:
         print_table(_COLUMNS, waterfall.rows(shared, scale))
         for delivery, lines in zip(one["deliveries"], deliveries, strict=True):
             _say()
-            _say(f"{delivery['state']}: {delivery['id']} to {delivery['subscription']}")
+            following = "" if delivery["next_at"] is None else f", next attempt at {delivery['next_at']}"
+            _say(f"{delivery['state']}: {delivery['id']} to {delivery['subscription']}{following}")
             print_table(_COLUMNS, waterfall.rows(lines, scale))
             if lines:
                 _say(
                     f"{waterfall.shown(delivery['duration_ms'])} from its beginning to the end of the last attempt"
                 )
         if not deliveries:
-            _say("It was delivered to nobody yet: `letta-gateway explain` says why.")
+            _say("It was delivered to no subscription of yours yet: `letta-gateway explain` says why.")
 
 
 def _head(told: Json) -> Iterator[str]:

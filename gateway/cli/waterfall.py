@@ -112,8 +112,14 @@ class Scale:
 def rows(lines: Sequence[Line], scale: Scale) -> Iterator[tuple[object, ...]]:
     """Rows of a table: at, for how long, what, where in the whole, and the span."""
     for line in lines:
-        at = "" if line.start_ms is None or line.mark == _GAP else f"+{shown(line.start_ms)}"
+        at = "" if line.start_ms is None or line.mark == _GAP else _signed(line.start_ms)
         yield at, "" if line.lasts_ms is None else shown(line.lasts_ms), line.what, scale.bar(line), line.note
+
+
+def _signed(milliseconds: float) -> str:
+    """A time since the beginning; where the clocks of two hosts differ, it may be before it."""
+    text = shown(milliseconds)
+    return text if text.startswith("-") else f"+{text}"
 
 
 def shown(milliseconds: float) -> str:

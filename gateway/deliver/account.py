@@ -42,7 +42,9 @@ class Account:
         settlement: Settlement,
     ) -> None:
         """One attempt has ended, and means this."""
-        self.meters.attempt(event, delivery, ended, settlement, live=lane.live)
+        # As it came to the lane, not as the lane is now: one that has just caught up is live with old ones in flight.
+        live = lane.followed_from < delivery.position <= lane.followed_to
+        self.meters.attempt(event, delivery, ended, settlement, live=live)
         if self._tells_all or (self._tells and settlement.decision is not Decision.DELIVERED):
             _tell(current, event, delivery, ended, settlement)
 

@@ -19,7 +19,8 @@ from gateway.domain.lane import Lane
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.retry import Settlement, splits
 from gateway.domain.sending import SendError
-from otel.traceparent import derive, span_id_from
+from otel.origin import origin_trace
+from otel.traceparent import TraceParent, derive, span_id_from
 
 _SECOND_US = 1_000_000
 _SPAN_BYTES = 8
@@ -132,7 +133,7 @@ class Batches:
         first = members[0].delivery
         started_at_us = self._now()
         batch = first.batch or ""
-        trace = derive("batch", batch).with_span(span_id_from(self._random(_SPAN_BYTES)))
+        trace = self._trace(members, batch)
         context = AttemptContext(
             trace,
             started_at_us // _SECOND_US,
@@ -159,6 +160,13 @@ class Batches:
         except Exception as error:  # noqa: BLE001 - see `Posting.inside`
             return self._posting.inside(error, trace, started_at_us, first.position)
         return await self._posting.send(request, context, terms, started_at_us, first.position)
+
+    def _trace(self, members: Sequence[_Member], batch: str) -> TraceParent:
+        """The batch's own trace, sampled where one of its events is: else it would promise a span that nobody tells."""
+        derived = derive("batch", batch)
+        envelopes = (member.event.envelope for member in members)
+        sampled = any(origin_trace(found).sampled for found in envelopes if found is not None)
+        return TraceParent(derived.trace_id, span_id_from(self._random(_SPAN_BYTES)), sampled=sampled)
 
     async def _settle(
         self, lane: Lane, members: Sequence[_Member], current: Current, terms: Terms, ended: Ended

@@ -123,6 +123,7 @@ class Dispatcher:
     def _connect(self) -> None:
         """What the lanes tell the others."""
         self.lanes.blocked = lambda: self.journal.full
+        self.journal.asked = self.timers.resumed
         self.router.between_batches = self.catch_up.close_gaps
         self.lanes.wakes = self.timers.lane_wakes
         self.lanes.probes = self.probes.ask

@@ -53,6 +53,9 @@ class Journal:
         self._attempts: list[AttemptRecord] = []
         self._waiting: dict[tuple[int, int], PendingDelivery] = {}
         self._settled: dict[tuple[int, int], bool] = {}
+        self._requests: dict[tuple[int, int], int] = {}
+        self.asked: Callable[[int], None] = lambda _number: None
+        """Told of each stream in which a command's request outlives the attempt that was just written (S3h)."""
         self._committing: frozenset[tuple[int, int]] = frozenset()
         self._stored: dict[tuple[int, int], PendingDelivery] = {}
         self._replayed: dict[int, int] = {}
@@ -77,16 +80,21 @@ class Journal:
         """Whether the database still shows this delivery as it was before its latest outcome."""
         return key in self._waiting or key in self._settled or key in self._committing
 
-    def settle(self, attempt: AttemptRecord, again: PendingDelivery | None, *, stored: bool = True) -> None:
+    def settle(
+        self, attempt: AttemptRecord, again: PendingDelivery | None, *, stored: bool = True, request: int = 0
+    ) -> None:
         """Note an outcome: with the delivery as it waits for another attempt, or None where it is terminal.
 
-        ``stored``: whether it may have a row that the engine did not write as one in flight.
+        ``stored``: whether it may have a row that the engine did not write as one in flight. ``request``: the last
+        one by hand that a terminal outcome answers (S3h).
         """
         key = (attempt.number, attempt.position)
         self._attempts.append(attempt)
         if again is None:
             self._settled[key] = stored or key in self._stored or key in self._waiting
             self._waiting.pop(key, None)
+            if request:
+                self._requests[key] = request
         else:
             self._waiting[key] = again
             self._settled.pop(key, None)
@@ -147,6 +155,7 @@ class Journal:
         attempts, self._attempts = self._attempts, []
         waiting, self._waiting = self._waiting, {}
         settled, self._settled = self._settled, {}
+        requests, self._requests = self._requests, {}
         self._committing = frozenset(waiting) | frozenset(settled)
         # A delivery in flight has a row until its outcome is written; one that settled in time never gets one.
         for key in self._committing:
@@ -170,6 +179,7 @@ class Journal:
             checkpoint.routed,
             replays,
             checkpoint.notes,
+            requests,
         )
 
     async def _write(self, batch: JournalBatch) -> bool:
@@ -178,7 +188,7 @@ class Journal:
         while True:
             began_s = anyio.current_time()
             try:
-                await self._deliveries.commit(batch)
+                asked = await self._deliveries.commit(batch)
             except Unavailable as error:
                 if self._gives_up_at is not None and anyio.current_time() >= self._gives_up_at:
                     _LOGGER.warning("the journal was not written; what is not in it will be repeated")
@@ -188,4 +198,6 @@ class Journal:
                 wait_s = min(wait_s * 2, _RETRY_MAX_S)
             else:
                 self._committed(len(batch.attempts), int((anyio.current_time() - began_s) * _SECOND_US))
+                for number in asked:
+                    self.asked(number)
                 return True

@@ -106,7 +106,7 @@ class DeliveryMeters:
         *,
         live: bool,
     ) -> None:
-        """One attempt has ended; ``live``: its stream follows the log.
+        """One attempt has ended; ``live``: its stream followed the log when it began.
 
         This is on the path of each delivery, and held below a microsecond (``tests/bench/meters.py``).
         """

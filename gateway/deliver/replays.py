@@ -222,6 +222,7 @@ def _next_round(number: int, position: int, standing: Standing, replay: int) -> 
         last_trace_id=standing.last_trace_id,
         partition_key=None if pending is None else pending.partition_key,
         blocked_from=None if pending is None else pending.blocked_from,
+        request=0 if pending is None else pending.request,
         replay=replay,
     )
 

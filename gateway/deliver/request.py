@@ -8,12 +8,15 @@ from gateway.deliver.terms import Terms
 from gateway.domain.header_lines import HeaderLines, Message
 from gateway.domain.ids import delivery_id
 from gateway.domain.sending import OutboundRequest, SendError
-from otel.origin import given_trace
-from otel.traceparent import TraceParent, valid_tracestate
+from otel.origin import given_state
+from otel.traceparent import TraceParent
 from schemas import Envelope, short_of, to_binary_lines, to_reference, to_structured
 
 USER_AGENT = "Letta-Webhook/1.0"
 BATCH = "application/cloudevents-batch+json; charset=utf-8"
+BINARY_BYTES_MAX = 48 * 1024
+"""Attributes that take more than this as headers go in the body: of the 64 KiB that headers may take, the rest is for
+what is not the event's, so that how an event is sent depends on nothing but itself."""
 STRUCTURED = "application/cloudevents+json; charset=utf-8"
 _STRUCTURED_LINE = f"Content-Type: {STRUCTURED}\r\n"
 _BATCH_LINES = HeaderLines.of(
@@ -56,6 +59,9 @@ def build_request(
         made = event.message
         if made is None or made.structured is not structured or made.dataschema != dataschema:
             made = event.message = _message(envelope, dataschema, structured=structured)
+            if not structured and len(made.lines.raw) > BINARY_BYTES_MAX:
+                # Never kept: it would be asked for as binary again. So large an event is rare enough to be made anew.
+                event.message, made = None, _message(envelope, dataschema, structured=True)
         message = made
     return _request(webhook_id, message.lines, message.body, terms, context, timeout_s=timeout_s)
 
@@ -128,8 +134,8 @@ def _message(envelope: Envelope, dataschema: str | None, *, structured: bool) ->
 def _lines(lines: Sequence[str], envelope: Envelope) -> HeaderLines:
     name = short_of(envelope.type) or envelope.type
     lines = [*lines, f"User-Agent: {USER_AGENT}\r\n", f"X-Letta-Event: {name}\r\n"]
-    state = envelope.attributes.get("tracestate")
     # The state goes with the trace it belongs to: one behind an invalid traceparent belongs to none.
-    if isinstance(state, str) and valid_tracestate(state) and given_trace(envelope) is not None:
+    state = given_state(envelope)
+    if state:
         lines.append(f"tracestate: {state}\r\n")
     return HeaderLines.of_lines(lines)

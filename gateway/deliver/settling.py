@@ -191,7 +191,7 @@ class Settling:
 
     def _end(self, lane: Lane, delivery: PendingDelivery, attempt: AttemptRecord) -> None:
         successors = lane.settle(delivery.position, again=False)
-        self._journal.settle(attempt, None, stored=delivery.stored)
+        self._journal.settle(attempt, None, stored=delivery.stored, request=delivery.request)
         due_us = attempt.started_at_us + attempt.duration_us
         for successor in successors:
             self._journal.postpone(replace(successor, first_at_us=due_us, next_at_us=due_us))

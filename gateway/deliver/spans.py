@@ -17,14 +17,15 @@ from gateway.domain.retry import Answered, NotSent, Parked, Settlement
 from gateway.ports import Event
 from gateway.ports import Kind as EntryKind
 from otel import names
-from otel.attributes import REDACTED, cut, event_attributes, sink_attributes
-from otel.origin import is_unsampled, origin_of, origin_trace
+from otel.attributes import REDACTED, event_attributes, sink_attributes
+from otel.origin import given_state, is_unsampled, origin_of, origin_trace
 from otel.quiet import quietly
 from otel.spans import LINKS_MAX, EndedSpan, Kind, SpanLink, Tracing, Value
 from otel.traceparent import TraceParent, span_id_from
 
 _SPAN_BYTES = 8
 _SINKS_MAX = 4_096
+_ERRORS_FROM = 400
 _BEFORE = {names.LINK: names.LINK_BEFORE}
 _MEMBER = {names.LINK: names.LINK_EVENT}
 
@@ -90,10 +91,11 @@ class DeliverySpans:
                 started_us,
                 ended_us,
                 {
-                    names.EVENT_ID: cut(event.envelope.id),
+                    names.EVENT_ID: self._tracing.shown(event.envelope.id),
                     names.POSITION: entry.position,
                     names.SUBSCRIPTIONS: subscriptions,
                 },
+                tracestate=given_state(event.envelope),
             )
         )
 
@@ -104,13 +106,13 @@ class DeliverySpans:
             return
         entry, origin = event.entry, origin_trace(event.envelope)
         attributes = {
-            **event_attributes(event.envelope),
+            **event_attributes(event.envelope, self._tracing.shown),
             **self._of_post(tried),
             names.DELIVERY: delivery_id(tried.delivery.number, entry.position, entry.row_hash),
         }
         before = _before(tried.delivery, origin)
         links = [] if before is None else [SpanLink(before, _BEFORE)]
-        self._record(tried, origin.span_id, attributes, links)
+        self._record(tried, origin.span_id, attributes, links, given_state(event.envelope))
 
     @quietly
     def batch(self, events: Sequence[Event], tried: Tried) -> None:
@@ -131,8 +133,14 @@ class DeliverySpans:
         self._record(tried, None, attributes, links)
 
     def _record(
-        self, tried: Tried, parent: str | None, attributes: dict[str, Value], links: list[SpanLink]
+        self,
+        tried: Tried,
+        parent: str | None,
+        attributes: dict[str, Value],
+        links: list[SpanLink],
+        tracestate: str = "",
     ) -> None:
+        """What went wrong with the delivery is in the decision, also where the span has no error."""
         ended = tried.ended
         self._tracing.record(
             EndedSpan(
@@ -144,7 +152,9 @@ class DeliverySpans:
                 ended.ended_at_us,
                 attributes,
                 links,
-                tried.settlement.error_class,
+                _error_of(tried),
+                is_answer=isinstance(ended.outcome, Answered),
+                tracestate=tracestate,
             )
         )
 
@@ -160,8 +170,9 @@ class DeliverySpans:
             found[names.HTTP_RESEND_COUNT] = delivery.attempts
         if isinstance(tried.ended.outcome, Answered):
             found[names.HTTP_STATUS] = tried.ended.outcome.status
-        if settlement.error_class is not None:
-            found[names.ERROR_TYPE] = settlement.error_class
+        error = _error_of(tried)
+        if error is not None:
+            found[names.ERROR_TYPE] = error
         return found
 
     def _of_sink(self, terms: Terms) -> dict[str, Value]:
@@ -178,6 +189,14 @@ class DeliverySpans:
             del self._sinks[next(iter(self._sinks))]
         self._sinks[terms.number] = (terms, made)
         return made
+
+
+def _error_of(tried: Tried) -> str | None:
+    """Of the client span: by the HTTP conventions an answer below 400 is none, whatever it means for the delivery."""
+    outcome = tried.ended.outcome
+    if isinstance(outcome, Answered) and outcome.status < _ERRORS_FROM:
+        return None
+    return tried.settlement.error_class
 
 
 def _before(delivery: PendingDelivery, origin: TraceParent) -> TraceParent | None:

@@ -170,7 +170,10 @@ class Timers:
         if lane is None or lane.halted or delivery.next_at_us is None:
             return
         held = self._held.get(delivery.key)
-        if lane.holds(delivery.position) or (held is not None and held.next_at_us == delivery.next_at_us):
+        if lane.holds(delivery.position):
+            lane.asked(delivery)
+            return
+        if held is not None and (held.next_at_us, held.request) == (delivery.next_at_us, delivery.request):
             return
         self._hold(delivery, delivery.next_at_us)
 

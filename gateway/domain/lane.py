@@ -22,6 +22,7 @@ from gateway.domain.stock import Stock
 
 QUEUE_MAX: Final = 1_000
 PENDING_MAX: Final = 10_000
+_NO_END: Final = 2**63
 
 
 class Lane(Stock):
@@ -31,7 +32,17 @@ class Lane(Stock):
     cursor.
     """
 
-    __slots__ = ("breaker", "halted", "live", "rate", "skipped_to", "stopping_at", "waits_until_us")
+    __slots__ = (
+        "breaker",
+        "followed_from",
+        "followed_to",
+        "halted",
+        "live",
+        "rate",
+        "skipped_to",
+        "stopping_at",
+        "waits_until_us",
+    )
 
     def __init__(
         self,
@@ -58,6 +69,10 @@ class Lane(Stock):
             batching=batching,
         )
         self.live = live
+        self.followed_from = 0
+        """What lies behind it, up to ``followed_to``, came from the router, and all else from a scan."""
+        self.followed_to = _NO_END if live else 0
+        """The last that the router brought; without an end while the lane is live."""
         self.rate = rate
         self.breaker = Breaker() if breaker is None else breaker
         self.halted = False
@@ -150,6 +165,8 @@ class Lane(Stock):
             self.feed.rewind()
         elif self.live:
             self.feed.pass_over(routed)
+        if self.live:
+            self.followed_to = self.feed.seen
         self.live = False
 
     def halt(self, routed: int) -> None:
@@ -161,6 +178,8 @@ class Lane(Stock):
         """Become live, if everything up to the router's position is dispatched (S2f)."""
         if not self.live and not self.halted and not self.breaker.open and self.cursor == routed:
             self.live = True
+            # What it has begun until now came from a scan, also where that ends later.
+            self.followed_from, self.followed_to = routed, _NO_END
         return self.live
 
     def skip(self, ranges: Sequence[Skip], position: int) -> bool:

@@ -39,11 +39,11 @@ def outstanding(
 ) -> PendingDelivery | None:
     """The delivery as it waits for its next attempt; None: it has ended.
 
-    A retry by hand counts until an attempt was made after it. Raises IllegalTransition where the attempts do not
+    A retry by hand counts until an attempt was begun after it. Raises IllegalTransition where the attempts do not
     follow each other.
     """
     state, last = fold(attempts), attempts[-1]
-    asked = ask if ask is not None and ask.attempts == len(attempts) else None
+    asked = None if ask is None or _answered(ask, attempts) else ask
     if state.state is not State.PENDING:
         if asked is None:
             return None
@@ -72,6 +72,11 @@ def outstanding(
         replay=last.replay,
         batch=last.batch,
     )
+
+
+def _answered(ask: Ask, attempts: Sequence[Told]) -> bool:
+    """Whether an attempt was begun after this retry was asked for; one that was under way does not answer it."""
+    return len(attempts) > ask.attempts and attempts[-1].started_at_us >= ask.at_us
 
 
 def arrived(attempts: Sequence[Told]) -> bool:

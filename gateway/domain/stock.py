@@ -19,6 +19,7 @@ class Stock:
     """Deliveries of one subscription. ``concurrency``, ``ordered`` and ``batching`` may be changed at any time."""
 
     __slots__ = (
+        "_asked",
         "_due",
         "_flight",
         "_waiting",
@@ -49,6 +50,7 @@ class Stock:
         self.ordered = ordered
         self.batching = batching
         self.replays = ReplayFeeds()
+        self._asked: dict[int, int] = {}
         self._due = Due()
         self._flight = Flight()
         self._waiting = waiting
@@ -114,6 +116,11 @@ class Stock:
         self._due.add(delivery, now_us)
         if counted:
             self._waiting = max(0, self._waiting - 1)
+
+    def asked(self, delivery: PendingDelivery) -> None:
+        """A delivery that is here was asked for by hand: where it has not started yet, its next start answers that."""
+        if delivery.request and delivery.position not in self._flight:
+            self._asked[delivery.position] = delivery.request
 
     def nothing_waits(self) -> None:
         """The database has nothing pending that is not here: what was counted beyond that is gone."""
@@ -256,7 +263,7 @@ class Stock:
         return full or replay.feed.room < replay.feed.queue_max // 2 or replay.feed.seen >= replay.until
 
     def _retry(self, due: Started) -> Started:
-        started = tuple([replace(item, next_at_us=None) for item in due])
+        started = self._in_flight_now([replace(item, next_at_us=None) for item in due])
         self._flight.launch(Kind.RETRY, started)
         return started
 
@@ -291,7 +298,7 @@ class Stock:
             items = self.batching.take(replay.feed, self.pending_max - self.pending)
         for item in items:
             self.replays.started(replay, item.position)
-        started = tuple(
+        started = self._in_flight_now(
             [
                 replace(item.delivery, first_at_us=now_us, next_at_us=None)
                 for item in items
@@ -300,3 +307,10 @@ class Stock:
         )
         self._flight.launch(Kind.REPLAY, started)
         return started
+
+    def _in_flight_now(self, started: list[PendingDelivery]) -> Started:
+        """What goes next, with what was asked for while it waited here (S3h)."""
+        if not self._asked:
+            return tuple(started)
+        asked = [(item, self._asked.pop(item.position, 0)) for item in started]
+        return tuple([replace(item, request=max(item.request, request)) for item, request in asked])

@@ -12,7 +12,7 @@ from gateway.domain.emitted import emitted_at_us, spooled_at_us
 from gateway.ports import Appended, Event, Kind, NewEntry, Now
 from otel import names
 from otel.attributes import cut, event_attributes
-from otel.origin import Origin, begins_with_ingest, ingested_span_id, is_unsampled, origin_of
+from otel.origin import Origin, begins_with_ingest, given_state, ingested_span_id, is_unsampled, origin_of
 from otel.quiet import quietly
 from otel.spans import LINKS_MAX, EndedSpan, SpanLink, Tracing, Value
 from otel.spans import Kind as SpanKind
@@ -130,14 +130,23 @@ class IngestSpans:
         times_us: tuple[int, int],
     ) -> None:
         attributes = {
-            **event_attributes(told.envelope),
+            **event_attributes(told.envelope, self._tracing.shown),
             **_messaging(_REDIS, self._stream, operation, kind),
-            names.MESSAGING_MESSAGE_ID: cut(told.envelope.id),
+            names.MESSAGING_MESSAGE_ID: self._tracing.shown(told.envelope.id),
             names.TOLD_BY: "gateway",
         }
         name = f"{operation} {cut(self._stream)}"
         self._tracing.record(
-            EndedSpan(name, SpanKind.PRODUCER, trace, parent, *times_us, attributes, is_remote_parent=False)
+            EndedSpan(
+                name,
+                SpanKind.PRODUCER,
+                trace,
+                parent,
+                *times_us,
+                attributes,
+                is_remote_parent=False,
+                tracestate=given_state(told.envelope),
+            )
         )
 
     def _ingested(self, system: str, destination: str, told: _Told, started_us: int, ended_us: int) -> None:
@@ -145,9 +154,9 @@ class IngestSpans:
         from_stream = told.published_at_us is not None
         begins = begins_with_ingest(origin, from_stream=from_stream)
         attributes = {
-            **event_attributes(envelope),
+            **event_attributes(envelope, self._tracing.shown),
             **_messaging(system, destination, names.INGEST, "process"),
-            names.MESSAGING_MESSAGE_ID: cut(envelope.id),
+            names.MESSAGING_MESSAGE_ID: self._tracing.shown(envelope.id),
             names.POSITION: told.position,
         }
         self._tracing.record(
@@ -159,6 +168,7 @@ class IngestSpans:
                 started_us,
                 ended_us,
                 attributes,
+                tracestate=given_state(envelope),
             )
         )
 

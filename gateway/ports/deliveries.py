@@ -1,9 +1,10 @@
 """Deliveries, their attempts, and the one transaction that writes them (S2c, S3b)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
+from gateway.domain.asking import Asked, once_more, still_asked
 from gateway.domain.breaker import StreamNote
 from gateway.domain.delivery import Decision, State
 from gateway.domain.erasure import NO_TRACE
@@ -94,39 +95,90 @@ class JournalBatch:
     routed: int
     replays: Sequence[ReplayUpdate] = ()
     notes: Sequence[StreamNote] = ()
+    requests: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    """Of what has settled: the last request by hand that its attempt answers, where there is one (S3h)."""
+
+    def kept(self, asked: Mapping[tuple[int, int], Asked]) -> list[PendingDelivery]:
+        """The pending rows that are to be written, where these requests are newer than what is written here (S3h)."""
+        if not asked:
+            return list(self.pending)
+        last = {
+            (item.number, item.position): item
+            for item in self.attempts
+            if (item.number, item.position) in asked
+        }
+        pending = [
+            still_asked(asked[item.key], item, last.get(item.key)) if item.key in asked else item
+            for item in self.pending
+        ]
+        there = {item.key for item in self.pending}
+        return pending + [
+            once_more(asked[key], last[key]) for key in self.settled if key in last and key not in there
+        ]
+
+    def newer(self, touched: Mapping[tuple[int, int], Asked]) -> dict[tuple[int, int], Asked]:
+        """Those of these rows that a command has touched since what is written here of them was started."""
+        known = {**self.requests, **{item.key: item.request for item in self.pending}}
+        return {key: asked for key, asked in touched.items() if asked.request > known.get(key, 0)}
+
+
+class DeliveryPlace(NamedTuple):
+    """Where a delivery stands in a list: by its event, the latest first, and of one event by its subscription.
+
+    A number of 0 stands behind all deliveries of the event.
+    """
+
+    position: int
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryQuery:
-    """Which deliveries of a subscription a page shows, those of the latest events first.
+    """Which deliveries a page shows, those of the latest events first.
 
     Attributes:
-        number: The subscription.
-        state: Only those in this state.
+        number: Only those of this subscription, whosesoever it is.
+        organization: Where no subscription is named: only those of this organization's.
+        states: Only those in one of these states; none: in any.
         status: Only those whose last attempt was answered with this status.
+        types: Only of events of one of these types.
+        agent_id: Only of events of this agent.
+        run_id: Only of events of this run.
+        trace_id: Only of events in this trace.
         after: Only of events behind this position.
         until: Only of events up to this position.
-        before: Where the page before it ended: only of events ahead of that.
+        before: Where the page before it ended: only what comes after that in the list.
         limit: How many at most.
     """
 
-    number: int
-    state: State | None = None
+    number: int | None = None
+    organization: str | None = None
+    states: frozenset[State] = frozenset()
     status: int | None = None
+    types: Sequence[str] = ()
+    agent_id: str | None = None
+    run_id: str | None = None
+    trace_id: str | None = None
     after: int = 0
     until: int | None = None
-    before: int | None = None
+    before: DeliveryPlace | None = None
     limit: int = 50
+
+    @property
+    def of_some_events(self) -> bool:
+        """Whether it asks for something that stands in the event."""
+        return bool(self.types) or (self.agent_id, self.run_id, self.trace_id) != (None, None, None)
 
     def wants(self, state: State, status: int | None) -> bool:
         """Whether a delivery that stands so is to be shown."""
-        return self.state in {None, state} and self.status in {None, status}
+        return (not self.states or state in self.states) and self.status in {None, status}
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryItem:
     """One delivery of a page, with its attempts in order and its row, while it is not terminal."""
 
+    number: int
     position: int
     attempts: Sequence[AttemptRecord]
     pending: PendingDelivery | None
@@ -142,7 +194,7 @@ class DeliveryPage:
     """
 
     items: Sequence[DeliveryItem]
-    before: int | None
+    before: DeliveryPlace | None
 
 
 class DueKey(NamedTuple):
@@ -156,8 +208,11 @@ class DueKey(NamedTuple):
 class Deliveries(Protocol):
     """Attempts (truth), and the cursors and pending deliveries derived from them."""
 
-    async def commit(self, batch: JournalBatch) -> None:
+    async def commit(self, batch: JournalBatch) -> Sequence[int]:
         """Write it all or nothing. The same batch again, its answer having been lost, changes nothing.
+
+        A delivery that a command has asked for since its attempt began is due again behind it, in the same
+        transaction (S3h). Returns the subscriptions of those, each once: what is due of them is news.
 
         A cursor never goes back: one that a command moved on stays where the command put it.
         """
@@ -234,7 +289,7 @@ class Deliveries(Protocol):
         ...
 
     async def page(self, query: DeliveryQuery) -> DeliveryPage:
-        """A page of a subscription's deliveries.
+        """A page of the deliveries of a subscription, of an organization's, or of all.
 
         Bounded in what it reads: where few match, it ends early, with where to go on.
         """

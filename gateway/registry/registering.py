@@ -174,7 +174,9 @@ def _document(posted: object, subject: str) -> Document:
         fields = [FieldError(problem.pointer, problem.detail) for problem in refused.problems]
         raise FormatViolation(subject, "This cannot be a contract.", fields=fields, format=FORMAT) from None
     except contracts.SchemaError as refused:
-        raise FormatViolation(subject, f"This cannot be a contract: {refused}.", format=FORMAT) from None
+        fields = [FieldError(refused.problem.pointer, refused.problem.detail)]
+        detail = f"This cannot be a contract: {refused}."
+        raise FormatViolation(subject, detail, fields=fields, format=FORMAT) from None
     return document
 
 

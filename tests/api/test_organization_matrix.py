@@ -182,6 +182,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("get", ONE + "/deliveries"): Row(Access.THING),
     ("get", ONE + "/stats"): Row(Access.THING),
     ("get", ONE + "/stream"): Row(Access.THING),
+    ("get", D): Row(Access.LIST),
     ("get", D + "/{delivery_id}"): Row(Access.THING),
     ("post", D + "/{delivery_id}/retry"): Row(Access.THING, 202),
     ("put", OF_AGENT): Row(Access.THING, 200, named(json={"url": URL})),

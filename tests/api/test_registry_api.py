@@ -399,6 +399,8 @@ def test_what_cannot_be_a_contract_is_refused_with_every_reason(client):
     for schema in (True, [], {"pattern": "("}, {"description": "x" * 70_000}):
         answer = register(client, schema)
         assert (answer.status_code, answer.json()["type"]) == (400, SPEC + "format_violation")
+    pattern = register(client, {"properties": {"a": {"pattern": "("}}})
+    assert [item["pointer"] for item in pattern.json()["errors"]] == ["/properties/a/pattern"]
     empty = client.post(OWN)
     assert (empty.status_code, empty.json()["type"]) == (400, HTTP + "missing_body")
     assert client.post(OWN, content=b"{").status_code == 400

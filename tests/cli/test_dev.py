@@ -69,6 +69,19 @@ def test_for_people_it_prints_what_to_do_next(start: Callable[..., Any], tmp_pat
     assert "Traceback" not in process.stderr.read_text()
 
 
+def test_for_machines_each_line_of_its_log_is_json_also_that_it_is_ready(
+    start: Callable[..., Any], tmp_path: Path
+) -> None:
+    env = {"GATEWAY_LOG_FORMAT": "json", "GATEWAY_STREM": "x"}
+    process = start("dev", "--port", "0", "--data-dir", str(tmp_path), env=env)
+    while "letta-emitter run" not in process.line():
+        pass
+    assert process.end(signal.SIGINT) == 0
+    told = [json.loads(line)["message"] for line in process.stderr.read_text().splitlines()]
+    assert any("GATEWAY_STREM" in message for message in told)
+    assert any("letta-gateway is ready" in message for message in told)
+
+
 def test_sigterm_ends_it_and_its_redis_and_takes_its_address_back(
     start_dev: Callable[..., Any], command: Any, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 from gateway.cli import docs
 from gateway.settings import Settings
 from letta_emitter import EmitterSettings
+from letta_emitter.routes.settings import access
 from letta_emitter.settings import is_enabled
 
 FOLDER = Path(__file__).parents[2] / "docs"
@@ -88,5 +89,6 @@ def test_every_setting_that_the_emitter_reads_is_on_the_page() -> None:
     )
     is_enabled(environ)
     EmitterSettings.from_env(environ)
+    access(environ)
     asked = {name for name in environ.asked if name.startswith("LETTA_EMITTER_")}
     assert asked == {name for name, _, _ in docs.EMITTER_SETTINGS}

@@ -100,7 +100,8 @@ def subclasses(of: type[errors.GatewayError]) -> list[type[errors.GatewayError]]
 
 
 def test_every_error_has_a_problem_type_of_its_own_and_a_title() -> None:
-    every = subclasses(errors.GatewayError)
+    # The registry's, where it is loaded, have types of another standard (tests/api/test_registry_api.py).
+    every = [one for one in subclasses(errors.GatewayError) if one.__module__ == errors.__name__]
     # One that is only a closer name for another's type has that one's.
     own = [error for error in every if "slug" in vars(error)]
     assert len({error.slug for error in own}) == len(own) >= len(every) - 1

@@ -108,6 +108,14 @@ def test_deliveries_are_listed_and_shown_with_their_attempts(
     assert listed("--until", "2000-01-01T00:00:00Z") == []
     delivery = listed()[0]["id"]
     assert f"{delivery}  {second}" in ask("deliveries", "list", "--subscription", mine).stdout
+    # Without a subscription, by what the events are.
+    of_type = ("--type", "com.example.listed")
+    assert records(ask("deliveries", "list", "--undelivered", *of_type, "--json")) == listed()
+    row = ask("deliveries", "--undelivered", *of_type).stdout.splitlines()[1].split()
+    assert row[:4] == [delivery, second, "com.example.listed", "exhausted"]
+    assert records(ask("deliveries", "list", "--state", "delivered", *of_type, "--json")) == []
+    for option in ("--agent", "--run", "--trace"):
+        assert records(ask("deliveries", "list", option, "none", "--json")) == []
 
     (attempt,) = records(ask("attempts", delivery, "--json"))
     assert (attempt["number"], attempt["error_class"]) == (1, "connect")
@@ -122,9 +130,9 @@ def test_deliveries_are_listed_and_shown_with_their_attempts(
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
-        ((), "--subscription"),
-        (("list", "--event", "1", "--subscription", "x"), "--subscription"),
+        (("list", "--event", "1", "--subscription", "x"), "--event"),
         (("list", "--event", "1", "--state", "pending"), "--state"),
+        (("list", "--event", "1", "--undelivered"), "--event"),
         (("list", "--subscription", "x", "--state", "lost"), "exhausted"),
         (("list", "--subscription", "x", "--status-code", "99"), "--status-code"),
         (("nonsense",), "nonsense"),

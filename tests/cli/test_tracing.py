@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.cli.waterfall import BAR_CHARS, Scale, delivery_lines, shared_lines, shown
+from gateway.cli.waterfall import BAR_CHARS, Line, Scale, delivery_lines, rows, shared_lines, shown
 
 SINK = "http://127.0.0.1:9/"
 """Nothing listens there: every attempt fails at once."""
@@ -114,7 +114,7 @@ def test_the_events_of_a_trace_are_drawn_together(ask: Callable[..., Any], faili
     assert f"events of the trace {TRACE}" in text
     assert failing["event"]["id"] in text
     assert emitted["id"] in text
-    assert "It was delivered to nobody yet" in text
+    assert "It was delivered to no subscription of yours yet" in text
     cut = ask("trace", TRACE, "--limit", "1")
     assert "only the first 1 events are shown" in cut.stderr
     assert emitted["id"] not in cut.stdout
@@ -127,6 +127,7 @@ def test_the_events_of_a_trace_are_drawn_together(ask: Callable[..., Any], faili
         ("999999", "There is no event at this position."),
         ("0" * 31 + "1", "There is no event of the trace 0000000000000000000000000000000"),
         ("dlv_none", "There is no delivery"),
+        ("bat_none", "This names a batch"),
     ],
 )
 def test_what_is_not_there_is_said_with_what_to_do(ask: Callable[..., Any], target: str, said: str) -> None:
@@ -135,6 +136,66 @@ def test_what_is_not_there_is_said_with_what_to_do(ask: Callable[..., Any], targ
     assert result.stdout == ""
     assert said in result.stderr
     assert len(result.stderr.split(". ")) > 1  # and what to do
+
+
+@pytest.mark.parametrize("event_id", ["a1" * 16, "12345678901234567890", "77777777", "dlv_mine", "bat_mine"])
+def test_an_id_that_looks_like_something_else_is_found(ask: Callable[..., Any], event_id: str) -> None:
+    emit = ("emit", "com.example.odd", "--source", "https://e/odd", "--data", "1", "--event-id", event_id)
+    assert ask(*emit).returncode == 0
+    (found,) = records(until(lambda: once(ask("trace", event_id, "--json"))))
+    assert found["event"]["id"] == event_id
+
+
+def test_what_a_text_names_as_well_is_said(ask: Callable[..., Any], failing: dict[str, Any]) -> None:
+    position = str(failing["position"])
+    for source in ("https://e/one", "https://e/two"):
+        emit = ("emit", "com.example.odd", "--source", source, "--data", "1", "--event-id", position)
+        assert ask(*emit).returncode == 0
+    said = until(
+        lambda: next((one for one in [ask("trace", position, "--json")] if one.stderr.count(",") == 1), None)
+    )
+    assert [one["position"] for one in records(said)] == [failing["position"]]
+    assert (
+        f"{position} was taken for a position. It is an event's id as well: See also position" in said.stderr
+    )
+    for source in ("https://e/one", "https://e/two"):
+        emit = ("emit", "com.example.odd", "--source", source, "--data", "1", "--event-id", "twice")
+        assert ask(*emit).returncode == 0
+    until(lambda: "Several sources have an event with this id" in ask("trace", "twice").stderr)
+
+
+def test_what_is_to_be_tried_again_says_when(ask: Callable[..., Any]) -> None:
+    arguments = ("--type", "com.example.later", "--config", '{"retry": [3600]}', "--json")
+    (made,) = records(ask("subscriptions", "create", "--sink", SINK, *arguments))
+    (emitted,) = records(ask("emit", "com.example.later", "--source", "https://e/c", "--data", "1", "--json"))
+    text = until(
+        lambda: next(
+            (one for one in [ask("trace", emitted["id"]).stdout] if "attempt 1 (first)" in one), None
+        )
+    )
+    ask("subscriptions", "delete", made["id"])
+    assert re.search(r"dlv_\S+ to sub_\S+, next attempt at 20\d\d-", text)
+
+
+@pytest.mark.parametrize(
+    ("type_", "data"),
+    [("com.example.begins", "1"), ("agent.step.completed", '{"step_id": "step-1", "status": "completed"}')],
+)
+def test_an_emit_without_a_trace_begins_one(ask: Callable[..., Any], type_: str, data: str) -> None:
+    (emitted,) = records(ask("emit", type_, "--data", data, "--json"))
+    (told,) = records(until(lambda: once(ask("trace", emitted["id"], "--json"))))
+    # By the emitter, in a process that does not trace: the gateway tells its spans.
+    assert (told["trace_begins"], told["sampled"]) == ("emitter", True)
+
+
+def once(result: Any) -> Any:
+    return result if result.returncode == 0 else None
+
+
+def test_a_time_before_the_beginning_has_one_sign() -> None:
+    line = Line("◆", "published", -5.0, None)
+    ((at, *_),) = rows([line], Scale([line]))
+    assert at == "-5.000 ms"
 
 
 def test_nothing_to_look_for_is_wrong_usage(ask: Callable[..., Any]) -> None:

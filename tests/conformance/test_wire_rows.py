@@ -86,6 +86,17 @@ def test_row_10_events_of_64_kib_go_through_and_larger_ones_are_413(shared, sink
     refused(send(shared, event | {"id": event["id"] + "-more"}), 413)  # this gateway's limit is 64 KiB
 
 
+def test_row_10_what_is_too_large_for_headers_goes_structured(shared, sink, make_event, kind):
+    shared.subscribe(sink, filters=[{"prefix": {"type": kind}}])
+    event = make_event(type=f"{kind}." + "x" * 60_000)
+    assert send(shared, event).status_code == 202
+    assert sent(sink.wait(1)[0], "structured")["type"] == event["type"]
+    assert send(shared, other := make_event(type=f"{kind}.y", comexample="x" * 60_000)).status_code == 202
+    assert sent(sink.wait(2)[1], "structured")["comexample"] == other["comexample"]
+    assert send(shared, make_event(type=f"{kind}.y", comexample="x" * 40_000)).status_code == 202
+    assert sent(sink.wait(3)[2], "binary")["comexample"] == "x" * 40_000
+
+
 @MODES
 def test_row_11_unknown_extensions_are_forwarded_unchanged(shared, sink, make_event, kind, mode):
     shared.subscribe(sink, types=[kind], config=configured(mode))

@@ -207,7 +207,7 @@ REFUSED: list[tuple[str, Any, Any, list[str]]] = [
         "a then changed",
         {"if": {"minLength": 1}, "then": {"const": "x"}},
         {"if": {"minLength": 1}, "then": {"const": "y"}},
-        ["/if"],
+        ["/then/const"],
     ),
     ("branches that overlap", {"oneOf": [{"minLength": 1}, {"maxLength": 3}]}, {"type": "string"}, [""]),
     (

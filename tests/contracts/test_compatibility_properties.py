@@ -1,10 +1,12 @@
 """CONFORMANCE 44 as a property: whatever an accepted new version allows, an old reader still accepts.
 
-Schemas are drawn small and with the same few names and values, so that versions often touch; data are drawn along the
-new schema and around its edges, and a validator that knows nothing of our rules decides.
+Schemas are drawn small and with the same few names and values, so that versions often touch; what branches stands
+beside other keywords and behind `allOf` and `$ref`, at the root as well. Data are drawn along the new schema and around
+its edges, with every small value beside them, and a validator that knows nothing of our rules decides.
 """
 
 import copy
+import os
 from typing import Any
 
 import jsonschema_rs
@@ -19,6 +21,7 @@ SCALARS: list[Any] = [None, False, True, 0, 1, 2, -1, 1.5, "", "a", "ab", "abc"]
 TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
 scalars = st.sampled_from(SCALARS)
 small = st.integers(0, 3)
+no = st.sampled_from([False])
 
 
 def some(**members: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
@@ -56,13 +59,49 @@ def larger(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
             maxItems=small,
             uniqueItems=st.booleans(),
             contains=inner,
+            minContains=small,
+            maxContains=small,
+            unevaluatedItems=inner,
         ),
         some(anyOf=few, type=types),
         some(oneOf=few),
         some(allOf=few),
+        branching(inner),
         some(**{"not": inner, "if": inner, "then": inner, "else": inner}),
-        some(propertyNames=inner, dependentRequired=st.just({"a": ["b"]})),
-        st.sampled_from([{"$ref": "#"}, {"$ref": "#/$defs/d"}]),
+        some(
+            propertyNames=inner,
+            dependentRequired=st.just({"a": ["b"]}),
+            dependentSchemas=st.fixed_dictionaries({"b": inner}),
+            unevaluatedProperties=inner,
+        ),
+        st.sampled_from([{"$ref": "#"}, {"$ref": "#/$defs/d"}, {"$ref": "#/$defs/e"}]),
+    )
+
+
+def branching(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """What branches, behind what leads there."""
+    few = st.lists(inner, min_size=1, max_size=2)
+    branches = some(anyOf=few) | some(oneOf=few)
+    behind = st.one_of(
+        branches,
+        st.lists(branches, min_size=1, max_size=2).map(lambda schemas: {"allOf": schemas}),
+        st.sampled_from(["d", "e"]).map(lambda name: {"$ref": f"#/$defs/{name}"}),
+        st.just({"allOf": [{"$ref": "#/$defs/e"}]}),
+    )
+    return st.tuples(behind, objects(inner) | leaves).map(
+        lambda pair: pair[0] | (pair[1] if isinstance(pair[1], dict) else {})
+    )
+
+
+def objects(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return some(
+        type=st.just("object"),
+        properties=st.dictionaries(st.sampled_from(NAMES), inner, max_size=2),
+        required=st.lists(st.sampled_from(NAMES), max_size=2, unique=True),
+        additionalProperties=no,
+        unevaluatedProperties=no,
+        minProperties=small,
+        dependentRequired=st.just({"a": ["b"]}),
     )
 
 
@@ -74,12 +113,59 @@ schemas = st.recursive(leaves, larger, max_leaves=6).map(
 @st.composite
 def versions(draw: st.DrawFn) -> tuple[Any, Any]:
     """An old schema, and a new one that is mostly the old one with something changed, at any depth."""
-    old = {"$defs": {"d": draw(leaves)}} | {"properties": {"a": draw(schemas), "b": draw(schemas)}}
+    root = draw(st.just({}) | branching(leaves))
+    root |= {"properties": {"a": draw(schemas), "b": draw(schemas)}}
+    old = {"$defs": {"d": draw(leaves), "e": draw(branching(leaves))}} | root
     new = copy.deepcopy(old)
     for _ in range(draw(st.integers(1, 2))):
         place = draw(st.sampled_from(list(_places(new))))
         _change(draw, place)
     return old, new
+
+
+@st.composite
+def behind_branches(draw: st.DrawFn) -> tuple[Any, Any]:
+    """The same schema, or one with a keyword less or other, before and behind something that branches."""
+    old = draw(leaves | objects(leaves) | larger(leaves))
+    assume(isinstance(old, dict))
+    new = copy.deepcopy(old)
+    for _ in range(draw(st.integers(0, 2))):
+        _change(draw, draw(st.sampled_from(list(_places(new)))))
+    ways: list[Any] = [
+        {"allOf": [{"anyOf": [{}]}]},
+        {"allOf": [{"$ref": "#/$defs/e"}]},
+        {"$ref": "#/$defs/e"},
+        draw(branching(leaves)),
+    ]
+    way = copy.deepcopy(draw(st.sampled_from(ways)))
+    defined = {"$defs": {"d": draw(leaves), "e": draw(branching(leaves))}}
+    if draw(st.booleans()):
+        old |= copy.deepcopy({name: value for name, value in way.items() if name not in old})
+    new |= {name: value for name, value in way.items() if name not in new}
+    place = draw(
+        st.sampled_from(
+            [
+                lambda schema: schema,
+                lambda schema: {"properties": {"a": schema}},
+                lambda schema: {"items": schema},
+            ]
+        )
+    )
+    return place(old) | defined, place(new) | copy.deepcopy(defined)
+
+
+def _witnesses() -> list[Any]:
+    """Every small value, and what has one as its part."""
+    few = [None, 0, 1.5, "", "ab"]
+    inner: list[Any] = [*SCALARS, [], {}, *([item] for item in SCALARS)]
+    inner += [{name: item} for name in NAMES for item in SCALARS]
+    inner += [{one: item, other: 1} for one, other in ("ab", "ba", "bc") for item in few]
+    inner += [{"a": item, "b": "", "c": 0} for item in few]
+    inner += [[1, item] for item in few]
+    return [*inner, *({name: item} for name in ("a", "b") for item in inner), *([item] for item in inner)]
+
+
+WITNESSES = _witnesses()
 
 
 def _places(schema: Any) -> Any:
@@ -116,7 +202,7 @@ def data_along(schema: Any, root: Any, depth: int = 0) -> st.SearchStrategy[Any]
     if "const" in schema:
         choices.append(st.just(schema["const"]))
     if "$ref" in schema:
-        target = root if schema["$ref"] == "#" else root["$defs"]["d"]
+        target = root if schema["$ref"] == "#" else root["$defs"][schema["$ref"][-1]]
         choices.append(data_along(target, root, depth + 1))
     for keyword in ("anyOf", "oneOf", "allOf"):
         choices += [data_along(branch, root, depth + 1) for branch in schema.get(keyword, [])]
@@ -139,21 +225,45 @@ def usable(schema: Any) -> Any:
         return None
 
 
-UNHURRIED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.filter_too_much]}
+EXAMPLES = int(os.environ.get("COMPATIBILITY_EXAMPLES", "300"))
+"""As many as a run has time for; some thousands, where the rules themselves are changed."""
+
+UNHURRIED: dict[str, Any] = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.filter_too_much],
+}
 
 
-@settings(max_examples=300, **UNHURRIED)
-@given(versions(), st.data())
-def test_row_44_what_an_accepted_version_allows_an_old_reader_accepts(pair: Any, data: st.DataObject) -> None:
+def accepted(pair: Any) -> tuple[Any, Any] | None:
+    """The two documents, where the new one may follow the old one."""
     old, new = map(usable, pair)
     assume(old is not None and new is not None)
     if breaking_changes(new, {1: old}, Compatibility.FORWARD_TRANSITIVE):
         event("refused")
-        return
+        return None
     event("accepted, changed" if old != new else "accepted, the same")
-    produces, reads = jsonschema_rs.Draft202012Validator(new), jsonschema_rs.Draft202012Validator(old)
+    return old, new
+
+
+@settings(max_examples=EXAMPLES, **UNHURRIED)
+@given(versions() | behind_branches())
+def test_row_44_no_small_value_tells_an_accepted_version_from_the_old_one(pair: Any) -> None:
+    both = accepted(pair)
+    if both is not None and both[0] != both[1]:
+        reads, produces = map(jsonschema_rs.Draft202012Validator, both)
+        wrong = [value for value in WITNESSES if produces.is_valid(value) and not reads.is_valid(value)]
+        assert wrong == []
+
+
+@settings(max_examples=EXAMPLES, **UNHURRIED)
+@given(versions(), st.data())
+def test_row_44_what_an_accepted_version_allows_an_old_reader_accepts(pair: Any, data: st.DataObject) -> None:
+    both = accepted(pair)
+    if both is None:
+        return
+    reads, produces = map(jsonschema_rs.Draft202012Validator, both)
     for _ in range(5):
-        value = data.draw(data_along(new, new))
+        value = data.draw(data_along(both[1], both[1]))
         if produces.is_valid(value):
             event("told apart")
             assert reads.is_valid(value), value

@@ -68,6 +68,12 @@ def test_a_retry_by_hand_counts_until_it_was_made() -> None:
     assert outstanding(1, 7, attempts(EXHAUSTED, DELIVERED), Ask(1, 50)) is None
 
 
+def test_s3h_an_attempt_that_was_under_way_does_not_answer_a_retry_by_hand() -> None:
+    found = outstanding(1, 7, attempts(EXHAUSTED, DELIVERED), Ask(1, 201))
+    assert found is not None
+    assert (found.round, found.attempts, found.next_at_us, found.asked) == (2, 2, 201, True)
+
+
 @pytest.mark.parametrize(("asked_us", "due_us"), [(50, 50), (5_000, 1_000)])
 def test_a_retry_by_hand_brings_forward_what_waits(asked_us: int, due_us: int) -> None:
     found = outstanding(1, 7, attempts(FAILED), Ask(1, asked_us))

@@ -57,7 +57,6 @@ def test_urls_that_are_taken(url):
         ("STREAM_MAX", "0", "1 or more"),
         ("SPOOL_BYTES_MAX", "1", "65536 or more"),
         ("SPOOL_DIR", "relative", "absolute path"),
-        ("GATEWAY_URL", "ftp://h", "http://"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(name, value, said):
@@ -97,3 +96,8 @@ def test_off_unless_switched_on(monkeypatch, caplog):
     emitter.close()
     assert not emitter.enabled
     assert not caplog.records
+
+
+def test_a_wrong_gateway_costs_the_routes_and_no_event(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert settings(GATEWAY_URL="ftp://h").stream == "letta.events"

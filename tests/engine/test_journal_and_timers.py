@@ -30,12 +30,12 @@ class Recorder(MemoryDeliveries):
         self.batches: list[JournalBatch] = []
         self.failures = 0
 
-    async def commit(self, batch: JournalBatch) -> None:
+    async def commit(self, batch: JournalBatch) -> Sequence[int]:
         self.batches.append(batch)
         if self.failures:
             self.failures -= 1
             raise Unavailable("away")
-        await super().commit(batch)
+        return await super().commit(batch)
 
 
 def _recorder() -> Recorder:

@@ -144,10 +144,10 @@ def test_s10a_a_batch_that_could_not_be_journaled_is_not_sent_by_a_process_that_
         away = False
 
         class Away(MemoryDeliveries):
-            async def commit(self, *arguments: Any, **named: Any) -> None:
+            async def commit(self, *arguments: Any, **named: Any) -> Any:
                 if away:
                     raise Unavailable("the storage is away")
-                await super().commit(*arguments, **named)
+                return await super().commit(*arguments, **named)
 
         sent: list[object] = []
 

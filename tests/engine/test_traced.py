@@ -9,22 +9,27 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON
+from opentelemetry.trace import StatusCode
 from simulation.clock import EPOCH_US
 from simulation.small import Engine
 
+from gateway.domain.redaction import Redaction
 from gateway.domain.sending import Answer
-from gateway.domain.subscription import Config
-from gateway.ports import ReplayRange
+from gateway.domain.subscription import Config, Format
+from gateway.ports import NewEntry, ReplayRange
 from otel.sdk import SdkTracing
 from otel.traceparent import derive
+from schemas import build
 
 Virtually = Callable[[Coroutine[Any, Any, None]], None]
 DAY_S = 86_400
 
 
-def traced(sampler: Any = DEFAULT_ON) -> tuple[SdkTracing, Callable[[str], list[ReadableSpan]]]:
+def traced(
+    sampler: Any = DEFAULT_ON, masked: Callable[[str], str] = str
+) -> tuple[SdkTracing, Callable[[str], list[ReadableSpan]]]:
     exporter = InMemorySpanExporter()
-    tracing = SdkTracing(sampler, Resource({}), [SimpleSpanProcessor(exporter)], "1")
+    tracing = SdkTracing(sampler, Resource({}), [SimpleSpanProcessor(exporter)], "1", masked)
 
     def spans(name: str) -> list[ReadableSpan]:
         found = [span for span in exporter.get_finished_spans() if span.name == name]
@@ -89,7 +94,8 @@ def test_a_retry_after_a_crash_is_linked_to_the_attempt_that_was_journaled(virtu
         posts = spans("POST")
         assert [post.attributes.get("http.request.resend_count") for post in posts] == [None, 1, 2]
         assert [linked(post) for post in posts] == [[], places(posts[:1]), places(posts[1:2])]
-        assert [post.status.description for post in posts] == ["500", "500", None]
+        assert [post.status.description for post in posts] == [None] * 3
+        assert [post.status.status_code for post in posts] == [StatusCode.ERROR] * 2 + [StatusCode.UNSET]
 
     virtually(main())
 
@@ -153,6 +159,70 @@ def test_what_was_answered_is_told_with_its_status(virtually: Virtually) -> None
             await engine.until(lambda: engine.decisions(record.number, position) == ["exhausted"])
         (post,) = spans("POST")
         assert post.attributes["http.response.status_code"] == 307
-        assert post.attributes["error.type"] == "307"
+        assert post.attributes["letta_gateway.attempt.decision"] == "exhausted"
+        # By the HTTP conventions no error of the span, though the delivery failed.
+        assert "error.type" not in post.attributes
+        assert post.status.status_code is StatusCode.UNSET
 
     virtually(main())
+
+
+def test_a_batch_is_sampled_where_one_of_its_events_is_also_on_retries_and_in_halves(
+    virtually: Virtually,
+) -> None:
+    async def main() -> None:
+        tracing, spans = traced()
+        answers = iter((500, 413))
+
+        async def script(_number: int, _position: int) -> int:
+            return next(answers, 204)
+
+        engine = Engine(script=script, tracing=tracing)
+        async with engine.running():
+            record = await engine.subscribe(
+                Config(format=Format.BATCH, batch_events_max=2, batch_age_s=0.2, retry=(1.0, 1.0))
+            )
+            entries = [traced_entry(flag) for flag in ("00", "01")]
+            appended = await engine.log.append(entries)
+            engine.dispatcher.appended()
+            last = [item.position for item in appended]
+            await engine.until(
+                lambda: all(engine.decisions(record.number, one)[-1:] == ["delivered"] for one in last)
+            )
+        headers = [{name.lower(): value for name, value in one.headers} for one in engine.requests]
+        # Twice both, then each alone: the one that nobody samples has no span.
+        assert [one["traceparent"][-2:] for one in headers] == ["01", "01", "00", "01"]
+        sampled = [one["traceparent"].split("-")[2] for one in headers if one["traceparent"].endswith("1")]
+        assert [span_id for _, span_id in places(spans("POST"))] == sampled
+
+    virtually(main())
+
+
+def test_what_strangers_say_is_told_without_secrets_and_with_the_state_of_its_trace(
+    virtually: Virtually,
+) -> None:
+    async def main() -> None:
+        tracing, spans = traced(masked=Redaction(["swordfish"]).text)
+        engine = Engine(tracing=tracing)
+        async with engine.running():
+            record = await engine.subscribe()
+            told = {"id": "a swordfish", "subject": "redis://u:p@host", "tracestate": "vendor=1"}
+            (appended,) = await engine.log.append([traced_entry("01", **told)])
+            engine.dispatcher.appended()
+            await engine.until(lambda: engine.decisions(record.number, appended.position) == ["delivered"])
+        (post,), (match,) = spans("POST"), spans("match")
+        assert post.attributes["cloudevents.event_id"] == "a ***"
+        assert match.attributes["cloudevents.event_id"] == "a ***"
+        assert post.attributes["cloudevents.event_subject"] == "redis://***@host"
+        assert post.context.trace_state.to_header() == "vendor=1"
+        assert match.context.trace_state.to_header() == "vendor=1"
+
+    virtually(main())
+
+
+def traced_entry(flag: str, **attributes: str) -> NewEntry:
+    made = {"id": f"e{flag}", "source": "/tests", "type": "test.a", **attributes}
+    made["traceparent"] = f"00-{'ab' * 16}-{'cd' * 8}-{flag}"
+    made["specversion"] = "1.0"
+    envelope = build(made, {})
+    return NewEntry(type="test.a", source="/tests", id=made["id"], envelope=envelope.raw)

@@ -94,7 +94,7 @@ def test_nothing_of_it_is_left_on_the_disk(gateway, sink, reply, make_letta_even
     assert min(before.values()) > 0
 
     counted = json.loads(command(gateway, "erase", "--agent", agent, "--dry-run", "--json").stdout)
-    assert counted == {"events": len(mine), "quarantined": 1}
+    assert counted == {"events": len(mine), "quarantined": 1, "archives": 0}
     assert found_on_disk(gateway, MARKER)[MARKER] > 0
     done = erase(gateway, agent)
     assert (done["state"], done["events"], done["quarantined"]) == ("finished", len(mine), 1)

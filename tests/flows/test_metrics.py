@@ -149,6 +149,33 @@ def test_a_stream_that_stands_still_lags_and_says_why(gateway, receiver, make_ev
     assert len(lines(gateway, message="attempt")) <= 25
 
 
+def test_what_a_stream_catches_up_with_is_not_counted_as_live(gateway, receiver, make_event, until):
+    sink, other = receiver.sink(), receiver.sink()
+    made = gateway.subscribe(sink)
+    gateway.publish(make_event())
+    sink.wait(1)
+    until(lambda: Figures(gateway)("append_to_delivered_seconds_count") == 1)
+    before = Figures(gateway)
+    gateway.subscription(made, "pause")
+    gateway.publish(make_event(), make_event(), make_event())
+    gateway.subscription(made, "resume")
+    sink.wait(4)
+    gateway.subscribe(other, config={"start": "beginning"})
+    other.wait(4)
+    now = until(lambda: (now := Figures(gateway))("append_to_delivered_seconds_count") == 8 and now)
+    for name in ("append_to_first_attempt_seconds_count", "append_to_delivered_seconds_count"):
+        assert now(name, feed="live") == before(name, feed="live")
+        assert now(name, feed="catch_up") == before(name, feed="catch_up") + 7
+    until(lambda: Figures(gateway)("streams", state="following") == 2)
+    gateway.publish(make_event())
+    until(
+        lambda: (
+            Figures(gateway)("append_to_delivered_seconds_count", feed="live")
+            == 2 + before("append_to_delivered_seconds_count", feed="live")
+        )
+    )
+
+
 def test_no_label_and_no_line_has_a_secret_or_what_has_no_bound(gateway, receiver, make_event, until):
     sink = receiver.sink()
     sink.reply_with(500, {"X-Echo": f"{BEARER} {SECRET} {LONG}"}, f"{BEARER} {SECRET} {LONG}".encode())

@@ -125,14 +125,14 @@ def test_each_event_has_every_hop_below_the_span_it_names(traced: Traced) -> Non
 def test_one_client_span_per_attempt_and_the_retry_is_linked(traced: Traced) -> None:
     found = posts(traced.tree)
     assert {post.span_id for post in found} == set(traced.attempts)
-    (failed,) = [post for post in found if post.error]
+    (failed,) = [post for post in found if post.error is not None]
     (again,) = [post for post in found if "http.request.resend_count" in post.attributes]
     assert (
         failed.error,
         failed.attributes["error.type"],
         failed.attributes["http.response.status_code"],
     ) == (
-        "503",
+        "",
         "503",
         503,
     )

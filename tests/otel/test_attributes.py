@@ -13,19 +13,25 @@ from schemas import build
     [
         ("https://example.com", "https://example.com"),
         ("https://example.com/", "https://example.com/"),
-        ("https://example.com/webhooks/letta", "https://example.com/webhooks/letta"),
+        ("https://example.com/inbox/letta", "https://example.com/inbox/letta"),
         ("http://127.0.0.1:9/sink-12", "http://127.0.0.1:9/sink-12"),
         ("https://example.com/api/v1/hook", "https://example.com/api/v1/hook"),
         ("https://user:pass@example.com/hook", "https://example.com/hook"),
         ("https://example.com/hook?key=abc", "https://example.com/hook?REDACTED"),
         (
             "https://hooks.example.com/services/T0A/B0B/xYz123",
-            "https://hooks.example.com/services/REDACTED/REDACTED/REDACTED",
+            "https://hooks.example.com/services/REDACTED",
         ),
+        ("https://example.com/hook/letmein", "https://example.com/hook/REDACTED"),
+        ("https://example.com/token/mysecrettoken/x", "https://example.com/token/REDACTED"),
+        ("https://example.com/hooks/swordfish", "https://example.com/hooks/REDACTED"),
+        ("https://example.com/api/letta-webhook/a", "https://example.com/api/letta-webhook/REDACTED"),
+        ("https://example.com/in/deadbeef", "https://example.com/in/REDACTED"),
+        ("https://example.com/in/Key1/word", "https://example.com/in/REDACTED"),
         ("https://example.com/whsec_aBc", "https://example.com/REDACTED"),
         ("https://example.com/a-word-that-is-a-pass-phrase", "https://example.com/REDACTED"),
         ("https://example.com/%61bc", "https://example.com/REDACTED"),
-        ("https://example.com/a/b/c/d/e/f/g/h/i", "https://example.com/a/b/c/d/e/f/g/REDACTED"),
+        ("https://example.com/a/b/c/d/e/f/g/h/i", "https://example.com/a/b/c/REDACTED"),
     ],
 )
 def test_conformance_40_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:

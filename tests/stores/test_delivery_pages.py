@@ -7,11 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 
-from gateway.adapters.sql import delivery_pages
+from gateway.adapters.sql import delivery_candidates, delivery_pages
 from gateway.domain.delivery import Decision, State, fold
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.subscription import SubscriptionSpec
-from gateway.ports import AttemptRecord, DeliveryQuery, JournalBatch
+from gateway.ports import AttemptRecord, DeliveryPlace, DeliveryQuery, JournalBatch
 
 SECRET = "whsec_" + "A" * 40
 WAITS_US = 1_000
@@ -53,8 +53,9 @@ def journal(stores, attempts=(), pending=()) -> None:
     stores.run(stores.deliveries.commit(JournalBatch(attempts, pending, (), (), 0)))
 
 
-def page(stores, **members):
-    return stores.run(stores.deliveries.page(DeliveryQuery(number=1, **members)))
+def page(stores, state=None, **members):
+    states = frozenset() if state is None else frozenset({state})
+    return stores.run(stores.deliveries.page(DeliveryQuery(number=1, states=states, **members)))
 
 
 def positions(stores, **members) -> list[int]:
@@ -144,13 +145,13 @@ def test_an_item_has_its_attempts_in_order_and_its_row(mixed):
 
 def test_what_one_page_looks_at_has_a_bound(sql_stores, monkeypatch):
     monkeypatch.setattr(delivery_pages, "SCAN_MAX", 40)
-    monkeypatch.setattr(delivery_pages, "_PART", 10)
+    monkeypatch.setattr(delivery_candidates, "_PART", 10)
     spec = SubscriptionSpec(sink="https://example.com/")
     sql_stores.run(sql_stores.subscriptions.create(spec, organization="*", privileged=True, secret=SECRET))
     journal(sql_stores, [attempt(1, position, 1, Decision.DELIVERED) for position in range(2, 102)])
     journal(sql_stores, [attempt(1, 2, 2, Decision.EXHAUSTED, round=1, status=410)])
     first = page(sql_stores, status=410, limit=5)
-    assert (first.items, first.before) == ([], 56)
+    assert (first.items, first.before) == ([], DeliveryPlace(56, 1))
     assert positions(sql_stores, status=410, limit=5) == [2]
     # By its state it is found at once.
     assert [item.position for item in page(sql_stores, state=State.EXHAUSTED, limit=5).items] == [2]
@@ -167,9 +168,10 @@ PLANS = {
 
 @pytest.mark.parametrize("state", PLANS)
 def test_every_list_is_read_in_the_order_of_an_index(sqlite_stores, state):
-    query = DeliveryQuery(number=1, state=state, after=3, until=900)
+    states = frozenset() if state is None else frozenset({state})
+    query = DeliveryQuery(number=1, states=states, after=3, until=900, before=DeliveryPlace(500, 0))
     compiled = (
-        delivery_pages._statement(query, 500)
+        delivery_candidates._statement(query, delivery_candidates._of(1))
         .limit(50)
         .compile(dialect=sqlite_dialect.dialect(), compile_kwargs={"literal_binds": True})
     )

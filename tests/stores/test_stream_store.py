@@ -94,6 +94,7 @@ def test_pending_deliveries_are_kept_with_all_that_they_carry(two):
         batch="bat_1",
         batch_size=2,
         asked=True,
+        request=3,
     )
     commit(two, pending=[item, PendingDelivery(1, 4, batch="bat_1"), PendingDelivery(2, 3, batch="bat_1")])
     deliveries = two.deliveries

@@ -73,8 +73,9 @@ class MemoryStreamCommands:
             "position": position,
             "attempts": asked.attempts,
         }
-        self._fact(record, facts.RETRY_REQUESTED, f"{position}:{asked.attempts}:{now_us}", data)
-        store.pending[number, position] = asked
+        cause = f"{position}:{asked.attempts}:{now_us}:{store.head}"
+        request = self._fact(record, facts.RETRY_REQUESTED, cause, data)
+        store.pending[number, position] = replace(asked, request=request)
 
     async def request_replay(self, number: int, wanted: ReplayRange) -> ReplayRecord:
         """See ``StreamCommands.request_replay``."""

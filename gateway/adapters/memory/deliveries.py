@@ -3,15 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from gateway.adapters.memory import delivery_pages
 from gateway.adapters.memory.store import MemoryStore
+from gateway.domain.asking import Asked
 from gateway.domain.breaker import StreamNote
-from gateway.domain.delivery import State, fold
+from gateway.domain.delivery import fold
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.statistics import Tried
 from gateway.ports import (
     AttemptRecord,
-    DeliveryItem,
     DeliveryPage,
+    DeliveryPlace,
     DeliveryQuery,
     DueKey,
     JournalBatch,
@@ -27,11 +29,14 @@ class MemoryDeliveries:
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    async def commit(self, batch: JournalBatch) -> None:
+    async def commit(self, batch: JournalBatch) -> Sequence[int]:
         """See ``Deliveries.commit``."""
         store = self._store
+        keys = [*batch.settled, *(item.key for item in batch.pending)]
+        rows = {key: store.pending[key] for key in keys if key in store.pending}
+        asked = batch.newer({key: Asked(row.request, row.next_at_us) for key, row in rows.items()})
         if batch.attempts and self._has(batch.attempts[0]):
-            return
+            return sorted({number for number, _ in asked})
         for settled in batch.attempts:
             # What was in flight while its event was erased keeps no answer (S8b).
             attempt = settled.untold() if settled.position in store.erased else settled
@@ -40,11 +45,12 @@ class MemoryDeliveries:
             store.seqs[attempt.id] = store.settled
         for key in batch.settled:
             store.pending.pop(key, None)
-        for item in batch.pending:
+        for item in batch.kept(asked):
             if item.number in store.cursors:
                 store.pending[item.number, item.position] = item
         self._move(batch)
         store.routed = batch.routed
+        return sorted({number for number, _ in asked})
 
     def _move(self, batch: JournalBatch) -> None:
         store = self._store
@@ -184,21 +190,10 @@ class MemoryDeliveries:
 
     async def page(self, query: DeliveryQuery) -> DeliveryPage:
         """See ``Deliveries.page``."""
-        keys = sorted(self._store.pending.keys() | self._store.attempts.keys(), reverse=True)
-        items = [
-            DeliveryItem(
-                position,
-                self._store.attempts.get((number, position), ()),
-                self._store.pending.get((number, position)),
-            )
-            for number, position in keys
-            if number == query.number
-            and query.after < position <= (position if query.until is None else query.until)
-            and (query.before is None or position < query.before)
-        ]
-        found = [item for item in items if _wanted(query, item)]
+        found = delivery_pages.matching(self._store, query)
         more = len(found) > query.limit
-        return DeliveryPage(found[: query.limit], found[query.limit - 1].position if more else None)
+        items = found[: query.limit]
+        return DeliveryPage(items, DeliveryPlace(items[-1].position, items[-1].number) if more else None)
 
     async def pending_at(self, position: int) -> Sequence[PendingDelivery]:
         """See ``Deliveries.pending_at``."""
@@ -208,8 +203,3 @@ class MemoryDeliveries:
         """Whether this batch was written before and only its answer was lost."""
         known = self._store.attempts.get((attempt.number, attempt.position), ())
         return any(item.id == attempt.id for item in known)
-
-
-def _wanted(query: DeliveryQuery, item: DeliveryItem) -> bool:
-    state = State.PENDING if item.pending is not None else fold(item.attempts).state
-    return query.wants(state, item.attempts[-1].status if item.attempts else None)

@@ -8,9 +8,11 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from gateway.adapters.sql.absent import check_present
 from gateway.adapters.sql.append import append, prepare
 from gateway.adapters.sql.database import Database
+from gateway.adapters.sql.delivery_rows import pending_row
 from gateway.adapters.sql.models import Attempt, LogHead, Pending, Replay, Subscription
 from gateway.adapters.sql.streams import BATCH_TRACE, running_replays
 from gateway.domain import facts
+from gateway.domain.pending import PendingDelivery
 from gateway.domain.subscription import EVERY_ORGANIZATION
 from gateway.errors import Conflict, Gone, NotFound
 from gateway.ports import (
@@ -73,21 +75,23 @@ class SqlStreamCommands:
             here = (_PENDING.c.number == number, _PENDING.c.position == position)
             pending = connection.execute(select(_PENDING).where(*here)).one_or_none()
             now_us = self._now()
-            if pending is None:
-                attempts = self._new_round(connection, number, position, now_us)
-            elif pending.next_at is None:
+            if pending is not None and pending.next_at is None:
                 raise Conflict("An attempt of this delivery is in flight.", hint="Look at how it ends.")
-            else:
-                attempts = pending.attempts
-                connection.execute(update(_PENDING).where(*here).values(next_at=min(now_us, pending.next_at)))
+            last = pending or _last_attempt(connection, number, position)
             data = {
                 "subscription_id": row.id,
                 "number": number,
                 "position": position,
-                "attempts": attempts,
+                "attempts": last.attempts,
             }
             cause = f"{position}:{_head(connection)}"
-            self._fact(connection, row, facts.RETRY_REQUESTED, cause, data, now_us=now_us)
+            request = self._fact(connection, row, facts.RETRY_REQUESTED, cause, data, now_us=now_us)
+            if pending is None:
+                again = _new_round(number, position, last, request, now_us)
+                connection.execute(insert(_PENDING).values(again))
+            else:
+                due_us = min(now_us, pending.next_at)
+                connection.execute(update(_PENDING).where(*here).values(next_at=due_us, request=request))
 
         await self._database.write(work)
 
@@ -154,37 +158,6 @@ class SqlStreamCommands:
 
         await self._database.write(work)
 
-    def _new_round(self, connection: Connection, number: int, position: int, now_us: int) -> int:
-        """What has ended begins again, with a schedule of its own; attempt numbers go on (S5b).
-
-        Returns how many attempts there are.
-        """
-        statement = (
-            select(_ATTEMPT.c.attempt, _ATTEMPT.c.round, _ATTEMPT.c.span_id, BATCH_TRACE)
-            .where(_ATTEMPT.c.number == number, _ATTEMPT.c.position == position)
-            .order_by(_ATTEMPT.c.attempt.desc())
-            .limit(1)
-        )
-        last = connection.execute(statement).one_or_none()
-        if last is None:
-            raise NotFound("This delivery was never tried.")
-        connection.execute(
-            insert(_PENDING).values(
-                number=number,
-                position=position,
-                round=last.round + 1,
-                attempts=last.attempt,
-                failures=0,
-                first_at=now_us,
-                next_at=now_us,
-                crashes=0,
-                last_span_id=last.span_id,
-                last_trace_id=last.batch_trace_id,
-                asked=True,
-            )
-        )
-        return int(last.attempt)
-
     def _fact(
         self,
         connection: Connection,
@@ -225,3 +198,34 @@ def _present(connection: Connection, number: int) -> Row[Any]:
     if row is None:
         raise NotFound("This subscription does not exist.")
     return row
+
+
+def _last_attempt(connection: Connection, number: int, position: int) -> Row[Any]:
+    statement = (
+        select(_ATTEMPT.c.attempt.label("attempts"), _ATTEMPT.c.round, _ATTEMPT.c.span_id, BATCH_TRACE)
+        .where(_ATTEMPT.c.number == number, _ATTEMPT.c.position == position)
+        .order_by(_ATTEMPT.c.attempt.desc())
+        .limit(1)
+    )
+    last = connection.execute(statement).one_or_none()
+    if last is None:
+        raise NotFound("This delivery was never tried.")
+    return last
+
+
+def _new_round(number: int, position: int, last: Row[Any], request: int, now_us: int) -> dict[str, Any]:
+    """What has ended begins again, with a schedule of its own; attempt numbers go on (S5b)."""
+    return pending_row(
+        PendingDelivery(
+            number,
+            position,
+            round=last.round + 1,
+            attempts=last.attempts,
+            first_at_us=now_us,
+            next_at_us=now_us,
+            last_span_id=last.span_id,
+            last_trace_id=last.batch_trace_id,
+            asked=True,
+            request=request,
+        )
+    )

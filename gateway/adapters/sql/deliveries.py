@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, tuple_
 
 from gateway.adapters.sql.database import Database
-from gateway.adapters.sql.delivery_pages import matching
+from gateway.adapters.sql.delivery_pages import read_page
 from gateway.adapters.sql.delivery_rows import attempt_of, pending_of
 from gateway.adapters.sql.journal import write_journal
 from gateway.adapters.sql.latest_attempts import latest_statement, tried_of
@@ -19,7 +19,6 @@ from gateway.domain.pending import PendingDelivery
 from gateway.domain.statistics import Tried
 from gateway.ports import (
     AttemptRecord,
-    DeliveryItem,
     DeliveryPage,
     DeliveryQuery,
     DueKey,
@@ -45,9 +44,9 @@ class SqlDeliveries:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def commit(self, batch: JournalBatch) -> None:
+    async def commit(self, batch: JournalBatch) -> Sequence[int]:
         """See ``Deliveries.commit``."""
-        await self._database.write(lambda connection: write_journal(connection, batch))
+        return await self._database.write(lambda connection: write_journal(connection, batch))
 
     async def routed(self) -> int:
         """See ``Deliveries.routed``."""
@@ -156,27 +155,7 @@ class SqlDeliveries:
 
     async def page(self, query: DeliveryQuery) -> DeliveryPage:
         """See ``Deliveries.page``."""
-
-        def work(connection: Connection) -> DeliveryPage:
-            positions, before = matching(connection, query)
-            pending: dict[int, PendingDelivery] = {}
-            attempts: dict[int, list[AttemptRecord]] = {position: [] for position in positions}
-            for part in parts(positions):
-                rows = select(_PENDING).where(
-                    _PENDING.c.number == query.number, _PENDING.c.position.in_(part)
-                )
-                pending |= {row.position: pending_of(row) for row in connection.execute(rows)}
-                tried = select(_ATTEMPT).where(
-                    _ATTEMPT.c.number == query.number, _ATTEMPT.c.position.in_(part)
-                )
-                for row in connection.execute(tried.order_by(_ATTEMPT.c.attempt)):
-                    attempts[row.position].append(attempt_of(row))
-            items = [
-                DeliveryItem(position, attempts[position], pending.get(position)) for position in positions
-            ]
-            return DeliveryPage(items, before)
-
-        return await self._database.read(work)
+        return await self._database.read(lambda connection: read_page(connection, query))
 
     async def pending_at(self, position: int) -> Sequence[PendingDelivery]:
         """See ``Deliveries.pending_at``."""

@@ -1,114 +1,134 @@
-"""Which deliveries of a subscription a list shows, found by index, the latest events first.
+"""Which deliveries a list shows, found by index, the latest events first.
 
-Candidates come from the index that knows most about the state asked for: `pending` from the table of what is
-pending; what ended without success from ``ix_attempt_trouble``, by subscription and state; all others from
-``ix_attempt_delivery``, by subscription. Each candidate is judged by its last attempt. So the cost of a page is that
-of the candidates it looks at, whatever the length of the log and the number of other subscriptions; and these are at
-most ``SCAN_MAX``, behind which a page ends, be it empty, with where to go on.
+``delivery_candidates`` says where to look; each candidate is judged by its last attempt, and by its event where the
+list asks for something of that. So the cost of a page is that of the candidates it looks at, whatever the length of
+the log; and these are at most about ``SCAN_MAX``, behind which a page ends, be it empty, with where to go on.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select, union
+from sqlalchemy import ColumnElement, Connection, and_, func, select
 
+from gateway.adapters.sql.delivery_candidates import candidates
+from gateway.adapters.sql.delivery_rows import attempt_of, pending_of
 from gateway.adapters.sql.lists import parts
-from gateway.adapters.sql.models import IS_TROUBLE, Attempt, Pending
+from gateway.adapters.sql.models import Attempt, LogEntry, Pending
+from gateway.adapters.sql.texts import sought, sought_among
 from gateway.domain.delivery import Decision, State
-from gateway.ports import DeliveryQuery
+from gateway.domain.pending import PendingDelivery
+from gateway.ports import AttemptRecord, DeliveryItem, DeliveryPage, DeliveryPlace, DeliveryQuery
 
 _ATTEMPT = Attempt.__table__  # type: ignore[attr-defined]
 _PENDING = Pending.__table__  # type: ignore[attr-defined]
+_LOG = LogEntry.__table__  # type: ignore[attr-defined]
 SCAN_MAX = 5_000
-_PART = 512
-_TROUBLE = frozenset(State) - {State.PENDING, State.DELIVERED}
+_ACROSS: Final = 32
+"""Places of several subscriptions in one statement: it seeks for each of these with each of their events."""
 
 
-def matching(connection: Connection, query: DeliveryQuery) -> tuple[list[int], int | None]:
-    """Up to ``limit`` positions, descending, and where the next page begins; None: there is none."""
-    found: list[int] = []
+def read_page(connection: Connection, query: DeliveryQuery) -> DeliveryPage:
+    """See ``Deliveries.page``."""
+    places, before = _matching(connection, query)
+    pending: dict[DeliveryPlace, PendingDelivery] = {}
+    attempts: dict[DeliveryPlace, list[AttemptRecord]] = {place: [] for place in places}
+    for part in _parted(places):
+        asked_for = set(part)
+        rows = select(_PENDING).where(_among(_PENDING.c, part))
+        pending |= {
+            DeliveryPlace(row.position, row.number): pending_of(row) for row in connection.execute(rows)
+        }
+        tried = select(_ATTEMPT).where(_among(_ATTEMPT.c, part)).order_by(_ATTEMPT.c.attempt)
+        for row in connection.execute(tried):
+            place = DeliveryPlace(row.position, row.number)
+            if place in asked_for:  # what is another part's is read there, and is not to stand here twice
+                attempts[place].append(attempt_of(row))
+    items = [
+        DeliveryItem(place.number, place.position, attempts[place], pending.get(place)) for place in places
+    ]
+    return DeliveryPage(items, before)
+
+
+def _matching(
+    connection: Connection, query: DeliveryQuery
+) -> tuple[list[DeliveryPlace], DeliveryPlace | None]:
+    """Up to ``limit`` places, in the list's order, and where the next page begins; None: there is none."""
+    found: list[DeliveryPlace] = []
     looked_at = 0
-    for candidates in _candidates(connection, query):
-        kept = _judged(connection, query, candidates)
-        found += [position for position in candidates if position in kept]
+    for block in candidates(connection, query):
+        kept = _judged(connection, query, block.places)
+        found += [place for place in block.places if place in kept]
         if len(found) > query.limit:
             return found[: query.limit], found[query.limit - 1]
-        looked_at += len(candidates)
+        looked_at += block.looked_at
         if looked_at >= SCAN_MAX:
-            return found, candidates[-1]
+            return found, block.reached
     return found, None
 
 
-def _candidates(connection: Connection, query: DeliveryQuery) -> Iterator[list[int]]:
-    """Positions that may match, descending, page by page."""
-    size = min(_PART, query.limit + 1)
-    before = query.before
-    while True:
-        statement = _statement(query, before).limit(size)
-        positions = [int(position) for position in connection.execute(statement).scalars()]
-        if positions:
-            yield positions
-        if len(positions) < size:
-            return
-        before, size = positions[-1], _PART
-
-
-def _statement(query: DeliveryQuery, before: int | None) -> Select[Any]:
-    pending = select(_PENDING.c.position).where(*_within(_PENDING.c, query, before))
-    tried = select(_ATTEMPT.c.position).where(*_within(_ATTEMPT.c, query, before))
-    if query.state is State.PENDING:
-        return pending.order_by(_PENDING.c.position.desc())
-    if query.state is not None:
-        if query.state in _TROUBLE:
-            # The words of the index as well: they are what says that it may be used.
-            tried = tried.where(_ATTEMPT.c.decision == query.state.value, IS_TROUBLE)
-        return tried.distinct().order_by(_ATTEMPT.c.position.desc())
-    # Each part is limited by itself, so that neither is read to its end.
-    either = [
-        part.distinct().order_by(part.selected_columns.position.desc()).limit(_PART).subquery().select()
-        for part in (pending, tried)
-    ]
-    both = union(*either).subquery()
-    return select(both.c.position).order_by(both.c.position.desc())
-
-
-def _within(columns: Any, query: DeliveryQuery, before: int | None) -> list[ColumnElement[bool]]:  # noqa: ANN401
-    conditions = [columns.number == query.number]
-    if query.after:
-        conditions.append(columns.position > query.after)
-    if query.until is not None:
-        conditions.append(columns.position <= query.until)
-    if before is not None:
-        conditions.append(columns.position < before)
-    return conditions
-
-
-def _judged(connection: Connection, query: DeliveryQuery, positions: Sequence[int]) -> set[int]:
-    """Those of the positions that are as asked for, by their rows and last attempts."""
-    pending: set[int] = set()
-    last: dict[int, tuple[str, int | None]] = {}
+def _judged(
+    connection: Connection, query: DeliveryQuery, places: Sequence[DeliveryPlace]
+) -> set[DeliveryPlace]:
+    """Those that are as asked for, by their events, their rows and their last attempts."""
+    if query.of_some_events:
+        positions = _of_events(connection, query, sorted({place.position for place in places}))
+        places = [place for place in places if place.position in positions]
+    pending: set[DeliveryPlace] = set()
+    last: dict[DeliveryPlace, tuple[str, int | None]] = {}
     newer = _ATTEMPT.alias()
     newest = (
         select(func.max(newer.c.attempt))
         .where(newer.c.number == _ATTEMPT.c.number, newer.c.position == _ATTEMPT.c.position)
         .scalar_subquery()
     )
-    for part in parts(positions):
-        rows = select(_PENDING.c.position).where(
-            _PENDING.c.number == query.number, _PENDING.c.position.in_(part)
-        )
-        pending |= set(connection.execute(rows).scalars())
-        attempts = select(_ATTEMPT.c.position, _ATTEMPT.c.decision, _ATTEMPT.c.status).where(
-            _ATTEMPT.c.number == query.number,
-            _ATTEMPT.c.position.in_(part),
-            _ATTEMPT.c.attempt == newest,
-        )
-        last |= {row.position: (row.decision, row.status) for row in connection.execute(attempts)}
+    for part in _parted(places):
+        rows = select(_PENDING.c.position, _PENDING.c.number).where(_among(_PENDING.c, part))
+        pending |= {DeliveryPlace(*row) for row in connection.execute(rows)}
+        attempts = select(
+            _ATTEMPT.c.position, _ATTEMPT.c.number, _ATTEMPT.c.decision, _ATTEMPT.c.status
+        ).where(_among(_ATTEMPT.c, part), _ATTEMPT.c.attempt == newest)
+        for row in connection.execute(attempts):
+            last[DeliveryPlace(row.position, row.number)] = (row.decision, row.status)
     return {
-        position
-        for position in positions
-        if query.wants(_state(position in pending, last.get(position)), _status(last.get(position)))
+        place
+        for place in places
+        if query.wants(_state(place in pending, last.get(place)), _status(last.get(place)))
     }
+
+
+def _of_events(connection: Connection, query: DeliveryQuery, positions: Sequence[int]) -> set[int]:
+    """Those of the positions whose events have what is asked for."""
+    equal = (
+        (_LOG.c.agent_id, query.agent_id),
+        (_LOG.c.run_id, query.run_id),
+        (_LOG.c.trace_id, query.trace_id),
+    )
+    conditions = [sought(column, value) for column, value in equal if value is not None]
+    if query.types:
+        conditions.append(sought_among(_LOG.c.type, query.types))
+    found: set[int] = set()
+    for part in parts(positions):
+        rows = select(_LOG.c.position).where(_LOG.c.position.in_(part), *conditions)
+        found |= set(connection.execute(rows).scalars())
+    return found
+
+
+def _parted(places: Sequence[DeliveryPlace]) -> Iterator[Sequence[DeliveryPlace]]:
+    """In parts that ``_among`` can ask for at once: of one subscription at will, of several few."""
+    if len({place.number for place in places}) > 1:
+        yield from (places[start : start + _ACROSS] for start in range(0, len(places), _ACROSS))
+    else:
+        yield from parts(places)
+
+
+def _among(columns: Any, places: Sequence[DeliveryPlace]) -> ColumnElement[bool]:  # noqa: ANN401 - a table's
+    """The row is of one of these places, or of one of their subscriptions and another of their events.
+
+    Pairs would say it exactly, and SQLite reads a whole index for a list of pairs; for two lists it seeks.
+    """
+    [numbers] = parts(sorted({place.number for place in places}))
+    [positions] = parts(sorted({place.position for place in places}))
+    return and_(columns.number.in_(numbers), columns.position.in_(positions))
 
 
 def _state(pending: bool, last: tuple[str, int | None] | None) -> State:  # noqa: FBT001 - whether it has a row

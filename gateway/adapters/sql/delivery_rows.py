@@ -102,6 +102,7 @@ def pending_row(item: PendingDelivery) -> dict[str, Any]:
         "batch": item.batch,
         "batch_size": item.batch_size,
         "asked": item.asked,
+        "request": item.request,
     }
 
 
@@ -124,4 +125,5 @@ def pending_of(row: Row[Any]) -> PendingDelivery:
         batch=row.batch,
         batch_size=row.batch_size,
         asked=row.asked,
+        request=row.request,
     )

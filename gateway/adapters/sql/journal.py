@@ -9,6 +9,7 @@ from gateway.adapters.sql.delivery_rows import ATTEMPT_COLUMNS, attempt_row, pen
 from gateway.adapters.sql.erased_rows import forgetting
 from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import Attempt, DeliveryCursor, Pending, Shard
+from gateway.adapters.sql.requested import Requested
 from gateway.adapters.sql.streams import write_notes, write_replays
 from gateway.ports import AttemptRecord, CursorUpdate, JournalBatch
 
@@ -17,20 +18,29 @@ _PENDING = Pending.__table__  # type: ignore[attr-defined]
 _CURSOR = DeliveryCursor.__table__  # type: ignore[attr-defined]
 _SHARD = Shard.__table__  # type: ignore[attr-defined]
 _INSERT_ATTEMPTS = BulkInsert(_ATTEMPT, ATTEMPT_COLUMNS)
+_REQUESTED = Requested(_PENDING)
 _DELETE_PENDING = BulkDelete(_PENDING, _PENDING.c.number, _PENDING.c.position)
 
 
-def write_journal(connection: Connection, batch: JournalBatch) -> None:
-    """One journal transaction (S2c). A stream that was deleted meanwhile keeps its attempts and nothing else."""
+def write_journal(connection: Connection, batch: JournalBatch) -> list[int]:
+    """One journal transaction (S2c). A stream that was deleted meanwhile keeps its attempts and nothing else.
+
+    Returns the subscriptions of which something was asked for meanwhile (S3h).
+    """
+    # Nobody can have asked for what was never tried.
+    keys = [*batch.settled, *(item.key for item in batch.pending if item.attempts)]
+    asked = batch.newer(_REQUESTED(connection, keys))
+    numbers = sorted({number for number, _ in asked})
     if batch.attempts:
         if _is_there(connection, batch.attempts[0]):
-            return
+            return numbers
         kept = forgetting(connection, batch.attempts)
         _INSERT_ATTEMPTS(connection, [attempt_row(attempt) for attempt in kept])
     # A pending row is replaced whole: delete and insert spell the same on every database.
     _DELETE_PENDING(connection, [*batch.settled, *((item.number, item.position) for item in batch.pending)])
-    there = _still_there(connection, {item.number for item in batch.pending})
-    rows = [pending_row(item) for item in batch.pending if item.number in there]
+    pending = batch.kept(asked)
+    there = _still_there(connection, {item.number for item in pending})
+    rows = [pending_row(item) for item in pending if item.number in there]
     if rows:
         connection.execute(insert(_PENDING), rows)
     if batch.cursors:
@@ -38,6 +48,7 @@ def write_journal(connection: Connection, batch: JournalBatch) -> None:
     write_replays(connection, batch.replays)
     write_notes(connection, batch.notes)
     connection.execute(update(_SHARD).values(routed=batch.routed).where(_SHARD.c.routed != batch.routed))
+    return numbers
 
 
 def _write_cursors(connection: Connection, cursors: Sequence[CursorUpdate]) -> None:

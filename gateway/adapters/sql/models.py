@@ -350,7 +350,7 @@ class Pending(SQLModel, table=True):
     __tablename__ = "pending"
     __table_args__ = (
         Index("ix_pending_due", "next_at"),
-        Index("ix_pending_position", "position"),
+        Index("ix_pending_position", "position", "number"),
         Index("ix_pending_head", "number", "position", sqlite_where=_HAS_KEY, postgresql_where=_HAS_KEY),
         Index("ix_pending_replay", "replay", sqlite_where=_IS_REPLAYED, postgresql_where=_IS_REPLAYED),
     )
@@ -371,6 +371,7 @@ class Pending(SQLModel, table=True):
     batch: str | None = Field(default=None, sa_type=Text)
     batch_size: int | None = None
     asked: bool = False
+    request: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
 
 
 class Replay(SQLModel, table=True):
@@ -412,12 +413,20 @@ class Attempt(SQLModel, table=True):
     __tablename__ = "attempt"
     __table_args__ = (
         Index("ix_attempt_delivery", "number", "position", "attempt", unique=True),
-        Index("ix_attempt_position", "position"),
+        Index("ix_attempt_position", "position", "number"),
         Index(
             "ix_attempt_trouble",
             "number",
             "decision",
             "position",
+            sqlite_where=IS_TROUBLE,
+            postgresql_where=IS_TROUBLE,
+        ),
+        Index(
+            "ix_attempt_undelivered",
+            "decision",
+            "position",
+            "number",
             sqlite_where=IS_TROUBLE,
             postgresql_where=IS_TROUBLE,
         ),

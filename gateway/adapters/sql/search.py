@@ -100,6 +100,18 @@ def read_positions(
     return [row.position for row in rows]
 
 
+def latest_positions(
+    connection: Connection, column: Column[Any], value: str, within: tuple[int, int], limit: int
+) -> list[int]:
+    """The highest positions of what has this in an indexed column, descending, both ends of the range included."""
+    first, last = within[0], min(within[1], _last(connection))
+    if not fits(value):
+        return []
+    descending = _Range(first, last, ascending=False, limit=limit)
+    rows = _by_stretches(connection, column, [sought(column, value)], descending, (_LOG.c.position,))
+    return [row.position for row in rows]
+
+
 def _by_stretches(
     connection: Connection,
     column: Column[Any],

@@ -208,6 +208,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         {202: Answer("The sink is asked by and by; `handshake` says how it stands.", answers.Subscription)},
         problems=[409],
     ),
+    ("get", "/v1/deliveries"): Operation(_ok(answers.Deliveries, "A page."), problems=[404]),
     ("get", "/v1/deliveries/{delivery_id}"): Operation(
         _ok(answers.Delivery, "The delivery."), problems=[410]
     ),

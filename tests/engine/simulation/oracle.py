@@ -76,7 +76,8 @@ class Oracle:
         self.told: dict[int, Told] = {}
         self.agents: dict[int, str] = {}
         self.last_outage_us = 0
-        self.asked: set[tuple[int, int]] = set()
+        self.asked_us: dict[tuple[int, int], int] = {}
+        """When each delivery was asked for last by a retry that was answered 202."""
         self._checked: dict[int, int] = {}
         self._terminal: set[tuple[int, int]] = set()
         self._open: dict[tuple[int, int], str] = {}
@@ -307,6 +308,11 @@ class Oracle:
                 assert not any(owner == number for owner, _ in self.store.pending)
         for replay in self.store.replays.values():
             self._check_replay(replay)
+        for key, asked_us in self.asked_us.items():
+            if not self.told[key[0]].deleted:
+                assert any(item.started_at_us >= asked_us for item in self.store.attempts[key]), (
+                    f"{key} was asked for at {asked_us}, and not tried since"
+                )
         for key, attempts in self.store.attempts.items():
             fold(attempts)
             assert len({attempt.id for attempt in attempts}) == len(attempts)

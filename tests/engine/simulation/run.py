@@ -277,7 +277,7 @@ class Simulation:
         with contextlib.suppress(Conflict):
             await self.commands.retry(number, position)
             self.oracle.told[number].reopened.add(position)
-            self.oracle.asked.add((number, position))
+            self.oracle.asked_us[number, position] = now_us()
 
     async def _replay(self, number: int) -> None:
         told, head = self.oracle.told[number], self.store.head

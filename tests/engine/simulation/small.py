@@ -67,7 +67,8 @@ class Engine:
             sender=self,
             policy=AttemptPolicy(5.0, lambda _type, _position: None, dataref_of),
             now=now_us,
-            random=random.Random(2).randbytes,
+            # Attempt ids of the process before this one must not come again.
+            random=random.Random(2 + len(self.posts)).randbytes,
             jitter=lambda: 0.5,
             leadership=ALONE,
             tracing=self.tracing,
@@ -77,10 +78,11 @@ class Engine:
     async def send(self, request: OutboundRequest) -> Answer:
         headers = {name.lower(): value for name, value in request.headers}
         reference = parse_delivery_id(headers["webhook-id"])
-        assert reference is not None
-        self.posts.append((reference.number, reference.position))
+        # A batch is of no one position.
+        number, position = (0, 0) if reference is None else (reference.number, reference.position)
+        self.posts.append((number, position))
         self.requests.append(request)
-        said = await self.script(reference.number, reference.position)
+        said = await self.script(number, position)
         return said if isinstance(said, Answer) else answer(said)
 
     @contextlib.asynccontextmanager

@@ -100,12 +100,13 @@ class WiredDeliveries:
     def __init__(self, wire: Wire, store: MemoryStore) -> None:
         self._wire, self._deliveries = wire, MemoryDeliveries(store)
 
-    async def commit(self, batch: JournalBatch) -> None:
-        async def work() -> None:
-            await self._deliveries.commit(batch)
+    async def commit(self, batch: JournalBatch) -> Sequence[int]:
+        async def work() -> Sequence[int]:
+            asked = await self._deliveries.commit(batch)
             self._wire.committed(batch)
+            return asked
 
-        await self._wire.write(work)
+        return await self._wire.write(work)
 
     async def routed(self) -> int:
         return await self._wire.read(self._deliveries.routed)

@@ -117,6 +117,13 @@ class Pipe:
             "LETTA_EMITTER_SPOOL_DIR": str(folder),
         }
 
+    def routes(self) -> dict[str, str]:
+        """The settings of an emitter that puts this gateway's webhook routes on Letta's API."""
+        return {"LETTA_EMITTER_GATEWAY_URL": self._url, "LETTA_EMITTER_GATEWAY_TOKEN": self._token}
+
+    def stop_gateway(self) -> None:
+        self._gateway.stop()
+
     def history(self) -> History:
         """What the receiver has got, repeats included."""
         return History(Told.from_binary(post.headers, post.body) for post in self.receiver.posts("/"))
