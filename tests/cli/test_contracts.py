@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 SCHEMA = {
@@ -119,3 +120,21 @@ def test_types_of_ones_own_contract_are_the_gateway_s(
         unknown = command("contracts", "typescript", "com.cli.nothing", cwd=tmp_path, env=where)
         assert unknown.returncode == 2
         assert "Neither this package nor a gateway" in unknown.stderr
+
+
+def test_a_type_of_ones_own_is_not_listed_as_one_of_letta_s(ask: Any, dev: Any, tmp_path: Path) -> None:
+    added = ask(
+        "contracts", "add", written(tmp_path, SCHEMA), "--type", "agent.message.sent", "--group", "agent"
+    )
+    # A short name means Letta's type, so the way over HTTP is the only one to a type that is called like it.
+    assert added.returncode != 0
+    made = httpx.post(
+        f"{dev.said['url']}/registry/schemagroups/agent/schemas/message.sent",
+        json=SCHEMA,
+        headers={"Authorization": f"Bearer {dev.said['token']}"},
+    )
+    assert made.status_code == 201, made.text
+    listed = [
+        line.split()[0] for line in ask("contracts", "list").stdout.splitlines() if "message.sent" in line
+    ]
+    assert sorted(listed) == ["agent.message.sent", "com.letta.agent.message.sent"]
