@@ -65,8 +65,6 @@ def _readable(path: str, summary: str, media_type: str = "application/json") -> 
     return add
 
 
-@router.head("/", include_in_schema=False)
-@router.get("/", include_in_schema=False)
 @_readable("", "The registry")
 async def read_registry(request: Request, *, inline: _Inlined = None, doc: _Doc = None) -> Response:
     """What it is, and where its groups are."""

@@ -539,7 +539,3 @@ def test_a_body_that_is_too_large_is_told_no_setting_of_events(client):
 def test_details_cannot_be_posted_and_say_what_can_be_asked(client):
     answer = register(client, path=OWN + "$details")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
-
-
-def test_the_root_answers_with_a_slash_too(anonymous):
-    assert anonymous.get(R + "/").content == anonymous.get(R).content
