@@ -33,9 +33,7 @@ def typescript_module(parts: Sequence[Part]) -> str:
             f"// {_ABOUT}",
             "",
             *(_typescript_text(part) for part in parts),
-            "/** What a webhook in binary mode has as its body, told apart by `event_type`. */",
-            f"export type LettaEvent = {_typescript_union(payloads)};",
-            "",
+            *_typescript_payloads(payloads),
             _CLOUD_EVENT,
             "/** What a webhook in structured mode has as its body, told apart by `type`. */",
             f"export type LettaCloudEvent = {_typescript_union(events)};",
@@ -50,6 +48,17 @@ def _typescript_text(part: Part) -> str:
     return (
         f"/** {part.event_type}: its contract is JSON Schema alone. */\n"
         f"export interface {part.name} {{\n  [k: string]: unknown;\n}}\n"
+    )
+
+
+def _typescript_payloads(names: Sequence[str]) -> Sequence[str]:
+    """The union of those that say what they are; where none does, it would be a type that nothing is of."""
+    if not names:
+        return ()
+    return (
+        "/** What a webhook in binary mode has as its body, told apart by `event_type`. */",
+        f"export type LettaEvent = {_typescript_union(names)};",
+        "",
     )
 
 

@@ -25,6 +25,7 @@ from gateway.errors import (
     RequestError,
     Unauthenticated,
 )
+from gateway.registry.errors import ActionNotSupported
 
 _LOGGER = logging.getLogger(__name__)
 _BLANK = "about:blank"
@@ -59,7 +60,12 @@ def _on_gateway_error(request: Request, error: Exception) -> Response:
         raise error
     if not isinstance(error, RequestError):
         _LOGGER.error("a request failed: %s", error)
-    return linked(request, problem_response(error))
+    answer = problem_response(error)
+    if isinstance(error, ActionNotSupported):
+        answer.headers["Allow"] = (
+            "GET, HEAD"  # of a path that a route takes and cannot serve, like a $details
+        )
+    return linked(request, answer)
 
 
 def _on_invalid_parameters(_request: Request, error: Exception) -> Response:

@@ -65,6 +65,8 @@ def _readable(path: str, summary: str, media_type: str = "application/json") -> 
     return add
 
 
+@router.head("/", include_in_schema=False)
+@router.get("/", include_in_schema=False)
 @_readable("", "The registry")
 async def read_registry(request: Request, *, inline: _Inlined = None, doc: _Doc = None) -> Response:
     """What it is, and where its groups are."""
@@ -343,7 +345,7 @@ def _answer(request: Request, body: bytes, media_type: str, headers: Mapping[str
     """Answer a read, or a write with what is there now; 304 where the reader has the same bytes."""
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     told = {**headers, "ETag": etag, "Link": root_link(request), "Content-Type": media_type}
-    if request.method in {"GET", "HEAD"} and _has(request.headers.get("if-none-match", ""), etag):
+    if request.method in {"GET", "HEAD"} and _has(", ".join(request.headers.getlist("if-none-match")), etag):
         return Response(status_code=304, headers=told)
     if request.method == "HEAD":
         return Response(headers={**told, "Content-Length": str(len(body))})

@@ -49,9 +49,12 @@ class GatewayClient:
 
     def __init__(self, connection: Connection, *, transport: httpx.BaseTransport | None = None) -> None:
         self.connection = connection
+        headers = {"User-Agent": "letta-gateway-cli"}
+        if connection.token:
+            headers["Authorization"] = f"Bearer {connection.token}"
         self._http = httpx.Client(
             base_url=connection.url,
-            headers={"Authorization": f"Bearer {connection.token}", "User-Agent": "letta-gateway-cli"},
+            headers=headers,
             timeout=TIMEOUT_S,
             transport=transport,
             trust_env=False,
@@ -220,9 +223,12 @@ class GatewayClient:
         return AnswerError(f"What answers at {self.connection.url} is not a letta-gateway.")
 
 
-def connect(data_dir: Path | None) -> GatewayClient:
-    """A client for the gateway that the environment or the data directory names."""
-    return GatewayClient(resolve(data_dir))
+def connect(data_dir: Path | None, *, token_needed: bool = True) -> GatewayClient:
+    """A client for the gateway that the environment or the data directory names.
+
+    Without a token where none is needed and none is named. Raises as `resolve` does.
+    """
+    return GatewayClient(resolve(data_dir, token_needed=token_needed))
 
 
 def _problem(answer: httpx.Response) -> Json | None:

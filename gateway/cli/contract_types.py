@@ -8,6 +8,7 @@ import typer
 
 from contracts import rendering
 from gateway.cli.output import plain, results
+from gateway.cli.registry import rendered_contract
 from gateway.errors import UsageError
 from schemas import SHORT_NAMES, type_of
 
@@ -44,9 +45,14 @@ def _print(format_name: str, event_type: str | None, output: Path | None) -> Non
 
 
 def _one(format_name: str, event_type: str) -> str:
-    found = rendering.render(format_name, type_of(event_type) if event_type in SHORT_NAMES else event_type)
-    if found is None:
+    full = type_of(event_type) if event_type in SHORT_NAMES else event_type
+    found = rendering.render(format_name, full)
+    if found is not None:
+        return found.text
+    of_the_gateway = rendered_contract(full, format_name)
+    if of_the_gateway is None:
         raise UsageError(
-            f"There is no contract for {event_type}.", hint="`letta-gateway contracts list` names them all."
+            f"Neither this package nor a gateway that is named or runs here has a contract for {event_type}.",
+            hint="`letta-gateway contracts list` names those there are; GATEWAY_URL names a gateway.",
         )
-    return found.text
+    return of_the_gateway

@@ -45,9 +45,12 @@ def list_(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
         for record in records:
             print_record(record)
         return
-    print_table(
-        ("TYPE", "VERSION", "WHAT IT SAYS"), [(r["title"], r["version"], r["description"]) for r in records]
-    )
+    # Somebody's own type may be called as one of Letta's is for short.
+    types = {record["type"] for record in records}
+    rows = [
+        (r["type"] if r["title"] in types else r["title"], r["version"], r["description"]) for r in records
+    ]
+    print_table(("TYPE", "VERSION", "WHAT IT SAYS"), rows)
 
 
 @app.command()

@@ -98,14 +98,17 @@ def read_endpoint(data_dir: Path) -> Endpoint | None:
         raise DataDirUnusable(f"{path} is not a file that a gateway wrote.") from error
 
 
-def resolve(data_dir: Path | None, environ: Mapping[str, str] | None = None) -> Connection:
+def resolve(
+    data_dir: Path | None, environ: Mapping[str, str] | None = None, *, token_needed: bool = True
+) -> Connection:
     """Find the gateway to speak to: on `data_dir` where given, else at GATEWAY_URL, else on the default one.
 
-    A token in GATEWAY_API_TOKEN goes before the one in the data directory.
+    A token in GATEWAY_API_TOKEN goes before the one in the data directory. Where none is needed and there is none, it
+    is empty.
 
     Raises:
         NoServer: No gateway runs on the data directory.
-        UsageError: The address is not an HTTP URL, or there is no token for it.
+        UsageError: The address is not an HTTP URL, or there is no token for it and one is needed.
     """
     environ = os.environ if environ is None else environ
     # An environment file with Windows' line ends leaves one behind the value.
@@ -117,14 +120,14 @@ def resolve(data_dir: Path | None, environ: Mapping[str, str] | None = None) -> 
     if data_dir is None and (url := environ.get("GATEWAY_URL")):
         if not is_http(url):
             raise UsageError("GATEWAY_URL must be an http:// or https:// URL.")
-        if not token:
+        if not token and token_needed:
             raise UsageError("GATEWAY_URL is set, so GATEWAY_API_TOKEN must be set too.")
         return Connection(url.rstrip("/"), token, "GATEWAY_URL and GATEWAY_API_TOKEN")
     folder = data_dir or DEFAULT_DATA_DIR
     endpoint = read_endpoint(folder)
     if endpoint is None:
         raise NoServer(f"No gateway runs on the data directory {folder}.")
-    if token:
+    if token or not token_needed:
         return Connection(endpoint.url, token, f"{folder} and GATEWAY_API_TOKEN")
     if endpoint.token_file is None:
         raise UsageError(f"The token of the gateway on {folder} was given to it; set GATEWAY_API_TOKEN.")

@@ -1,5 +1,6 @@
 """The contracts of a running gateway, for the commands that list, show and add them."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,13 +27,44 @@ def known_contracts(data_dir: Path | None, gateway_url: str | None) -> list[Json
     if not named and read_endpoint(DEFAULT_DATA_DIR) is None:
         return list(_of_the_package())
     try:
-        with connect(data_dir) as client:
+        with connect(data_dir, token_needed=False) as client:
             return list(_of_the_gateway(client))
     except NoServer:
         if named:
             raise
         say("No gateway runs here; these are the contracts that come with this package.")
         return list(_of_the_package())
+
+
+def rendered_contract(type_: str, format_name: str) -> str | None:
+    """The newest version of a type in a language, of the gateway that GATEWAY_URL names or that runs here.
+
+    None where none is named or runs, or it has no such type. Raises as `connect` and `GatewayClient.request` do, where
+    a gateway was named.
+    """
+    named = bool(os.environ.get("GATEWAY_URL"))
+    if not named and read_endpoint(DEFAULT_DATA_DIR) is None:
+        return None
+    try:
+        with connect(None, token_needed=False) as client:
+            place = next((url for known, url in _places(client) if known == type_), None)
+            if place is None:
+                return None
+            return client.exchange("GET", place, params={"format": format_name}).text
+    except NoServer:
+        if named:
+            raise
+        return None
+
+
+def _places(client: GatewayClient) -> Iterator[tuple[str, str]]:
+    groups = client.request("GET", f"{_ROOT}/schemagroups", params={"inline": "schemas"})
+    for group_id, group in groups.items():
+        for name, schema in group["schemas"].items():
+            path = "{}/schemagroups/{}/schemas/{}".format(
+                _ROOT, *(quote(it, safe="") for it in (group_id, name))
+            )
+            yield schema["eventtype"], path
 
 
 def add_contract(

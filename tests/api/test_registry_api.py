@@ -520,3 +520,26 @@ def test_types_of_what_was_registered_are_open(client, name):
         answer = client.get(place, params={"format": name})
         assert answer.status_code == 200
         assert "OrgExamplePaidEvent" in answer.text
+
+
+def test_several_lines_of_if_none_match_are_one_list(anonymous):
+    etag = anonymous.get(STEP).headers["etag"]
+    lines = [("If-None-Match", '"another"'), ("If-None-Match", etag)]
+    assert anonymous.get(STEP, headers=lines).status_code == 304
+    assert anonymous.get(STEP, headers=lines[:1]).status_code == 200
+
+
+def test_a_body_that_is_too_large_is_told_no_setting_of_events(client):
+    answer = register(client, {"description": "x" * 300_000})
+    assert answer.status_code == 413
+    assert "262144" in answer.json()["detail"]
+    assert "GATEWAY_EVENT" not in answer.text
+
+
+def test_details_cannot_be_posted_and_say_what_can_be_asked(client):
+    answer = register(client, path=OWN + "$details")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
+
+
+def test_the_root_answers_with_a_slash_too(anonymous):
+    assert anonymous.get(R + "/").content == anonymous.get(R).content

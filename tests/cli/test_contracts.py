@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 SCHEMA = {
@@ -95,3 +96,45 @@ def test_without_a_gateway_what_comes_with_the_package_is_listed(command: Any, t
     assert "No gateway runs here" in gone.stderr
     named = command("contracts", "list", env=token | {"GATEWAY_URL": "http://127.0.0.1:1"})
     assert (named.returncode, "does not answer" in named.stderr) == (1, True)
+
+
+def test_contracts_are_read_without_a_token(command: Any, dev: Any) -> None:
+    env = {"GATEWAY_URL": dev.said["url"]}
+    ours = records(command("contracts", "list", "--json", env=env))
+    assert len(ours) >= 8
+    shown = command("contracts", "show", "agent.step.completed", env=env)
+    assert json.loads(shown.stdout)["$id"].startswith(dev.said["url"])
+
+
+def test_types_of_ones_own_contract_are_the_gateway_s(
+    ask: Any, command: Any, dev: Any, tmp_path: Path
+) -> None:
+    type_ = "com.cli.typed.sent"
+    assert ask("contracts", "add", written(tmp_path, SCHEMA), "--type", type_).returncode == 0
+    env = {"GATEWAY_URL": dev.said["url"]}
+    made = command("contracts", "typescript", type_, env=env)
+    assert (made.returncode, "export interface ComCliTypedSent" in made.stdout) == (0, True), made.stderr
+    assert "LettaEvent" not in made.stdout
+    assert "class ComCliTypedSent" in command("contracts", "pydantic", type_, env=env).stdout
+    for where in (env, {}):
+        unknown = command("contracts", "typescript", "com.cli.nothing", cwd=tmp_path, env=where)
+        assert unknown.returncode == 2
+        assert "Neither this package nor a gateway" in unknown.stderr
+
+
+def test_a_type_of_ones_own_is_not_listed_as_one_of_letta_s(ask: Any, dev: Any, tmp_path: Path) -> None:
+    added = ask(
+        "contracts", "add", written(tmp_path, SCHEMA), "--type", "agent.message.sent", "--group", "agent"
+    )
+    # A short name means Letta's type, so the way over HTTP is the only one to a type that is called like it.
+    assert added.returncode != 0
+    made = httpx.post(
+        f"{dev.said['url']}/registry/schemagroups/agent/schemas/message.sent",
+        json=SCHEMA,
+        headers={"Authorization": f"Bearer {dev.said['token']}"},
+    )
+    assert made.status_code == 201, made.text
+    listed = [
+        line.split()[0] for line in ask("contracts", "list").stdout.splitlines() if "message.sent" in line
+    ]
+    assert sorted(listed) == ["agent.message.sent", "com.letta.agent.message.sent"]

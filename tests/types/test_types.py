@@ -139,6 +139,12 @@ def test_a_module_of_none_or_one_is_one_too(tools: Any, tmp_path: Path, asked: l
     subprocess.run([sys.executable, "-c", "import events"], cwd=tmp_path, check=True)
 
 
+def test_a_module_of_open_objects_alone_has_no_union_of_payloads() -> None:
+    text = module_of("typescript", [("org.example.paid", 1)])
+    assert "LettaEvent" not in text
+    assert "export type LettaCloudEvent" in text
+
+
 # `from schemas import parse_event`, as mypy sees it.
 
 
