@@ -108,7 +108,9 @@ def test_each_event_has_every_hop_below_the_span_it_names(traced: Traced) -> Non
         assert {span.parent for span in (emit, publish, ingest, match)} == {named}
         assert {span.service for span in (emit, publish)} == {traced.tree.by_id[named].service}
         assert {span.service for span in (ingest, match)} == {"letta-gateway"}
-        assert emit.end_ns <= publish.end_ns <= ingest.end_ns
+        assert emit.end_ns <= publish.end_ns
+        # The entry may be read and appended before its publisher hears that Redis has it.
+        assert publish.start_ns <= ingest.end_ns
         assert match.attributes["letta_gateway.subscriptions.matched"] == 2
         for span in (emit, publish, ingest):
             assert span.attributes["messaging.destination.name"] == STREAM

@@ -20,6 +20,7 @@ sending.observers.append(calls.append)
 install()
 
 from letta.schemas.enums import RunStatus  # noqa: E402 - only once the hooks wait for it
+from letta.schemas.letta_stop_reason import StopReasonType  # noqa: E402
 from letta.schemas.openai.chat_completion_response import UsageStatistics  # noqa: E402
 from letta.schemas.run import Run, RunUpdate  # noqa: E402
 from letta.services.run_manager import RunManager  # noqa: E402
@@ -80,7 +81,8 @@ async def main(step_id: str, hanging_url: str) -> None:
         async def run_committed(run_id: str = run.id) -> bool:
             return bool((await runs.get_run_by_id(run_id=run_id, actor=actor)).status == RunStatus.completed)
 
-        update = RunUpdate(status=RunStatus.completed)
+        # Without a reason Letta 0.16.8 raises just before its callback, if it is not cancelled before that.
+        update = RunUpdate(status=RunStatus.completed, stop_reason=StopReasonType.end_turn)
         call = runs.update_run_by_id_async(run_id=run.id, update=update, actor=actor)
         if await cancelled(call, run_committed):
             break
