@@ -262,7 +262,7 @@ def test_the_same_event_id_is_taken_once(
         (("subscriptions", "create"), "--sink"),
         (("subscriptions", "update", "sub_x"), "at least one"),
         (("subscriptions", "resume", "sub_x", "--from", "yesterday"), "--from"),
-        (("deliveries",), "--event"),
+        (("deliveries", "--event", "1", "--undelivered"), "--event"),
         (("listen",), "--port"),
         (("listen", "--forward", "http://127.0.0.1:9/"), "--subscription"),
         (("listen", "--port", "0", "--secret", "whsec_"), "--secret"),
