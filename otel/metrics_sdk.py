@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from importlib.metadata import entry_points
 from typing import Final
 
 from opentelemetry.sdk.metrics import Exemplar as SdkExemplar
@@ -25,17 +24,16 @@ from opentelemetry.sdk.metrics.export import (
     ScopeMetrics,
     Sum,
 )
-from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+from otel.exporters import TelemetryUnusable
 from otel.metrics import Exemplar, Family, Kind, Spread
-from otel.metrics_setup import MetricsUnusable
+from otel.sdk_parts import exporter_of, named
 
 _LOGGER = logging.getLogger(__name__)
-_GROUP: Final = "opentelemetry_metrics_exporter"
 _SERVICE: Final = "letta-gateway"
 _SCOPE: Final = "letta_gateway"
-_UNNAMED: Final = "unknown_service"
 _UNITS: Final = {"seconds": "s", "bytes": "By", "": ""}
 """As UCUM has them. Not `1` for a plain number: translated to Prometheus that would become a ratio."""
 
@@ -131,36 +129,16 @@ class SdkMetrics:
 def open_metrics(exporters: Sequence[str], *, version: str, interval_s: float) -> SdkMetrics:
     """Resource and exporters, as the SDK reads them from its variables.
 
-    Raises ``MetricsUnusable`` where one of them cannot be had.
+    Raises ``TelemetryUnusable`` where one of them cannot be had.
     """
     try:
-        made = [_exporter(name) for name in exporters]
-        resource = _named(Resource.create(), version)
-    except MetricsUnusable:
+        made = [exporter_of("metrics", name) for name in exporters]
+        resource = named(Resource.create(), version)
+    except TelemetryUnusable:
         raise
     except Exception as error:
-        raise MetricsUnusable(f"Metrics cannot be set up: {type(error).__name__}: {error}") from error
+        raise TelemetryUnusable(f"Metrics cannot be set up: {type(error).__name__}: {error}") from error
     return SdkMetrics(made, resource, version=version, interval_s=interval_s)
-
-
-def _exporter(name: str) -> MetricExporter:
-    found = next(iter(entry_points(group=_GROUP, name=name)), None)
-    if found is None:
-        raise MetricsUnusable(
-            f"There is no exporter {name[:64]!r} for metrics: install the package that has it "
-            "(for OTLP: pip install 'letta-gateway[otel]')."
-        )
-    exporter: MetricExporter = found.load()()
-    return exporter
-
-
-def _named(resource: Resource, version: str) -> Resource:
-    """The resource of the variables; ours is the name only where they give none."""
-    named = str(resource.attributes.get(SERVICE_NAME, ""))
-    ours = {SERVICE_VERSION: version}
-    if not named or named.startswith(_UNNAMED):
-        ours[SERVICE_NAME] = _SERVICE
-    return resource.merge(Resource(ours))
 
 
 def _exemplar(exemplar: Exemplar) -> SdkExemplar:

@@ -6,30 +6,19 @@ SDK is imported from here, and only when it is asked for: a process without it p
 """
 
 import importlib
-import importlib.util
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol, cast
 
+from otel.exporters import TelemetryUnusable, exporters_of, require_sdk
 from otel.metrics import Family
 
 _LOGGER = logging.getLogger(__name__)
-_EXPORTER: Final = "OTEL_METRICS_EXPORTER"
-_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-_PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _INTERVAL: Final = "OTEL_METRIC_EXPORT_INTERVAL"
 _INTERVAL_MS: Final = 60_000
 _INTERVAL_MS_MIN: Final = 100
-_DISABLED: Final = "OTEL_SDK_DISABLED"
-_OTLP: Final = "otlp"
-_PULLED: Final = "prometheus"
-_OTLP_EXPORTERS: Final = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
-_DEFAULT_PROTOCOL: Final = "http/protobuf"
-_INSTALL: Final = "pip install 'letta-gateway[otel]'"
-
-
-class MetricsUnusable(Exception):
-    """Pushing was asked for and cannot be had. The text says what to do; nothing but that depends on it."""
+_SERVED: Final = frozenset({"prometheus"})
+"""At `/metrics`, in any case."""
 
 
 class MetricsExport(Protocol):
@@ -55,32 +44,15 @@ class _Module(Protocol):
     ) -> MetricsExport: ...
 
 
-def wanted_exporters(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The exporters that are named, as entry points of `opentelemetry_metrics_exporter`; none: nothing is pushed.
-
-    `prometheus` is served at `/metrics` in any case. Raises ``MetricsUnusable`` for an OTLP protocol that does not
-    exist.
-    """
-    if environ.get(_DISABLED, "").strip().lower() == "true":
-        return ()
-    named = [name.strip() for name in environ.get(_EXPORTER, "").split(",") if name.strip()]
-    if not named and any(environ.get(name, "").strip() for name in _ENDPOINTS):
-        named = [_OTLP]
-    if any(name.lower() == "none" for name in named):
-        return ()
-    return tuple(dict.fromkeys(_entry_point(name, environ) for name in named if name != _PULLED))
-
-
 def metrics_from(environ: Mapping[str, str], *, version: str) -> MetricsExport | None:
     """Where the figures of this process are pushed to; None: nowhere, and nothing was imported.
 
-    Raises ``MetricsUnusable``: the SDK or the exporter is not installed, or a variable has a value it cannot have.
+    Raises ``TelemetryUnusable``: the SDK or the exporter is not installed, or a variable has a value it cannot have.
     """
-    exporters = wanted_exporters(environ)
+    exporters = exporters_of(environ, "metrics", served=_SERVED)
     if not exporters:
         return None
-    if importlib.util.find_spec("opentelemetry.sdk") is None:
-        raise MetricsUnusable(f"The OpenTelemetry SDK is not installed: {_INSTALL}.")
+    require_sdk()
     interval_s = _interval_s(environ)
     module = cast("_Module", importlib.import_module("otel.metrics_sdk"))
     return module.open_metrics(exporters, version=version, interval_s=interval_s)
@@ -90,7 +62,7 @@ def start_metrics(environ: Mapping[str, str], *, version: str) -> MetricsExport 
     """The same for a process that goes on where it cannot have them, and says why."""
     try:
         return metrics_from(environ, version=version)
-    except MetricsUnusable as error:
+    except TelemetryUnusable as error:
         _LOGGER.error("no metrics are pushed: %s", error)  # noqa: TRY400 - the sentence says it all
         return None
 
@@ -98,18 +70,7 @@ def start_metrics(environ: Mapping[str, str], *, version: str) -> MetricsExport 
 def _interval_s(environ: Mapping[str, str]) -> float:
     text = environ.get(_INTERVAL, "").strip() or str(_INTERVAL_MS)
     if not (text.isascii() and text.isdigit()) or int(text) < _INTERVAL_MS_MIN:
-        raise MetricsUnusable(
+        raise TelemetryUnusable(
             f"{_INTERVAL} is {text[:32]!r}; it must be {_INTERVAL_MS_MIN} or more milliseconds."
         )
     return int(text) / 1_000
-
-
-def _entry_point(name: str, environ: Mapping[str, str]) -> str:
-    if name != _OTLP:
-        return name
-    given = next((value for variable in _PROTOCOLS if (value := environ.get(variable, "").strip())), "")
-    protocol = given or _DEFAULT_PROTOCOL
-    if protocol not in _OTLP_EXPORTERS:
-        allowed = " or ".join(_OTLP_EXPORTERS)
-        raise MetricsUnusable(f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol[:32]!r}; it must be {allowed}.")
-    return _OTLP_EXPORTERS[protocol]

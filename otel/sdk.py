@@ -7,28 +7,26 @@ that went out, and it costs several times as much per span (docs/decisions/0020)
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from importlib.metadata import entry_points
 from typing import Final
 
 from opentelemetry import trace as api
 from opentelemetry.context import Context
-from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from otel import names
 from otel.attributes import cut
+from otel.exporters import TelemetryUnusable
 from otel.quiet import quietly
-from otel.setup import TracingUnusable
+from otel.sdk_parts import exporter_of, named
 from otel.spans import LINKS_MAX, EndedSpan, Kind, SpanLink
 from otel.traceparent import TraceParent
 
 _LOGGER = logging.getLogger(__name__)
-_GROUP: Final = "opentelemetry_traces_exporter"
-_UNNAMED: Final = "unknown_service"
 _US_NS: Final = 1_000
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _UNSET: Final = Status(StatusCode.UNSET)
@@ -123,36 +121,16 @@ class SdkTracing:
 def open_tracing(exporters: Sequence[str], version: str, masked: Callable[[str], str] = str) -> SdkTracing:
     """Sampler, resource and exporters, as the SDK reads them from its variables.
 
-    Raises ``TracingUnusable`` where one of them cannot be had.
+    Raises ``TelemetryUnusable`` where one of them cannot be had.
     """
     try:
         provider = TracerProvider(shutdown_on_exit=False)
-        processors = [BatchSpanProcessor(_exporter(name)) for name in exporters]
-    except TracingUnusable:
+        processors = [BatchSpanProcessor(exporter_of("traces", name)) for name in exporters]
+    except TelemetryUnusable:
         raise
     except Exception as error:
-        raise TracingUnusable(f"Tracing cannot be set up: {type(error).__name__}: {error}") from error
-    return SdkTracing(provider.sampler, _named(provider.resource, version), processors, version, masked)
-
-
-def _exporter(name: str) -> SpanExporter:
-    found = next(iter(entry_points(group=_GROUP, name=name)), None)
-    if found is None:
-        raise TracingUnusable(
-            f"There is no exporter {name!r} for traces: install the package that has it "
-            "(for OTLP: pip install 'letta-gateway[otel]')."
-        )
-    exporter: SpanExporter = found.load()()
-    return exporter
-
-
-def _named(resource: Resource, version: str) -> Resource:
-    """The resource of the variables; ours is the name only where they give none."""
-    named = str(resource.attributes.get(SERVICE_NAME, ""))
-    ours = {SERVICE_VERSION: version}
-    if not named or named.startswith(_UNNAMED):
-        ours[SERVICE_NAME] = names.SERVICE
-    return resource.merge(Resource(ours))
+        raise TelemetryUnusable(f"Tracing cannot be set up: {type(error).__name__}: {error}") from error
+    return SdkTracing(provider.sampler, named(provider.resource, version), processors, version, masked)
 
 
 class _HashedResource(Resource):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from gateway.domain import facts
-from gateway.domain.chain import payload_hash, row_hash
+from gateway.domain.chain import Remains, payload_hash, row_hash
 
 FORMAT: Final = 1
 ROWS_MAX: Final = 20_000
@@ -37,31 +37,17 @@ class ArchiveDamaged(Exception):
     """A file is not the archive that it is said to be; says what is wrong with it."""
 
 
-class LogRow(Protocol):
-    """A whole row of the log; the names are its columns."""
+class LogRow(Remains, Protocol):
+    """A whole row of the log: what is left of an erased one, and the rest; the names are its columns."""
 
     @property
-    def position(self) -> int: ...  # noqa: D102 - the columns of the log
-    @property
-    def kind(self) -> str: ...  # noqa: D102
-    @property
-    def type(self) -> str: ...  # noqa: D102
-    @property
-    def source(self) -> str: ...  # noqa: D102
+    def source(self) -> str: ...  # noqa: D102 - the columns of the log
     @property
     def event_id(self) -> str: ...  # noqa: D102
-    @property
-    def organization(self) -> str | None: ...  # noqa: D102
-    @property
-    def appended_at(self) -> int: ...  # noqa: D102
     @property
     def nonce(self) -> bytes | None: ...  # noqa: D102
     @property
     def envelope(self) -> bytes | None: ...  # noqa: D102
-    @property
-    def payload_hash(self) -> bytes: ...  # noqa: D102
-    @property
-    def row_hash(self) -> bytes: ...  # noqa: D102
     @property
     def erased_by(self) -> int | None: ...  # noqa: D102
 

@@ -1,13 +1,12 @@
 """An archiving as it is asked for over the API: up to a position, or a time; pure."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from gateway.domain.ids import NUMBER_MAX
 from gateway.domain.members import Members
 from schemas import Problem
-from schemas.rfc3339 import is_timestamp
 
 _MEMBERS: Final = ("before_position", "before", "dry_run")
 
@@ -25,7 +24,7 @@ def parse_archive(value: object) -> tuple[AskedArchive | None, list[Problem]]:
     """Read a request; None where there are problems."""
     problems: list[Problem] = []
     members = Members({} if value is None else value, "", problems, allowed=_MEMBERS)
-    position, before = members.integer("before_position", 1, NUMBER_MAX), _moment(members)
+    position, before = members.integer("before_position", 1, NUMBER_MAX), members.moment("before")
     dry_run = members.get("dry_run")
     if dry_run is not None and not isinstance(dry_run, bool):
         members.fault("dry_run", "must be true or false")
@@ -34,16 +33,3 @@ def parse_archive(value: object) -> tuple[AskedArchive | None, list[Problem]]:
             "before_position", "give either `before_position` or `before`: where the archived part ends"
         )
     return (None, problems) if problems else (AskedArchive(position, before, bool(dry_run)), [])
-
-
-def _moment(members: Members) -> datetime | None:
-    value = members.get("before")
-    if value is None:
-        return None
-    if isinstance(value, str) and is_timestamp(value):
-        try:
-            return datetime.fromisoformat(value.upper()).astimezone(UTC)
-        except (ValueError, OverflowError):  # a leap second, or a time that is out of every calendar
-            pass
-    members.fault("before", "must be an RFC 3339 time with its offset, such as 2026-01-01T12:00:00Z")
-    return None

@@ -5,11 +5,13 @@ A member that is `null` counts as absent, so that a merge patch (RFC 7396) and a
 
 import math
 from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, TypeVar
 
 from schemas import Problem
 from schemas.errors import pointer_of
+from schemas.rfc3339 import is_timestamp
 
 UNKNOWN_MAX: Final = 20
 """Unknown members that are told one by one; behind them the body is plainly something else."""
@@ -106,6 +108,19 @@ class Members:
         if number is None:
             self.fault(name, f"must be a number from {least:g} to {most:g}")
         return number
+
+    def moment(self, name: str) -> datetime | None:
+        """A time (RFC 3339, with its offset), as UTC."""
+        value = self.get(name)
+        if value is None:
+            return None
+        if isinstance(value, str) and is_timestamp(value):
+            try:
+                return datetime.fromisoformat(value.upper()).astimezone(UTC)
+            except (ValueError, OverflowError):  # a leap second, or a time that is out of every calendar
+                pass
+        self.fault(name, "must be an RFC 3339 time with its offset, such as 2026-01-01T12:00:00Z")
+        return None
 
     def choice(self, name: str, options: type[E], default: E, available: Collection[str]) -> E:
         """One of the options that are available."""

@@ -1,13 +1,12 @@
 """Reading what a replay is asked for: a range by positions or by times, and whether it is to be counted only."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from gateway.domain.ids import NUMBER_MAX
 from gateway.domain.members import Members
 from schemas import Problem
-from schemas.rfc3339 import is_timestamp
 
 _MEMBERS: Final = ("from_position", "since", "until_position", "until", "only", "dry_run")
 _ONLY: Final = ("all", "failed")
@@ -31,9 +30,9 @@ def parse_replay(value: object) -> tuple[AskedReplay | None, list[Problem]]:
     members = Members({} if value is None else value, "", problems, allowed=_MEMBERS)
     asked = AskedReplay(
         from_position=members.integer("from_position", 1, NUMBER_MAX),
-        since=_moment(members, "since"),
+        since=members.moment("since"),
         until_position=members.integer("until_position", 1, NUMBER_MAX),
-        until=_moment(members, "until"),
+        until=members.moment("until"),
         only_failed=_only(members) == "failed",
         dry_run=_flag(members, "dry_run"),
     )
@@ -56,19 +55,6 @@ def _check(asked: AskedReplay, members: Members) -> None:
 
     if asked.since is not None and asked.until is not None and asked.until < asked.since:
         members.fault("until", "must not lie before `since`")
-
-
-def _moment(members: Members, name: str) -> datetime | None:
-    value = members.get(name)
-    if value is None:
-        return None
-    if isinstance(value, str) and is_timestamp(value):
-        try:
-            return datetime.fromisoformat(value.upper()).astimezone(UTC)
-        except (ValueError, OverflowError):  # a leap second, or a time that is out of every calendar
-            pass
-    members.fault(name, "must be an RFC 3339 time with its offset, such as 2026-01-01T12:00:00Z")
-    return None
 
 
 def _only(members: Members) -> str:

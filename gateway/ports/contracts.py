@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 CONTRACTS_MAX = 2_000
 """Versions of all types together, so that all of them fit into memory."""
@@ -50,6 +50,24 @@ class StoredContract:
     created_at_us: int
     since: int
     shipped: bool
+
+    @classmethod
+    def following(
+        cls, versions: Sequence[Self], wanted: NewContract, *, created_at_us: int, since: int, shipped: bool
+    ) -> Self:
+        """The version behind these, ascending; where and how the type is kept, its first one has decided."""
+        first = versions[0] if versions else None
+        return cls(
+            type=wanted.type,
+            group=wanted.group if first is None else first.group,
+            name=wanted.name if first is None else first.name,
+            version=len(versions) + 1,
+            document=wanted.document,
+            compatibility=wanted.compatibility if first is None else first.compatibility,
+            created_at_us=created_at_us,
+            since=since,
+            shipped=shipped,
+        )
 
 
 class ContractStore(Protocol):

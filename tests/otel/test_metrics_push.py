@@ -6,8 +6,9 @@ import threading
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
+from otel.exporters import TelemetryUnusable, exporters_of
 from otel.metrics import Counter, Durations, Family, Kind, Sample, gauge, histogram
-from otel.metrics_setup import MetricsUnusable, metrics_from, start_metrics, wanted_exporters
+from otel.metrics_setup import metrics_from, start_metrics
 
 HTTP, GRPC = "otlp_proto_http", "otlp_proto_grpc"
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
@@ -37,7 +38,7 @@ TRACE = "0123456789abcdef" * 2
     ],
 )
 def test_whether_they_are_pushed_is_said_by_opentelemetrys_variables(environ, wanted):
-    assert wanted_exporters(environ) == wanted
+    assert exporters_of(environ, "metrics", served={"prometheus"}) == wanted
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_whether_they_are_pushed_is_said_by_opentelemetrys_variables(environ, wa
     ],
 )
 def test_what_cannot_be_is_said_and_nothing_else_depends_on_it(environ, told, caplog):
-    with pytest.raises(MetricsUnusable, match=told):
+    with pytest.raises(TelemetryUnusable, match=told):
         metrics_from(environ, version="0")
     assert start_metrics(environ, version="0") is None
     assert told in caplog.text

@@ -8,8 +8,9 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.sampling import DEFAULT_ON, ParentBasedTraceIdRatio, TraceIdRatioBased
 
+from otel.exporters import TelemetryUnusable, exporters_of
 from otel.sdk import SdkTracing, open_tracing
-from otel.setup import TracingUnusable, start_tracing, tracing_from, wanted_exporters
+from otel.setup import start_tracing, tracing_from
 from otel.spans import LINKS_MAX, EndedSpan, Kind, SpanLink
 from otel.traceparent import TraceParent, derive
 
@@ -41,17 +42,17 @@ GRPC, HTTP = ("otlp_proto_grpc",), ("otlp_proto_http",)
     ],
 )
 def test_which_exporters_are_wanted(environ: Mapping[str, str], wanted: tuple[str, ...]) -> None:
-    assert wanted_exporters(environ) == wanted
+    assert exporters_of(environ, "traces") == wanted
 
 
 def test_a_protocol_that_there_is_not_is_named() -> None:
-    with pytest.raises(TracingUnusable, match="OTEL_EXPORTER_OTLP_PROTOCOL is 'tin cans'"):
-        wanted_exporters({ENDPOINT: "http://h", "OTEL_EXPORTER_OTLP_PROTOCOL": "tin cans"})
+    with pytest.raises(TelemetryUnusable, match="OTEL_EXPORTER_OTLP_PROTOCOL is 'tin cans'"):
+        exporters_of({ENDPOINT: "http://h", "OTEL_EXPORTER_OTLP_PROTOCOL": "tin cans"}, "traces")
 
 
 def test_an_exporter_that_is_not_installed_is_named(caplog: pytest.LogCaptureFixture) -> None:
     environ = {"OTEL_TRACES_EXPORTER": "pigeon"}
-    with pytest.raises(TracingUnusable, match="no exporter 'pigeon'"):
+    with pytest.raises(TelemetryUnusable, match="no exporter 'pigeon'"):
         tracing_from(environ, version="1")
     assert start_tracing(environ, version="1") is None
     assert "nothing is traced" in caplog.text
@@ -59,7 +60,7 @@ def test_an_exporter_that_is_not_installed_is_named(caplog: pytest.LogCaptureFix
 
 def test_without_the_sdk_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    with pytest.raises(TracingUnusable, match=r"pip install 'letta-gateway\[otel\]'"):
+    with pytest.raises(TelemetryUnusable, match=r"pip install 'letta-gateway\[otel\]'"):
         tracing_from({ENDPOINT: "http://h"}, version="1")
 
 

@@ -65,17 +65,6 @@ class MemoryContracts:
 
     def _put(self, wanted: NewContract, now_us: int, *, since: int, shipped: bool) -> StoredContract:
         versions = self._versions(wanted.type)
-        first = versions[0] if versions else None
-        made = StoredContract(
-            type=wanted.type,
-            group=wanted.group if first is None else first.group,
-            name=wanted.name if first is None else first.name,
-            version=len(versions) + 1,
-            document=wanted.document,
-            compatibility=wanted.compatibility if first is None else first.compatibility,
-            created_at_us=now_us,
-            since=since,
-            shipped=shipped,
-        )
+        made = StoredContract.following(versions, wanted, created_at_us=now_us, since=since, shipped=shipped)
         self._store.contracts[made.type, made.version] = made
         return made

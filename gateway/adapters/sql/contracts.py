@@ -118,8 +118,7 @@ def _put(
     shipped: bool,
 ) -> StoredContract:
     """Write the next version; where and how the type is kept, its first one has decided."""
-    first = versions[0] if versions else None
-    if first is None:
+    if not versions:
         connection.execute(
             insert(_TYPE).values(
                 type=wanted.type,
@@ -128,17 +127,7 @@ def _put(
                 compatibility=wanted.compatibility,
             )
         )
-    made = StoredContract(
-        type=wanted.type,
-        group=wanted.group if first is None else first.group,
-        name=wanted.name if first is None else first.name,
-        version=len(versions) + 1,
-        document=wanted.document,
-        compatibility=wanted.compatibility if first is None else first.compatibility,
-        created_at_us=now_us,
-        since=since,
-        shipped=shipped,
-    )
+    made = StoredContract.following(versions, wanted, created_at_us=now_us, since=since, shipped=shipped)
     connection.execute(
         insert(_CONTRACT).values(
             type=made.type,
