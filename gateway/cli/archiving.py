@@ -75,8 +75,8 @@ def make(
         print_record(record)
         return
     results().print(
-        f"Archived: {record['events']} events in {record['archives']} files, up to position "
-        f"{record['archived_until']}.",
+        f"Archived up to position {record['archived_until']}; events: {record['events']}, "
+        f"files: {record['archives']}.",
         soft_wrap=True,
     )
 

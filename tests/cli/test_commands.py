@@ -377,7 +377,7 @@ def test_ctrl_c_while_a_command_waits_is_no_traceback(
         env={"LETTA_EMITTER_SPOOL_DIR": str(spool)},
     )
     until(spool.exists)
-    # Seen once: one that fell on the emitter's own guards was swallowed. A person presses it again.
+    # Seen once, and not why: the first did not end it. A person presses it again.
     for _ in range(6):
         process.popen.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
