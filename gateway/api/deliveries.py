@@ -13,7 +13,7 @@ from gateway.domain.api_tokens import Principal
 from gateway.domain.ids import HASH_BYTES, parse_delivery_id
 from gateway.domain.pending import PendingDelivery
 from gateway.errors import NotFound
-from gateway.ports import AttemptRecord, Entry
+from gateway.ports import LONG_AGO, AttemptRecord, Entry
 from gateway.views.deliveries import delivery_json
 
 router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"])
@@ -57,7 +57,7 @@ async def own_delivery(service: Services, caller: Principal, delivery_id: str) -
         raise unknown
     subscription_id = known[0]
     number, position = reference.number, reference.position
-    standings = await service.deliveries.standings(number, position, position, attempts_until=0)
+    standings = await service.deliveries.standings(number, position, position, asked=LONG_AGO)
     attempts = await service.deliveries.attempts(number, position)
     if position not in standings:
         raise unknown

@@ -105,9 +105,7 @@ class Replays:
         last = min(replay.until, after + self._page)
         entries = await patiently(lambda: self._log.read(after, self._page), _HELD_UP)
         standings = await patiently(
-            lambda: self._deliveries.standings(
-                lane.number, after + 1, last, attempts_until=record.attempts_until
-            ),
+            lambda: self._deliveries.standings(lane.number, after + 1, last, asked=record.asked),
             _HELD_UP,
         )
         current = self._directory.get(lane.number)
@@ -149,14 +147,16 @@ class Replays:
             position = event.entry.position
             if position > reached:
                 return False
+            key = (lane.number, position)
+            if self._journal.unwritten(key):
+                return False  # how it stands is not known before its outcome is written
             standing = standings.get(position, _NEW)
             wanted = _wanted(record, standing) and not _to_come(lane, current, event, standing)
             if not (wanted and self._selects(selector, event, standing)):
                 replay.feed.pass_over(position)
                 continue
-            key = (lane.number, position)
-            if lane.is_under_way(position) or self._journal.unwritten(key):
-                return False  # how it stands is not known before its outcome is written
+            if lane.is_under_way(position):
+                return False  # it ends first
             if standing.pending is not None and lane.one_at_a_time:
                 return False  # taken over it would leave its place in the order; so it ends first (S4a)
             again = _next_round(lane.number, position, standing, replay.replay)

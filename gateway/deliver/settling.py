@@ -192,7 +192,7 @@ class Settling:
     def _end(self, lane: Lane, delivery: PendingDelivery, attempt: AttemptRecord) -> None:
         successors = lane.settle(delivery.position, again=False)
         self._journal.settle(attempt, None, stored=delivery.stored, request=delivery.request)
-        due_us = attempt.started_at_us + attempt.duration_us
+        due_us = attempt.ended_at_us
         for successor in successors:
             self._journal.postpone(replace(successor, first_at_us=due_us, next_at_us=due_us))
         if attempt.decision in _FAILED:

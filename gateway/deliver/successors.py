@@ -8,7 +8,7 @@ from gateway.deliver.patience import patiently
 from gateway.deliver.selecting import awaits
 from gateway.domain.feed import FOLLOWERS_MAX, Queued
 from gateway.domain.lane import Lane
-from gateway.ports import Deliveries, EventLog, Standing
+from gateway.ports import LONG_AGO, Deliveries, EventLog, Standing
 
 _HELD_UP = "the successors of a delivery cannot be read"
 
@@ -55,6 +55,6 @@ class Successors:
         if not positions:
             return {}
         return await patiently(
-            lambda: self._deliveries.standings(number, positions[0], positions[-1], attempts_until=0),
+            lambda: self._deliveries.standings(number, positions[0], positions[-1], asked=LONG_AGO),
             _HELD_UP,
         )

@@ -34,10 +34,7 @@ class Ended(Protocol):
     def round(self) -> int: ...  # noqa: D102 - likewise
 
     @property
-    def started_at_us(self) -> int: ...  # noqa: D102 - likewise
-
-    @property
-    def duration_us(self) -> int: ...  # noqa: D102 - likewise
+    def ended_at_us(self) -> int: ...  # noqa: D102 - likewise
 
     @property
     def span_id(self) -> str: ...  # noqa: D102 - likewise
@@ -48,7 +45,7 @@ class Ended(Protocol):
 
 def once_more(asked: Asked, last: Ended) -> PendingDelivery:
     """A delivery that has ended in an attempt begun before it was asked for: the round that was asked for."""
-    due_us = last.started_at_us + last.duration_us
+    due_us = last.ended_at_us
     return PendingDelivery(
         last.number,
         last.position,
@@ -69,5 +66,5 @@ def still_asked(asked: Asked, item: PendingDelivery, last: Ended | None) -> Pend
         return replace(item, request=asked.request)
     due_us = asked.next_at_us
     if due_us is None:
-        due_us = item.next_at_us if last is None else last.started_at_us + last.duration_us
+        due_us = item.next_at_us if last is None else last.ended_at_us
     return replace(item, request=asked.request, next_at_us=min(item.next_at_us, due_us))

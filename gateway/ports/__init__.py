@@ -48,7 +48,15 @@ from gateway.ports.log import (
 )
 from gateway.ports.process import Leadership, Now, Random, Sender
 from gateway.ports.quarantine import Quarantine, QuarantineRecord, QuarantineState
-from gateway.ports.streams import ReplayRange, ReplayRecord, ReplayState, ReplayUpdate, StreamCommands
+from gateway.ports.streams import (
+    LONG_AGO,
+    Moment,
+    ReplayRange,
+    ReplayRecord,
+    ReplayState,
+    ReplayUpdate,
+    StreamCommands,
+)
 from gateway.ports.subscriptions import (
     NewSubscription,
     Opened,
@@ -65,6 +73,7 @@ from gateway.ports.vault import KeyUse, Resealed, RowKey, VaultKeys
 
 __all__ = [
     "CONTRACTS_MAX",
+    "LONG_AGO",
     "VERSIONS_MAX",
     "ApiTokens",
     "Appended",
@@ -98,6 +107,7 @@ __all__ = [
     "KeyUse",
     "Kind",
     "Leadership",
+    "Moment",
     "NewApiToken",
     "NewContract",
     "NewEntry",

@@ -10,7 +10,7 @@ from gateway.domain.delivery import Decision, State
 from gateway.domain.erasure import NO_TRACE
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.statistics import Tried
-from gateway.ports.streams import ReplayRecord, ReplayUpdate
+from gateway.ports.streams import Moment, ReplayRecord, ReplayUpdate
 
 
 @dataclass(slots=True)
@@ -41,6 +41,11 @@ class AttemptRecord:
     replay: int | None = None
 
     @property
+    def ended_at_us(self) -> int:
+        """When its outcome was known."""
+        return self.started_at_us + self.duration_us
+
+    @property
     def batch_trace_id(self) -> str | None:
         """Its trace, where that is a batch's and not the event's own."""
         return None if self.batch is None else self.trace_id
@@ -59,7 +64,7 @@ class Standing:
         attempts: How many attempts there are.
         failed: It was exhausted or refused when the replay was asked for.
         pending: Its row, where it is not terminal.
-        late: Its first attempt was made after the replay was asked for: the live stream came to it by itself.
+        late: Its first attempt was begun after the replay was asked for: the live stream came to it by itself.
         replay: The last replay that sent it.
         last_span_id: The span of its last attempt.
         last_trace_id: The trace of that, where it was a batch's (``PendingDelivery``).
@@ -267,9 +272,7 @@ class Deliveries(Protocol):
         """One by its id, ended ones too; None: there never was one."""
         ...
 
-    async def standings(
-        self, number: int, first: int, last: int, *, attempts_until: int
-    ) -> Mapping[int, Standing]:
+    async def standings(self, number: int, first: int, last: int, *, asked: Moment) -> Mapping[int, Standing]:
         """Where the deliveries of a subscription in a range of positions stand; none for what was never tried."""
         ...
 

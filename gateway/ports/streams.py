@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 
 class ReplayState(StrEnum):
@@ -21,6 +21,29 @@ class ReplayRange:
     from_position: int
     until_position: int
     only_failed: bool = False
+
+
+class Moment(NamedTuple):
+    """The moment of a command, as it divides the attempts.
+
+    What the journal did not show yet counts too: whoever has been sent something, and asks for it again at once, means
+    that as well.
+
+    Attributes:
+        seq: The last attempt that was journaled then.
+        at_us: When it was.
+    """
+
+    seq: int
+    at_us: int
+
+    def follows(self, seq: int, at_us: int) -> bool:
+        """Whether it was behind this time, or end, of an attempt."""
+        return seq <= self.seq or at_us <= self.at_us
+
+
+LONG_AGO: Final = Moment(0, 0)
+"""Of no command: no attempt was begun before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +70,11 @@ class ReplayRecord:
     requested_at_us: int
     ended_at_us: int | None = None
     open: int = 0
+
+    @property
+    def asked(self) -> Moment:
+        """When the command was, among the attempts."""
+        return Moment(self.attempts_until, self.requested_at_us)
 
 
 class ReplayUpdate(NamedTuple):

@@ -7,6 +7,7 @@ from gateway.domain.clauses import Clause
 from gateway.domain.dialects import text_of
 from gateway.domain.facts import SUBSCRIPTION_DELETED, SUBSCRIPTION_DISABLED, SUBSCRIPTION_PAUSED, rfc3339
 from gateway.ports import (
+    LONG_AGO,
     Deliveries,
     Entry,
     EventLog,
@@ -70,7 +71,7 @@ class Explainer:
     async def _situation(self, entry: Entry, stream: SubscriptionHistory, passed: int) -> Situation:
         number, position = stream.number, entry.position
         envelope = None if entry.envelope is None else parse_structured(entry.envelope)
-        standings = await self._deliveries.standings(number, position, position, attempts_until=0)
+        standings = await self._deliveries.standings(number, position, position, asked=LONG_AGO)
         pending = standings[position].pending if position in standings else None
         attempts = await self._deliveries.attempts(number, position)
         if pending is not None and pending.attempts < len(attempts):

@@ -5,11 +5,11 @@ from typing import Any
 import anyio.lowlevel
 
 from gateway.domain.facts import rfc3339
-from gateway.ports import Deliveries, EventLog, Kind, ReplayRange, ReplayRecord, SubscriptionRecord
+from gateway.ports import Deliveries, EventLog, Kind, Moment, ReplayRange, ReplayRecord, SubscriptionRecord
 from schemas import parse_structured
 
 _PAGE = 500
-_EVERY_ATTEMPT = 2**63 - 1
+_NOW = Moment(2**63 - 1, 2**63 - 1)
 
 
 def replay_json(record: ReplayRecord) -> dict[str, Any]:
@@ -40,9 +40,7 @@ async def count_replay(
             break
         failed: set[int] | None = None
         if wanted.only_failed:
-            standings = await deliveries.standings(
-                record.number, after + 1, entries[-1].position, attempts_until=_EVERY_ATTEMPT
-            )
+            standings = await deliveries.standings(record.number, after + 1, entries[-1].position, asked=_NOW)
             failed = {position for position, standing in standings.items() if standing.failed}
         for entry in entries:
             if entry.envelope is None or entry.addressee is not None:

@@ -81,7 +81,9 @@ def trace_json(
         _delivery(found, by_number[found["subscription"]], entry.appended_at_us, first_us)
         for found in deliveries
     ]
-    last_us = max([entry.appended_at_us, *(_end(item) for found in by_number.values() for item in found)])
+    last_us = max(
+        [entry.appended_at_us, *(item.ended_at_us for found in by_number.values() for item in found)]
+    )
     trace_id = None if origin is None else origin.trace.trace_id
     return {
         "position": entry.position,
@@ -191,7 +193,7 @@ def _delivery(
         )
         gaps.append(_gap(gap, (before_name, name), attempt.started_at_us - before_us))
         steps.append(_attempt(attempt, previous, first_us))
-        before_us, before_name, previous = _end(attempt), name, attempt
+        before_us, before_name, previous = attempt.ended_at_us, name, attempt
     return {
         **{name: shown[name] for name in ("id", "subscription", "state", "round", "next_at")},
         "duration_ms": (before_us - first_us) / _MS_US,
@@ -206,7 +208,7 @@ def _attempt(attempt: AttemptRecord, before: AttemptRecord | None, first_us: int
         "round": attempt.round,
         "cause": attempt.cause,
         "at": rfc3339(attempt.started_at_us),
-        "ended_at": rfc3339(_end(attempt)),
+        "ended_at": rfc3339(attempt.ended_at_us),
         "since_begin_ms": (attempt.started_at_us - first_us) / _MS_US,
         "duration_ms": attempt.duration_us / _MS_US,
         "decision": attempt.decision.value,
@@ -226,7 +228,3 @@ def _place(attempt: AttemptRecord) -> dict[str, str | None]:
         "trace_id": None if erased else attempt.trace_id,
         "span_id": None if erased else attempt.span_id,
     }
-
-
-def _end(attempt: AttemptRecord) -> int:
-    return attempt.started_at_us + attempt.duration_us

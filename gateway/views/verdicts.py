@@ -140,7 +140,7 @@ def _settled(situation: Situation) -> Reason | None:
     said = _SAID_OF.get(last.decision)
     if said is None:
         return None
-    at = rfc3339(last.started_at_us + last.duration_us)
+    at = rfc3339(last.ended_at_us)
     sentence = said.format(n=last.attempt, at=at, why=why(last))
     first_us = fold(attempts).first_delivered_at_us
     if last.decision is not Decision.DELIVERED and first_us is not None:

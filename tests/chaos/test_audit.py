@@ -64,7 +64,7 @@ def audit(
 
 ATTEMPTS = [attempt(1, 1, 1), attempt(2, 2, 2)]
 POSTS = [post("s1", 1, 1), post("s2", 2, 2)]
-REPLAY = Replay(7, 1, 1, 2, only_failed=False, attempts_until=2, state="finished")
+REPLAY = Replay(7, 1, 1, 2, only_failed=False, attempts_until=2, requested_at_us=2 * S, state="finished")
 
 
 def test_sound_books_have_no_fault():
@@ -132,6 +132,8 @@ def test_rounds_that_nobody_asked_for_are_found():
     assert found == ["uncalled: ordered:2 began 1 rounds by itself"]
     outside = attempt(3, 2, 3, attempt=2, round=1, replay=7, cause="replay")
     found = audit(
-        [*ATTEMPTS, outside], [*POSTS, post("s3", 2, 3)], replays=(replace(REPLAY, last=1, attempts_until=0),)
+        [*ATTEMPTS, outside],
+        [*POSTS, post("s3", 2, 3)],
+        replays=(replace(REPLAY, last=1, attempts_until=0, requested_at_us=0),),
     )
     assert found == ["uncalled: ordered:2 has 1 rounds of replay 7, range(1, 2)"]

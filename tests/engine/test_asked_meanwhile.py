@@ -170,3 +170,37 @@ def test_s3h_what_waits_for_its_turn_in_the_lane_is_tried_once(virtually: Virtua
         assert not engine.store.pending
 
     virtually(main())
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_s5b_a_replay_that_is_asked_for_while_the_first_attempt_is_not_journaled(
+    virtually: Virtually, status: int
+) -> None:
+    """Whoever was just sent something, and asks for it again at once, is sent it again."""
+
+    async def replies(_number: int, _position: int) -> int:
+        return status
+
+    async def main() -> None:
+        engine = Engine()
+        deliveries = Meanwhile(engine, 1)
+        engine.deliveries = deliveries
+        engine.script = replies
+
+        async def replay() -> None:
+            wanted = ReplayRange(position, position, only_failed=status != 200)
+            await engine.commands.request_replay(1, wanted)
+            engine.tell(1)
+
+        async with engine.running():
+            await engine.subscribe()
+            deliveries.todo = replay
+            (position,) = await engine.publish()
+            ended = "delivered" if status == 200 else "exhausted"
+            await engine.until(lambda: engine.decisions(1, position) == [ended] * 2)
+            await asyncio.sleep(60)
+        attempts = engine.store.attempts[1, position]
+        assert [(item.round, item.cause) for item in attempts] == [(0, "first"), (1, "replay")]
+        assert not engine.store.pending
+
+    virtually(main())

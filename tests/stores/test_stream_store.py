@@ -196,15 +196,37 @@ def test_s5b_where_deliveries_stand_for_a_replay(two):
     asked = two.run(two.commands.request_replay(1, ReplayRange(3, 12)))
     commit(
         two,
-        attempts=[attempt(5, 2, round=1, replay=asked.replay), attempt(7, decision=Decision.EXHAUSTED)],
+        attempts=[
+            attempt(5, 2, round=1, replay=asked.replay, started_at_us=asked.requested_at_us + 1),
+            attempt(7, decision=Decision.EXHAUSTED, started_at_us=asked.requested_at_us + 1),
+        ],
     )
-    standings = two.run(two.deliveries.standings(1, 3, 9, attempts_until=asked.attempts_until))
+    standings = two.run(two.deliveries.standings(1, 3, 9, asked=asked.asked))
     assert sorted(standings) == [3, 4, 5, 6, 7]
     assert [position for position, standing in standings.items() if standing.failed] == [4, 5]
     assert [position for position, standing in standings.items() if standing.late] == [7]
     assert (standings[5].round, standings[5].attempts, standings[5].replay) == (1, 2, asked.replay)
     assert standings[4].last_span_id == attempt(4, 2).span_id
     assert standings[6].pending == waiting
+
+
+def test_s5b_what_was_not_journaled_yet_when_a_replay_was_asked_for(two):
+    asked = two.run(two.commands.request_replay(1, ReplayRange(3, 12)))
+    at_us = asked.requested_at_us
+    behind = {"started_at_us": at_us + 1, "duration_us": 5}
+    commit(
+        two,
+        attempts=[
+            attempt(3, started_at_us=at_us - 9, duration_us=5),
+            attempt(4, started_at_us=at_us - 9, duration_us=9, decision=Decision.EXHAUSTED),
+            attempt(5, started_at_us=at_us - 9, duration_us=10, decision=Decision.EXHAUSTED),
+            attempt(6, **behind),
+            attempt(7, **behind, decision=Decision.REFUSED),
+        ],
+    )
+    standings = two.run(two.deliveries.standings(1, 3, 9, asked=asked.asked))
+    assert [position for position, standing in standings.items() if standing.late] == [6, 7]
+    assert [position for position, standing in standings.items() if standing.failed] == [4]
 
 
 def test_s3h_one_more_attempt_of_what_has_ended_and_of_what_waits(two):

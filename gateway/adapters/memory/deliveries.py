@@ -17,6 +17,7 @@ from gateway.ports import (
     DeliveryQuery,
     DueKey,
     JournalBatch,
+    Moment,
     ReplayRecord,
     ReplayState,
     Standing,
@@ -139,23 +140,24 @@ class MemoryDeliveries:
             return None
         return replace(found, open=sum(item.replay == replay for item in self._store.pending.values()))
 
-    async def standings(
-        self, number: int, first: int, last: int, *, attempts_until: int
-    ) -> Mapping[int, Standing]:
+    async def standings(self, number: int, first: int, last: int, *, asked: Moment) -> Mapping[int, Standing]:
         """See ``Deliveries.standings``."""
         store, found = self._store, {}
         for position in range(first, last + 1):
             attempts = store.attempts.get((number, position), ())
             pending = store.pending.get((number, position))
             if attempts or pending is not None:
-                before = [item for item in attempts if store.seqs[item.id] <= attempts_until]
+                ended = [item for item in attempts if asked.follows(store.seqs[item.id], item.ended_at_us)]
+                begun = (
+                    asked.follows(store.seqs[attempts[0].id], attempts[0].started_at_us) if attempts else True
+                )
                 now = fold(attempts)
                 found[position] = Standing(
                     round=now.round,
                     attempts=now.attempts,
-                    failed=bool(before) and fold(before).state.failed,
+                    failed=bool(ended) and fold(ended).state.failed,
                     pending=pending,
-                    late=bool(attempts) and not before,
+                    late=not begun,
                     replay=max((item.replay or 0 for item in attempts), default=0) or None,
                     last_span_id=attempts[-1].span_id if attempts else None,
                     last_trace_id=attempts[-1].batch_trace_id if attempts else None,

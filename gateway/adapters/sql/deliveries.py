@@ -23,6 +23,7 @@ from gateway.ports import (
     DeliveryQuery,
     DueKey,
     JournalBatch,
+    Moment,
     ReplayRecord,
     Standing,
 )
@@ -111,13 +112,11 @@ class SqlDeliveries:
         """See ``Deliveries.replay``."""
         return await self._database.read(lambda connection: one_replay(connection, replay))
 
-    async def standings(
-        self, number: int, first: int, last: int, *, attempts_until: int
-    ) -> Mapping[int, Standing]:
+    async def standings(self, number: int, first: int, last: int, *, asked: Moment) -> Mapping[int, Standing]:
         """See ``Deliveries.standings``."""
 
         def work(connection: Connection) -> dict[int, Standing]:
-            tried = last_attempts(connection, number, first, last, attempts_until)
+            tried = last_attempts(connection, number, first, last, asked)
             statement = select(_PENDING).where(
                 _PENDING.c.number == number, _PENDING.c.position.between(first, last)
             )

@@ -9,7 +9,7 @@ from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import Attempt, DeliveryCursor, Pending, Replay, StreamNote
 from gateway.domain.breaker import StreamNote as Note
 from gateway.domain.delivery import Decision
-from gateway.ports import ReplayRange, ReplayRecord, ReplayState, ReplayUpdate, Standing
+from gateway.ports import Moment, ReplayRange, ReplayRecord, ReplayState, ReplayUpdate, Standing
 
 _ATTEMPT = Attempt.__table__  # type: ignore[attr-defined]
 _PENDING = Pending.__table__  # type: ignore[attr-defined]
@@ -108,7 +108,7 @@ def replay_of(row: Row[Any]) -> ReplayRecord:
 
 
 def last_attempts(
-    connection: Connection, number: int, first: int, last: int, attempts_until: int
+    connection: Connection, number: int, first: int, last: int, asked: Moment
 ) -> dict[int, Standing]:
     """Where the deliveries of a range stand by their attempts alone, without their pending rows."""
     found: dict[int, Standing] = {}
@@ -122,16 +122,17 @@ def last_attempts(
             _ATTEMPT.c.span_id,
             BATCH_TRACE,
             _ATTEMPT.c.seq,
+            _ATTEMPT.c.started_at,
+            _ATTEMPT.c.duration_us,
         )
         .where(_ATTEMPT.c.number == number, _ATTEMPT.c.position.between(first, last))
         .order_by(_ATTEMPT.c.position, _ATTEMPT.c.attempt)
     )
     for row in connection.execute(statement):
         before = found.get(row.position)
-        failed = (
-            row.decision in _FAILED if row.seq <= attempts_until else before is not None and before.failed
-        )
-        late = row.seq > attempts_until if before is None else before.late
+        ended = asked.follows(row.seq, row.started_at + row.duration_us)
+        failed = row.decision in _FAILED if ended else before is not None and before.failed
+        late = not asked.follows(row.seq, row.started_at) if before is None else before.late
         replayed = max(row.replay or 0, 0 if before is None else before.replay or 0) or None
         found[row.position] = Standing(
             row.round, row.attempt, failed, None, late, replayed, row.span_id, row.batch_trace_id

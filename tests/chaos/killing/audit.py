@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gateway.domain.delivery import Decision, DeliveryState, IllegalTransition, fold
-from killing.books import Attempt, Books, Delivery, Stream
+from gateway.ports import Moment
+from killing.books import Attempt, Books, Delivery, Replay, Stream
 from killing.process import Life
 from killing.receiver import Post
 from schemas import GATEWAY_TYPE_PREFIX
@@ -144,7 +145,7 @@ class Audit:
                 if position in tests or not replay.first <= position <= replay.last:
                     continue
                 attempts = self.books.attempts[delivery]
-                if _wanted(attempts, replay.attempts_until, only_failed=replay.only_failed) and not any(
+                if _wanted(attempts, replay) and not any(
                     attempt.replay is not None and attempt.replay >= replay.replay for attempt in attempts
                 ):
                     yield f"replay {replay.replay} did not send {self._name(delivery)}"
@@ -230,9 +231,10 @@ class Audit:
         return f"{stream.name}:{position}"
 
 
-def _wanted(attempts: list[Attempt], until: int, *, only_failed: bool) -> bool:
-    """Whether a replay that was asked for behind this attempt has it to send."""
-    before = [attempt for attempt in attempts if attempt.seq <= until]
-    if only_failed:
-        return bool(before) and before[-1].decision in {Decision.EXHAUSTED, Decision.REFUSED}
-    return bool(before)
+def _wanted(attempts: list[Attempt], replay: Replay) -> bool:
+    """Whether a replay has to send it: it had been begun, or had failed, when that was asked for."""
+    asked = Moment(replay.attempts_until, replay.requested_at_us)
+    if replay.only_failed:
+        ended = [item for item in attempts if asked.follows(item.seq, item.started_at_us + item.duration_us)]
+        return bool(ended) and ended[-1].decision in {Decision.EXHAUSTED, Decision.REFUSED}
+    return bool(attempts) and asked.follows(attempts[0].seq, attempts[0].started_at_us)

@@ -54,6 +54,7 @@ class Replay:
     last: int
     only_failed: bool
     attempts_until: int
+    requested_at_us: int
     state: str
 
 
@@ -146,7 +147,7 @@ class Reader:
         replays = [
             Replay(*row)
             for row in self.ask(
-                "SELECT replay, number, from_position, until_position, only_failed, attempts_until, state"
+                "SELECT replay, number, from_position, until_position, only_failed, attempts_until, requested_at, state"
                 " FROM replay"
             )
         ]

@@ -327,7 +327,7 @@ class Oracle:
         for position in told.promised[replay.replay]:
             attempts = self.store.attempts[replay.number, position]
             sent = any(attempt.replay == replay.replay for attempt in attempts)
-            late = self.store.seqs[attempts[0].id] > replay.attempts_until
+            late = not replay.asked.follows(self.store.seqs[attempts[0].id], attempts[0].started_at_us)
             assert sent or late, f"the replay {replay.replay} of {replay.number} left out {position}"
 
     def _check_repeats(self, key: tuple[int, int], attempts: list[AttemptRecord]) -> None:

@@ -22,6 +22,7 @@ from gateway.ports import (
     Entry,
     Head,
     JournalBatch,
+    Moment,
     ReplayRecord,
     ReplayState,
     Standing,
@@ -139,12 +140,8 @@ class WiredDeliveries:
     async def replays(self, numbers: Sequence[int] | None = None) -> Sequence[ReplayRecord]:
         return await self._wire.read(lambda: self._deliveries.replays(numbers))
 
-    async def standings(
-        self, number: int, first: int, last: int, *, attempts_until: int
-    ) -> Mapping[int, Standing]:
-        return await self._wire.read(
-            lambda: self._deliveries.standings(number, first, last, attempts_until=attempts_until)
-        )
+    async def standings(self, number: int, first: int, last: int, *, asked: Moment) -> Mapping[int, Standing]:
+        return await self._wire.read(lambda: self._deliveries.standings(number, first, last, asked=asked))
 
 
 class WiredCommands:
