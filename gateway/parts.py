@@ -251,6 +251,7 @@ class Parts:
                 random=os.urandom,
                 admit_sink=self._admit_sink,
                 changed=self._changed,
+                in_force=self._in_force,
                 appended=self._appended,
                 erase=self.eraser.ask,
                 archive=self.archivist.ask,
@@ -285,6 +286,10 @@ class Parts:
     def _changed(self, number: int) -> None:
         self.dispatcher.changed(number)
         self._appended()
+
+    async def _in_force(self, number: int) -> None:
+        self._appended()
+        await self.dispatcher.in_force(number)
 
     def _sources(self, ingest_meters: IngestMeters, slots: Slots) -> Sources:
         """Where figures come from: what a process of this role does not do, it does not show."""

@@ -38,7 +38,7 @@ async def validate(request: Request, caller: Caller, subscription_id: str) -> JS
     check_enabled(record)
     wanted = Consent(HandshakeState.REQUESTED, service.now())
     record = await service.subscriptions.set_consent(record.number, wanted)
-    service.changed(record.number)
+    await service.in_force(record.number)
     return JSONResponse(subscription_json(record), status_code=202)
 
 

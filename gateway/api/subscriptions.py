@@ -169,7 +169,7 @@ async def delete(request: Request, caller: Caller, subscription_id: str) -> Resp
     service = services(request)
     record = await own_subscription(service, caller, subscription_id)
     await service.subscriptions.delete(record.number, unchanged_since_us=condition_of(request, record))
-    service.changed(record.number)
+    await service.in_force(record.number)
     return Response(status_code=204)
 
 
@@ -186,7 +186,7 @@ async def pause(request: Request, caller: Caller, subscription_id: str) -> JSONR
     service = services(request)
     record = await own_subscription(service, caller, subscription_id)
     record = await service.subscriptions.set_state(record.number, SubscriptionState.PAUSED, cause="a command")
-    service.changed(record.number)
+    await service.in_force(record.number)
     return _answer(record)
 
 
@@ -210,7 +210,7 @@ async def rotate_secret(request: Request, caller: Caller, subscription_id: str) 
     record = await own_subscription(service, caller, subscription_id)
     secret = _new_secret_of(await read_json(request)) or new_secret(service.random(NEW_SECRET_BYTES))
     record = await service.subscriptions.rotate_secret(record.number, secret)
-    service.changed(record.number)
+    await service.in_force(record.number)
     until_us = max((one.until_us for one in record.secrets if one.until_us is not None), default=None)
     shown = {"secret": secret, "overlap_until": None if until_us is None else rfc3339(until_us)}
     return JSONResponse({**subscription_json(record), **shown}, headers={"ETag": etag(record)})
@@ -230,7 +230,7 @@ async def _revise(request: Request, caller: Principal, subscription_id: str, cha
     record = await service.subscriptions.update(
         record.number, spec, unchanged_since_us=unchanged_since_us, privileged=caller.admin
     )
-    service.changed(record.number)
+    await service.in_force(record.number)
     return _answer(record)
 
 

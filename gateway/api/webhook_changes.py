@@ -88,5 +88,5 @@ async def _change(
         changed = await store.set_state(
             number, SubscriptionState.ACTIVE, cause=_CAUSE, revision=changed.revision
         )
-    service.changed(number)
+    await service.in_force(number)
     return JSONResponse(webhook_json(changed, scope), headers={"ETag": etag(changed)})

@@ -89,7 +89,7 @@ def _routes(
         service = services(request)
         record = await _webhook(service, scope)
         await service.subscriptions.delete(record.number, unchanged_since_us=condition_of(request, record))
-        service.changed(record.number)
+        await service.in_force(record.number)
         return Response(status_code=204)
 
     @router.post("/test", status_code=202, summary=f"Send a test event to the webhook of {called}")

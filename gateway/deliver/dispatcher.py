@@ -34,6 +34,7 @@ from gateway.errors import CursorAhead
 _STOP_S = 20.0
 _LAST_WRITE_S = 5.0
 _FINISH_POLL_S = 0.01
+_IN_FORCE_S = 1.0
 _APPLIED = 500
 """Subscriptions that were changed and are read again at a time."""
 
@@ -45,6 +46,7 @@ class Dispatcher:
         self._world = world
         self._changed_numbers: set[int] = set()
         self._changed = Signal()
+        self._awaited: list[anyio.Event] = []
         self._stopping = anyio.Event()
         self.running = False
         self.directory = Directory(
@@ -151,6 +153,18 @@ class Dispatcher:
         self._changed_numbers.add(number)
         self._changed.set()
 
+    async def in_force(self, number: int) -> None:
+        """Wait until a change counts for whatever is sent from here on, so that a command's answer can promise that.
+
+        Not for long: a storage that is away, or another process that sends, comes to it when it can.
+        """
+        self.changed(number)
+        if self.running:
+            applied = anyio.Event()
+            self._awaited.append(applied)
+            with anyio.move_on_after(_IN_FORCE_S):
+                await applied.wait()
+
     async def run(self) -> None:
         """Deliver until told to stop; then start nothing more, finish what is in flight, and journal it (S6b)."""
         await self._recover()
@@ -224,9 +238,12 @@ class Dispatcher:
         while True:
             await self._changed.wait(LOOK_S)
             numbers, self._changed_numbers = self._changed_numbers, set()
+            awaited, self._awaited = self._awaited, []
             changed = sorted(numbers)
             for start in range(0, len(changed), _APPLIED):
                 await self._apply(changed[start : start + _APPLIED])
+            for applied in awaited:
+                applied.set()
 
     async def _apply(self, numbers: Sequence[int]) -> None:
         """Bring lanes in line with what their subscriptions are now: a look for all of them, since they may be many."""

@@ -103,6 +103,9 @@ def services(database) -> Services:
     async def admit_sink(url: str, privileged: bool) -> None:  # noqa: FBT001 - the port's shape
         await sender.admit(url, privileged=privileged)
 
+    async def in_force(_number: int) -> None:
+        tail.appended()
+
     async def readiness() -> Readiness:
         return Readiness({"database": True, "redis": False}, lag_events=3)
 
@@ -151,6 +154,7 @@ def services(database) -> Services:
         random=os.urandom,
         admit_sink=admit_sink,
         changed=lambda _number: tail.appended(),
+        in_force=in_force,
         appended=tail.appended,
         erase=lambda: None,
         archive=lambda: None,

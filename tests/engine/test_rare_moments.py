@@ -1,7 +1,7 @@
 """What must hold when two things meet that seldom do: a command and a look, a stop and a storage that is away."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +12,7 @@ from gateway.adapters.memory import MemoryDeliveries, MemorySubscriptions
 from gateway.domain.sending import Answer, OutboundRequest
 from gateway.domain.subscription import Config, Format
 from gateway.errors import Unavailable
-from gateway.ports import SubscriptionState
+from gateway.ports import SubscriptionRecord, SubscriptionState
 
 Virtually = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -207,5 +207,40 @@ def test_s3e_the_next_process_waits_as_long_as_the_sink_asked_for(virtually: Vir
             await engine.publish()
             await engine.until(lambda: len(engine.posts) == 4, 3600)
             assert now_us() - asked_at_us > 590_000_000
+
+    virtually(main())
+
+
+class Slow(MemorySubscriptions):
+    """Takes its time to read what was commanded."""
+
+    hangs_for_s = 0.5
+
+    async def by_numbers(self, numbers: Sequence[int]) -> Sequence[SubscriptionRecord]:
+        await asyncio.sleep(self.hangs_for_s)
+        return await super().by_numbers(numbers)
+
+
+def test_s3d_what_is_sent_behind_the_answer_of_a_command_goes_by_it(virtually: Virtually) -> None:
+    secrets = ["whsec_" + letter * 32 for letter in "AB"]
+
+    async def main() -> None:
+        engine = Engine()
+        engine.subscriptions = Slow(engine.store, fact_source="https://gateway.test/gateway")
+        async with engine.running() as process:
+            await engine.subscribe()
+            await engine.publish()
+            await engine.until(lambda: len(engine.posts) == 1)
+            await engine.subscriptions.rotate_secret(1, secrets[1])
+            await process.in_force(1)
+            await engine.publish()
+            await engine.until(lambda: len(engine.posts) == 2)
+            # A storage that is away holds no answer back for long.
+            engine.subscriptions.hangs_for_s = 30.0
+            began = now_us()
+            await process.in_force(1)
+            assert now_us() - began <= 1_000_000
+        first, second = (dict(request.headers)["webhook-signature"].split() for request in engine.requests)
+        assert (len(first), len(second)) == (1, 2)
 
     virtually(main())
