@@ -19,8 +19,8 @@ from gateway.domain.lane import Lane
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.retry import Settlement, splits
 from gateway.domain.sending import SendError
-from otel.origin import origin_trace
-from otel.traceparent import TraceParent, derive, span_id_from
+from otel.origin import batch_trace, origin_trace
+from otel.traceparent import TraceParent, span_id_from
 
 _SECOND_US = 1_000_000
 _SPAN_BYTES = 8
@@ -163,7 +163,7 @@ class Batches:
 
     def _trace(self, members: Sequence[_Member], batch: str) -> TraceParent:
         """The batch's own trace, sampled where one of its events is: else it would promise a span that nobody tells."""
-        derived = derive("batch", batch)
+        derived = batch_trace(batch)
         envelopes = (member.event.envelope for member in members)
         sampled = any(origin_trace(found).sampled for found in envelopes if found is not None)
         return TraceParent(derived.trace_id, span_id_from(self._random(_SPAN_BYTES)), sampled=sampled)
