@@ -109,9 +109,7 @@ class Batches:
             elif ended is not None:
                 terms = current.terms(ended.ended_at_us)
                 settlement = self._settling.judge(lane, delivery, terms, ended)
-                self._settling.account.attempt(
-                    lane, current, event, delivery, ended=ended, settlement=settlement
-                )
+                self._settling.account.attempt(current, event, delivery, ended=ended, settlement=settlement)
                 hash6 = _NO_HASH if event is None else event.entry.row_hash[:HASH_BYTES]
                 await self._settling.settle(lane, delivery, terms, ended, settlement, hash6=hash6)
         return members
@@ -202,7 +200,7 @@ class Batches:
                 # They are one batch, and due together.
                 settlement = replace(settlement, next_at=one.next_at)
             self._settling.account.attempt(
-                lane, current, member.event, delivery, ended=ended, settlement=settlement
+                current, member.event, delivery, ended=ended, settlement=settlement
             )
             hash6 = member.event.entry.row_hash[:HASH_BYTES]
             await self._settling.settle(lane, delivery, terms, ended, settlement, hash6=hash6)
@@ -217,5 +215,5 @@ class Batches:
                 lane, again, terms, ended, member.event.entry.row_hash[:HASH_BYTES]
             )
             self._settling.account.attempt(
-                lane, current, member.event, member.delivery, ended=ended, settlement=settlement
+                current, member.event, member.delivery, ended=ended, settlement=settlement
             )

@@ -373,6 +373,7 @@ class Pending(SQLModel, table=True):
     batch: str | None = Field(default=None, sa_type=Text)
     batch_size: int | None = None
     asked: bool = False
+    caught_up: bool = False
     request: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
 
 
