@@ -108,7 +108,7 @@ class Door:
         if organization is not None:
             self._check_own(envelope, owner, organization)
             owner = organization
-        self._check_contract(envelope, data, owner)
+        broken = self._breaks_contract(envelope, data, owner)
         attributes = envelope.attributes
         run, trace = attributes.get("correlationid"), attributes.get("traceparent")
         followed = traceparent_fields(trace) if isinstance(trace, str) else None
@@ -124,6 +124,7 @@ class Door:
             # By the id that its attempts have: what a receiver logged is what one looks for.
             trace_id=derive(envelope.source, envelope.id).trace_id if followed is None else followed.trace_id,
             partition_key=_partition_key(envelope, agent),
+            contract_broken=broken,
             parsed=envelope,
         )
 
@@ -156,14 +157,15 @@ class Door:
         if problems:
             raise Refused(Reason.RESERVED, "Only the gateway itself may say this.", problems)
 
-    def _check_contract(self, envelope: Envelope, data: object, owner: str | None) -> None:
+    def _breaks_contract(self, envelope: Envelope, data: object, owner: str | None) -> bool:
+        """Whether it breaks its contract, and is taken all the same. Raises ``Refused`` where it is not."""
         if not self._contracts.knows(envelope.type):
             if self._policy.unknown_types == "refuse" and not envelope.type.startswith(_EMITTER_TYPES):
                 problem = Problem("/type", f"{envelope.type} has no contract here")
                 detail = "Events without a contract are refused by GATEWAY_UNKNOWN_TYPES."
                 raise Refused(Reason.UNKNOWN_TYPE, detail, [problem], owner)
             if "dataschema" not in envelope.attributes:
-                return
+                return False
         try:
             self._check_data(envelope, data, owner)
         except Refused as broken:
@@ -172,6 +174,8 @@ class Door:
             _LOGGER.warning(
                 "taken although it breaks its contract: %s %s: %s", envelope.type, envelope.id, broken
             )
+            return True
+        return False
 
     def _check_data(self, envelope: Envelope, data: object, owner: str | None) -> None:
         if envelope.content is not Content.JSON and self._contracts.knows(envelope.type):
