@@ -89,7 +89,7 @@ class IngestSpans:
             **_messaging(_REDIS, self._stream, names.RECEIVE, "receive"),
             names.MESSAGING_BATCH_COUNT: count,
         }
-        name = f"{names.RECEIVE} {cut(self._stream)}"
+        name = cut(f"{names.RECEIVE} {self._stream}")
         self._tracing.record(
             EndedSpan(name, SpanKind.CONSUMER, trace, None, started_us, ended_us, attributes, links)
         )
@@ -140,7 +140,7 @@ class IngestSpans:
             **_messaging(_REDIS, self._stream, operation, kind),
             names.TOLD_BY: "gateway",
         }
-        name = f"{operation} {cut(self._stream)}"
+        name = cut(f"{operation} {self._stream}")
         self._tracing.record(
             EndedSpan(
                 name,
@@ -165,7 +165,7 @@ class IngestSpans:
         }
         self._tracing.record(
             EndedSpan(
-                f"{names.INGEST} {cut(destination)}",
+                cut(f"{names.INGEST} {destination}"),
                 SpanKind.CONSUMER,
                 origin.trace.with_span(ingested_span_id(origin, envelope, from_stream=from_stream)),
                 None if begins else origin.trace.span_id,

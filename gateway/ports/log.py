@@ -116,7 +116,10 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class EventQuery:
-    """Which entries a list shows. ``organization`` None means all of them (an administrator's view)."""
+    """Which entries a list shows. ``organization`` None means all of them (an administrator's view).
+
+    ``trace_id``: what is in this trace, and what a batch of the organization's subscriptions posted in this trace.
+    """
 
     organization: str | None = None
     types: Sequence[str] = ()

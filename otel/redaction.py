@@ -1,4 +1,4 @@
-"""Text that may hold a secret, made fit for a log: pure.
+"""Text that may hold a secret, made fit for a log or a span: pure.
 
 Two sieves, one behind the other. Secrets that the process knows are replaced wherever they stand, in each of their
 spellings; and whatever has the shape of one (a password in a URL, a bearer token, a signing secret) is replaced
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
 
-from gateway.domain.spellings import spellings
+from otel.spellings import spellings
 
 MASK: Final = "***"
 SECRET_CHARS_MIN: Final = 4
