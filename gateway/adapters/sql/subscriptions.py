@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
 
 from gateway.adapters.sql.absent import check_present
-from gateway.adapters.sql.append import append, prepare
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.idempotency import drop_answers, remember
 from gateway.adapters.sql.lists import parts
@@ -19,6 +18,7 @@ from gateway.adapters.sql.models import (
     SubscriptionRevision,
     VaultEntry,
 )
+from gateway.adapters.sql.saying import FactWriter
 from gateway.adapters.sql.sealed import KINDS, SECRETS, SubscriptionVault
 from gateway.adapters.sql.streams import cancel_replays
 from gateway.adapters.sql.subscription_making import (
@@ -36,11 +36,9 @@ from gateway.domain.handshake import UNASKED, Consent, HandshakeState
 from gateway.domain.ids import NUMBER_MAX, RANDOM_BYTES, subscription_id
 from gateway.domain.rotation import Secret, rotated, with_key
 from gateway.domain.skips import added
-from gateway.domain.subscription import EVERY_ORGANIZATION, SubscriptionSpec
+from gateway.domain.subscription import SubscriptionSpec
 from gateway.errors import NotFound, PreconditionFailed
 from gateway.ports import (
-    Kind,
-    NewEntry,
     NewSubscription,
     Now,
     Random,
@@ -73,9 +71,9 @@ class SqlSubscriptions:
         self._database = database
         self._keyring = keyring
         self._vault = SubscriptionVault(keyring)
-        self._fact_source = fact_source
         self._now = now
         self._random = random
+        self._facts = FactWriter(fact_source, random)
 
     async def create(
         self,
@@ -106,8 +104,8 @@ class SqlSubscriptions:
         def work(connection: Connection) -> list[SubscriptionRecord]:
             now_us = self._now()
             made = number_them(connection, wanted, ids, pointers)
-            entries = [self._entry(item.fact(), item.asked.organization, now_us) for item in made]
-            append(connection, prepare(entries, self._random), now_us=now_us, kind=Kind.FACT)
+            said = [(item.fact(), item.asked.organization) for item in made]
+            self._facts.say_all(connection, said, now_us)
             secrets = [self._keyed(item.spec, (Secret(item.secret),)) for item in wanted]
             store(connection, made, self._vault, now_us, secrets)
             for item in made:
@@ -148,12 +146,8 @@ class SqlSubscriptions:
             if consent != known.consent:
                 data["consent"] = consent.to_json()
                 changed |= _consent_columns(consent)
-            position = self._fact(
-                connection,
-                facts.Fact(facts.SUBSCRIPTION_UPDATED, row.id, str(revision), data),
-                row.organization,
-                now_us,
-            )
+            fact = facts.Fact(facts.SUBSCRIPTION_UPDATED, row.id, str(revision), data)
+            position = self._facts.say(connection, fact, now_us, organization=row.organization)
             _touch(connection, number, now_us, **changed)
             connection.execute(insert(_REVISION), [revision_row(number, revision, position, spec)])
             connection.execute(insert(_VAULT), [self._vault.spec_row(row.id, revision, spec)])
@@ -210,7 +204,7 @@ class SqlSubscriptions:
             if skip:
                 data["skipped_after"] = after
             fact = facts.Fact(_STATE_FACTS[state], row.id, f"{row.state}:{now_us}", data)
-            position = self._fact(connection, fact, row.organization, now_us)
+            position = self._facts.say(connection, fact, now_us, organization=row.organization)
             values: dict[str, object] = {"live": False}
             changes: dict[str, object] = {"state": state.value}
             if skip:
@@ -230,7 +224,7 @@ class SqlSubscriptions:
                 return known  # nothing is said twice
             rotation = self._seal(connection, row.id, self._keyed(known.spec, secrets))
             fact = facts.secret_rotated(row.id, number, row.revision, rotation)
-            self._fact(connection, fact, row.organization, now_us)
+            self._facts.say(connection, fact, now_us, organization=row.organization)
             _touch(connection, number, now_us)
             return self._one(connection, number)
 
@@ -274,7 +268,7 @@ class SqlSubscriptions:
     def _consent(self, connection: Connection, row: Row[Any], consent: Consent) -> None:
         now_us = max(self._now(), row.updated_at + 1)
         fact = facts.handshake(row.id, row.number, row.revision, consent, now_us)
-        self._fact(connection, fact, row.organization, now_us)
+        self._facts.say(connection, fact, now_us, organization=row.organization)
         _touch(connection, row.number, now_us, **_consent_columns(consent))
 
     async def delete(self, number: int, *, unchanged_since_us: int | None = None) -> None:
@@ -284,12 +278,8 @@ class SqlSubscriptions:
             row = _present(connection, number, unchanged_since_us)
             now_us = max(self._now(), row.updated_at + 1)
             data = {"subscription_id": row.id, "number": number, "revision": row.revision}
-            self._fact(
-                connection,
-                facts.Fact(facts.SUBSCRIPTION_DELETED, row.id, "deleted", data),
-                row.organization,
-                now_us,
-            )
+            fact = facts.Fact(facts.SUBSCRIPTION_DELETED, row.id, "deleted", data)
+            self._facts.say(connection, fact, now_us, organization=row.organization)
             ended: dict[str, object] = {"state": SubscriptionState.DELETED.value, **_consent_columns(UNASKED)}
             _touch(connection, number, now_us, skips="[]", **ended)
             connection.execute(delete(_CURSOR).where(_CURSOR.c.number == number))
@@ -376,20 +366,6 @@ class SqlSubscriptions:
 
     def _read(self, connection: Connection, condition: Any) -> list[SubscriptionRecord]:  # noqa: ANN401 - likewise
         return read(connection, present().where(condition), self._vault)
-
-    def _fact(self, connection: Connection, fact: facts.Fact, organization: str, now_us: int) -> int:
-        prepared = prepare([self._entry(fact, organization, now_us)], self._random)
-        return append(connection, prepared, now_us=now_us, kind=Kind.FACT)[0].position
-
-    def _entry(self, fact: facts.Fact, organization: str, now_us: int) -> NewEntry:
-        return NewEntry(
-            type=fact.type,
-            source=self._fact_source,
-            id=fact.id,
-            envelope=fact.envelope(self._fact_source, now_us).raw,
-            subject=fact.subject,
-            organization=None if organization == EVERY_ORGANIZATION else organization,
-        )
 
 
 def _present(connection: Connection, number: int, unchanged_since_us: int | None) -> Row[Any]:
