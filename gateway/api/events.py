@@ -106,7 +106,10 @@ async def list_events(
     limit: Limit = LIMIT,
     cursor: str | None = None,
 ) -> Response:
-    """A page of the log. The gateway's own facts are shown only where ``type`` names them."""
+    """A page of the log. The gateway's own facts are shown only where ``type`` names them.
+
+    Where a part of it was archived, `archived_until` says up to where events may be missing in this page.
+    """
     if id_ is not None:
         return await _named(request, caller, id_, cursor)
     ascending = order == "asc"
@@ -123,11 +126,10 @@ async def list_events(
         until_us=micros("until", until),
         ascending=ascending,
         after=_after(order, cursor),
-        limit=limit + 1,
+        limit=limit,
     )
-    found = await services(request).log.search(query)
-    page, more = found[:limit], len(found) > limit
-    following = encode_cursor(f"events-{order}", page[-1].position) if more else None
+    page = await services(request).log.page(query)
+    following = None if page.further is None else encode_cursor(f"events-{order}", page.further)
     return Response(page_json(page, following), media_type=_JSON)
 
 
@@ -201,11 +203,11 @@ async def _named(request: Request, caller: Principal, event_id: str, cursor: str
                 before = position
             case _:
                 raise InvalidCursor("This cursor was not given out for this list.")
-    found, further = await services(request).log.named(
+    page = await services(request).log.named(
         event_id, organization=caller.organization, before=before, rows=_ROWS_LOOKED_AT
     )
-    following = None if further is None else encode_cursor("events-id", further)
-    return Response(page_json(found, following), media_type=_JSON)
+    following = None if page.further is None else encode_cursor("events-id", page.further)
+    return Response(page_json(page, following), media_type=_JSON)
 
 
 async def _append(entries: Sequence[NewEntry], service: Services) -> Sequence[Appended]:

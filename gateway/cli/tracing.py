@@ -3,12 +3,14 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 from urllib.parse import quote
 
 import typer
 
 from gateway.cli import waterfall
+from gateway.cli.archived import ArchivedNote
 from gateway.cli.client import GatewayClient, Json, connect
 from gateway.cli.options import AsJson, DataDir, Limit
 from gateway.cli.output import plain, print_record, print_table, results, say
@@ -49,8 +51,13 @@ def trace(
     wanted = target.strip()
     if not wanted:
         raise UsageError("Name an event's id, its position, or a trace's id.")
+    archived = ArchivedNote()
     with connect(data_dir) as client:
-        found = _positions(client, wanted, limit + 1)
+        try:
+            found = _positions(client, wanted, limit + 1, archived)
+        except AnswerError:
+            archived.say()
+            raise
         told = [_told(client, position) for position in found[:limit]]
     if as_json:
         for one in told:
@@ -61,27 +68,37 @@ def trace(
         say(f"There is more of this: only the first {limit} events are shown; --limit shows more.")
 
 
-def _positions(client: GatewayClient, wanted: str, limit: int) -> list[int]:
+def _positions(client: GatewayClient, wanted: str, limit: int, archived: ArchivedNote) -> list[int]:
     """The events that are meant, in log order: by what the text looks like, then as an event's id."""
     traceparent = _TRACEPARENT.fullmatch(wanted)
     if traceparent is not None:
-        return _of_trace(client, traceparent["trace"], limit)
+        return _of_trace(client, traceparent["trace"], limit, archived)
     if wanted.isascii() and wanted.isdigit() and len(wanted) <= _DIGITS_MAX:
-        return _first(client, wanted, "a position", lambda: [_at(client, wanted)])
+        return _first(client, wanted, "a position", lambda: [_at(client, wanted)], archived)
     if _TRACE_ID.fullmatch(wanted.lower()):
-        return _first(client, wanted, "a trace id", lambda: _of_trace(client, wanted.lower(), limit))
+        of_trace = partial(_of_trace, client, wanted.lower(), limit, archived)
+        return _first(client, wanted, "a trace id", of_trace, archived)
     if wanted.startswith("dlv_"):
         path = f"/v1/deliveries/{quote(wanted, safe='')}"
-        return _first(client, wanted, "a delivery's id", lambda: [client.request("GET", path)["position"]])
+        return _first(
+            client, wanted, "a delivery's id", lambda: [client.request("GET", path)["position"]], archived
+        )
     if wanted.startswith("bat_"):
-        return _first(client, wanted, "a batch's id", lambda: _of_batch(client, wanted, limit))
-    found = _by_id(client, wanted)
+        of_batch = partial(_of_batch, client, wanted, limit, archived)
+        return _first(client, wanted, "a batch's id", of_batch, archived)
+    found = _by_id(client, wanted, archived)
     if found is None:
         raise AnswerError(f"There is no event with the id {wanted}.", hint=_NOT_FOUND)
     return found
 
 
-def _first(client: GatewayClient, wanted: str, reading: str, look: Callable[[], list[int]]) -> list[int]:
+def _first(
+    client: GatewayClient,
+    wanted: str,
+    reading: str,
+    look: Callable[[], list[int]],
+    archived: ArchivedNote,
+) -> list[int]:
     """What the reading leads to; else, what the text leads to as an event's id, which may be any text.
 
     Where both do, it is said. For that only the first page is looked through: it is a hint, and costs no more.
@@ -91,7 +108,7 @@ def _first(client: GatewayClient, wanted: str, reading: str, look: Callable[[], 
     except NotNow:
         raise
     except AnswerError:
-        named = _by_id(client, wanted)
+        named = _by_id(client, wanted, archived)
         if named is None:
             raise
         return named
@@ -106,9 +123,10 @@ def _at(client: GatewayClient, position: str) -> int:
     return int(client.request("GET", f"{_EVENTS}/{int(position)}")["position"])
 
 
-def _of_trace(client: GatewayClient, trace_id: str, limit: int) -> list[int]:
+def _of_trace(client: GatewayClient, trace_id: str, limit: int, archived: ArchivedNote) -> list[int]:
     params = {"trace_id": trace_id, "order": "asc"}
-    found = [item["position"] for item in client.items(_EVENTS, params=params, limit=limit)]
+    items = client.items(_EVENTS, params=params, limit=limit, look=archived.look)
+    found = [item["position"] for item in items]
     if not found:
         raise AnswerError(
             f"There is no event of the trace {trace_id}.",
@@ -117,9 +135,10 @@ def _of_trace(client: GatewayClient, trace_id: str, limit: int) -> list[int]:
     return found
 
 
-def _of_batch(client: GatewayClient, batch: str, limit: int) -> list[int]:
+def _of_batch(client: GatewayClient, batch: str, limit: int, archived: ArchivedNote) -> list[int]:
     params = {"batch": batch, "order": "asc"}
-    found = [item["position"] for item in client.items(_EVENTS, params=params, limit=limit)]
+    items = client.items(_EVENTS, params=params, limit=limit, look=archived.look)
+    found = [item["position"] for item in items]
     if not found:
         raise AnswerError(
             f"There is no batch with the id {batch}.",
@@ -128,7 +147,7 @@ def _of_batch(client: GatewayClient, batch: str, limit: int) -> list[int]:
     return found
 
 
-def _by_id(client: GatewayClient, event_id: str) -> list[int] | None:
+def _by_id(client: GatewayClient, event_id: str, archived: ArchivedNote) -> list[int] | None:
     """The event with this id, the latest one where several sources have it; the others near it are named."""
     cursor = None
     while True:
@@ -139,6 +158,7 @@ def _by_id(client: GatewayClient, event_id: str) -> list[int] | None:
             say(f"Several sources have an event with this id; the latest is shown. {_elsewhere(found[1:])}.")
         if found:
             return found[:1]
+        archived.look(page)
         if cursor is None:
             return None
 

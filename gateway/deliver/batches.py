@@ -149,7 +149,7 @@ class Batches:
                 batch,
                 terms,
                 context,
-                dataschema_of=self._policy.dataschema_of,
+                as_sent=self._policy.as_sent,
                 dataref_of=self._policy.dataref_of,
                 timeout_s=self._policy.timeout_s,
             )

@@ -21,8 +21,9 @@ class NewEntry:
     """What was admitted and is to be appended: the envelope as received and the columns it is searched by.
 
     ``parsed`` is the same envelope as the door has read it, for whoever routes it in the same process;
-    ``published_at_us`` is when it came to be in the stream that it was read from. A value, not frozen for the cost of
-    it, like ``Entry``: of both there is one for each event.
+    ``published_at_us`` is when it came to be in the stream that it was read from; ``contract_broken``: its contract
+    was not kept, and it was taken all the same. A value, not frozen for the cost of it, like ``Entry``: of both there
+    is one for each event.
     """
 
     type: str
@@ -37,6 +38,7 @@ class NewEntry:
     partition_key: str | None = None
     redriven_from: str | None = None
     published_at_us: int | None = None
+    contract_broken: bool = False
     parsed: Envelope | None = field(default=None, compare=False, repr=False)
 
 
@@ -57,6 +59,7 @@ class Entry:
     """One row of the log, a value. ``envelope`` is None once erased (S8b); ``redriven_from``: it was in quarantine.
 
     ``published_at_us`` is when Redis had it, by the clock of Redis; None: it did not come by the stream.
+    ``contract_broken``: it was taken although it broke its contract, so it goes out under none (CONFORMANCE 43).
     """
 
     position: int
@@ -71,6 +74,7 @@ class Entry:
     addressee: int | None = None
     redriven_from: str | None = None
     published_at_us: int | None = None
+    contract_broken: bool = False
 
 
 @dataclass(slots=True)
@@ -132,6 +136,30 @@ class EventQuery:
     limit: int = 50
 
 
+@dataclass(frozen=True, slots=True)
+class ArchivedUntil:
+    """The end of an archive whose events are not in the log: its last position, and when that was appended (S8)."""
+
+    position: int
+    appended_at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """A page of a list of the log.
+
+    Attributes:
+        entries: What it shows.
+        further: The position that the next page goes on from; None: this is the last one.
+        archived_until: Up to there some of what was asked for was archived, between where the page begins and where it
+            ends; None: nothing was.
+    """
+
+    entries: Sequence[Entry]
+    further: int | None
+    archived_until: ArchivedUntil | None = None
+
+
 class EventLog(Protocol):
     """The append-only log and what stands beside it in the same transaction: deduplication and quarantine."""
 
@@ -158,16 +186,19 @@ class EventLog(Protocol):
         ...
 
     async def search(self, query: EventQuery) -> Sequence[Entry]:
-        """A page of entries; gateway facts only where ``types`` names them."""
+        """Up to ``limit`` entries; gateway facts only where ``types`` names them."""
+        ...
+
+    async def page(self, query: EventQuery) -> EventPage:
+        """The same as a page of a list, with word of what was archived of it, both as of one moment."""
         ...
 
     async def named(
         self, event_id: str, *, organization: str | None, before: int | None, rows: int
-    ) -> tuple[Sequence[Entry], int | None]:
+    ) -> EventPage:
         """Events with this id, the newest first, among the ``rows`` rows before a position (None: the log's end).
 
-        Also from where to look further, None: the log was looked through. Ids have no index of their own, for only
-        people look for them; so each look is bounded.
+        Ids have no index of their own, for only people look for them; so each look is bounded.
         """
         ...
 

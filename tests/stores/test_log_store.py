@@ -118,8 +118,8 @@ def test_events_of_an_id_are_found_by_looking_back_so_far(stores):
 
     def named(event_id, **bounds):
         given = {"organization": None, "before": None, "rows": 10, **bounds}
-        found, further = stores.run(stores.log.named(event_id, **given))
-        return positions(found), further
+        page = stores.run(stores.log.named(event_id, **given))
+        return positions(page.entries), page.further
 
     assert named("same") == ([3, 1], None)
     assert named("same", organization="org-1") == ([1], None)
@@ -136,6 +136,13 @@ def test_when_the_stream_had_an_event_is_kept_beside_it(stores):
         1_767_225_600_123_000,
         None,
     ]
+
+
+def test_that_a_contract_was_broken_is_kept_beside_the_event(stores):
+    told = stores.run(stores.log.append([replace(entry(1), contract_broken=True), entry(2)]))
+    assert [item.entry.contract_broken for item in told] == [True, False]
+    assert [item.contract_broken for item in stores.run(stores.log.read(0, 10))] == [True, False]
+    assert stores.run(stores.log.get(1)).contract_broken is True
 
 
 def test_quarantine_is_written_with_the_append_and_once_per_entry(stores):

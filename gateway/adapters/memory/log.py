@@ -1,9 +1,10 @@
 """The event log in memory."""
 
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 
 from gateway.adapters.memory.store import MemoryStore, Row
-from gateway.ports import Appended, Entry, EventQuery, Head, Kind, NewEntry, NewQuarantine
+from gateway.ports import Appended, Entry, EventPage, EventQuery, Head, Kind, NewEntry, NewQuarantine
 from schemas import GATEWAY_TYPE_PREFIX
 
 
@@ -55,9 +56,15 @@ class MemoryLog:
             if organization in {None, store.names[number][1]} and store.has_posted(number, position, trace_id)
         }
 
+    async def page(self, query: EventQuery) -> EventPage:
+        """See ``EventLog.page``."""
+        found = await self.search(replace(query, limit=query.limit + 1))
+        entries, more = found[: query.limit], len(found) > query.limit
+        return EventPage(entries, entries[-1].position if more else None)
+
     async def named(
         self, event_id: str, *, organization: str | None, before: int | None, rows: int
-    ) -> tuple[Sequence[Entry], int | None]:
+    ) -> EventPage:
         """See ``EventLog.named``."""
         last = self._store.head if before is None else min(before - 1, self._store.head)
         first = max(1, last - rows + 1)
@@ -68,7 +75,7 @@ class MemoryLog:
             and row.entry.kind is Kind.EVENT
             and organization in {None, row.entry.organization}
         ]
-        return found, first if first > 1 else None
+        return EventPage(found, first if first > 1 else None)
 
     async def position_at(self, at_us: int) -> int:
         """See ``EventLog.position_at``."""

@@ -178,5 +178,6 @@ class MemoryStore:
             addressee=addressee,
             redriven_from=columns.redriven_from,
             published_at_us=columns.published_at_us,
+            contract_broken=columns.contract_broken,
         )
         return Row(entry, columns, nonce, hashed)

@@ -71,6 +71,8 @@ class LogEntry(SQLModel, table=True):
     """The position of the fact that says that this was erased (S8b); source and id are empty then."""
     published_at: int | None = Field(default=None, sa_type=BigInteger)
     """When Redis had it, by the id of the stream's entry; beside the chain, and only to be shown."""
+    contract_broken: bool | None = Field(default=None)
+    """True: it was taken although it broke its contract, and goes out under none; beside the chain, too."""
 
 
 class EventKey(SQLModel, table=True):

@@ -31,6 +31,8 @@ class LogItem(Shape):
     """The row's hash in the chain."""
     redriven_from: str | None = None
     """The record in quarantine that it came out of; absent where it never was there."""
+    contract_broken: bool = False
+    """True: it was taken although it broke its contract, and is sent without `dataschema`; absent elsewhere."""
     event: CloudEvent | None
     """The envelope as received; null once its payload was erased."""
 
@@ -136,11 +138,21 @@ Explanation.model_fields[
 Explanation.model_rebuild(force=True)
 
 
+class ArchivedUntil(Shape):
+    """The end of what was archived."""
+
+    position: Position
+    appended_at: datetime
+
+
 class Events(Shape):
     """A page of the log."""
 
     items: list[LogItem]
     next: str | None
+    archived_until: ArchivedUntil | None = None
+    """Events up to there were archived, and are not in this page although it was asked for them; an administrator can
+    put them back. Absent where none were."""
 
 
 class Deliveries(Shape):
