@@ -181,10 +181,11 @@ class DeliverySpans:
         if known is not None and known[0] is terms:
             return known[1]
         made = sink_attributes(terms.sink)
-        shown = str(made[names.URL_FULL])
-        for secret, _ in terms.known:
-            shown = shown.replace(secret, REDACTED)
-        made[names.URL_FULL] = shown
+        for name in (names.URL_FULL, names.SERVER_ADDRESS):
+            shown = str(made[name])
+            for secret, _ in terms.known:
+                shown = shown.replace(secret, REDACTED)
+            made[name] = shown
         while len(self._sinks) >= _SINKS_MAX:
             del self._sinks[next(iter(self._sinks))]
         self._sinks[terms.number] = (terms, made)
