@@ -7,7 +7,7 @@ import anyio
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from gateway.adapters.redis_stream import GROUP
+from gateway.adapters.stream_group import GROUP
 from gateway.ports.figures import StreamSize
 
 _ANSWER_S: Final = 1.0

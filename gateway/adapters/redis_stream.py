@@ -9,44 +9,29 @@ first, for it refuses what FastStream starts with.
 
 import contextlib
 import logging
-import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-from faststream import AckPolicy
-from faststream.redis import RedisBroker, RedisMessage, StreamSub
-from faststream.redis.message import FAKE_CONSUMER, RedisBatchStreamMessage
+from faststream.redis import RedisBroker
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import OutOfMemoryError, RedisError
 
-from gateway.adapters.stream_entries import RawEntry, after, items_of, order_of, raw_entry
+from gateway.adapters.stream_entries import RawEntry, order_of, raw_entry
+from gateway.adapters.stream_group import BATCH, StreamGroup, is_gone
 from gateway.adapters.stream_lease import StreamLease
+from gateway.adapters.stream_subscriber import connection, subscribe
 
 __all__ = ["Intake", "RawEntry", "RedisStreamReader"]
 
 _LOGGER = logging.getLogger(__name__)
-# FastStream calls it critical that a group is gone; here it is made again at once.
-_FASTSTREAM_LOGGER = logging.getLogger(__name__ + ".faststream")
-_FASTSTREAM_LOGGER.setLevel(logging.CRITICAL + 1)
-GROUP = "letta-gateway"
-_GROUP = GROUP
-_CONSUMER = "ingest"
-_BATCH = 500
-_POLL_MS = 500
 _CHECK_S = 1.0
 _RETRY_S = 0.5
 _RETRY_S_MAX = 30.0
 _STOP_S = 5.0
 _SILENCE_S = 3.0
-_ANSWER_S = 10.0
-_NO_GROUP = "NOGROUP"
 _AHEAD_MAX = 1
 
 J = TypeVar("J")
@@ -74,7 +59,8 @@ class RedisStreamReader(Generic[J]):
         self._stream = stream
         self._intake = intake
         self._lock = anyio.Lock()
-        self._client: Redis = Redis.from_url(url, health_check_interval=10, **_connection())
+        self._client: Redis = Redis.from_url(url, health_check_interval=10, **connection())
+        self._group = StreamGroup(self._client, stream)
         self._lease = StreamLease(self._client, stream, owner)
         self._ending = False
         self._handling = anyio.CancelScope()
@@ -82,26 +68,11 @@ class RedisStreamReader(Generic[J]):
         self._healthy = False
         self._troubled = False
         self._stands_by = False
-        self._asked_at: float | None = None
 
     @property
     def healthy(self) -> bool:
-        """Whether the stream is being read, and Redis owes no answer for longer than 3 s.
-
-        A Redis that is frozen keeps its connections: until a command has failed, with all its repetitions, only
-        its silence tells.
-        """
-        silent = self._asked_at is not None and time.monotonic() - self._asked_at > _SILENCE_S
-        return self._healthy and not (self._troubled or silent)
-
-    @contextlib.contextmanager
-    def _asking(self) -> Iterator[None]:
-        """Around a command that Redis answers at once; one at a time, under the lock."""
-        self._asked_at = time.monotonic()
-        try:
-            yield
-        finally:
-            self._asked_at = None
+        """Whether the stream is being read, and Redis owes no answer for longer than 3 s."""
+        return self._healthy and not (self._troubled or self._group.silent_s > _SILENCE_S)
 
     async def run(self) -> None:
         """Read until cancelled. Redis may go, come back, come back empty, or be full."""
@@ -131,7 +102,7 @@ class RedisStreamReader(Generic[J]):
                 await self._client.aclose()
 
     async def _may_read(self) -> bool:
-        with self._asking():
+        with self._group.asking():
             may = await self._lease.hold()
         if not may and not self._stands_by:
             _LOGGER.error(
@@ -150,55 +121,29 @@ class RedisStreamReader(Generic[J]):
             try:
                 full_batch = True
                 while full_batch:
-                    with self._asking():
-                        found = await self._client.xreadgroup(
-                            _GROUP, _CONSUMER, {self._stream: ">"}, count=_BATCH
-                        )
-                    full_batch = len(items_of(found)) == _BATCH
+                    full_batch = len(await self._group.read_new()) == BATCH
                     # What was read is pending now, behind what was pending before, and behind a batch whose
                     # answer was lost on its way here.
                     await self._drain_own(until=None)
-            except ResponseError as error:
-                if _NO_GROUP not in str(error):
+            except RedisError as error:
+                if not is_gone(error):
                     raise
                 await self._make_room_without_group()
 
     async def _make_room_without_group(self) -> None:
         """The same where no group keeps a place: from the first entry, each batch deleted once appended."""
         while True:
-            with self._asking():
-                items: Any = await self._client.xrange(self._stream, count=_BATCH)
+            items = await self._group.first()
             if not items:
                 return
             await self._take([raw_entry(entry_id, fields) for entry_id, fields in items])
-            with self._asking():
-                await self._client.xtrim(self._stream, minid=after(items[-1][0].decode()), approximate=False)
+            await self._group.delete_until(items[-1][0].decode())
 
     async def _read_until_broken(self) -> None:
-        await self._ensure_group()
+        await self._group.ensure()
         async with self._lock:
             await self._drain_own(until=None)
-        broker = RedisBroker(
-            self._url,
-            **_connection(),
-            logger=_FASTSTREAM_LOGGER,
-            graceful_timeout=None,
-        )
-        subscriber = broker.subscriber(
-            stream=StreamSub(
-                self._stream,
-                group=_GROUP,
-                consumer=_CONSUMER,
-                batch=True,
-                max_records=_BATCH,
-                polling_interval=_POLL_MS,
-                last_id=">",
-            ),
-            parser=_as_it_is,
-            decoder=_as_it_came,
-            ack_policy=AckPolicy.MANUAL,
-            title="ingest",
-        )
+        broker, subscriber = subscribe(self._url, self._stream)
         # Read and judged, while the batch before it is stored.
         ahead, behind = anyio.create_memory_object_stream[_Ahead[J]](_AHEAD_MAX)
         subscriber(partial(self._on_batch, ahead))
@@ -256,7 +201,7 @@ class RedisStreamReader(Generic[J]):
         stored = anyio.Event()
         with contextlib.suppress(anyio.BrokenResourceError):  # the other end is closed at the end
             await ahead.send((entries, self._intake.judge(entries), stored))
-            if len(entries) < _BATCH:
+            if len(entries) < BATCH:
                 # Nothing waits behind it. What comes until it is stored is better one batch than many.
                 self._awaited = stored
                 await stored.wait()
@@ -283,7 +228,7 @@ class RedisStreamReader(Generic[J]):
     async def _store(self, entries: Sequence[RawEntry], judged: J) -> None:
         drained = await self._repeat(lambda: self._drain_own(until=entries[0].id))
         await self._intake.store(judged)
-        await self._repeat(lambda: self._done(entries, trim=drained))
+        await self._repeat(lambda: self._group.done(entries, trim=drained))
 
     async def _take(self, entries: Sequence[RawEntry]) -> None:
         await self._intake.store(self._intake.judge(entries))
@@ -297,14 +242,10 @@ class RedisStreamReader(Generic[J]):
 
     async def _drain_own(self, until: str | None) -> None:
         """Take this consumer's own pending entries that are older than ``until``, oldest first (S7a)."""
-        if until is not None and not await self._has_own(until):
+        if until is not None and not await self._group.has_own(until):
             return
         while True:
-            with self._asking():
-                found: Any = await self._client.xreadgroup(
-                    _GROUP, _CONSUMER, {self._stream: "0"}, count=_BATCH
-                )
-            items = items_of(found)
+            items = await self._group.read_own()
             entries = [raw_entry(entry_id, fields) for entry_id, fields in items]
             if until is not None:
                 entries = [entry for entry in entries if order_of(entry.id) < order_of(until)]
@@ -316,25 +257,7 @@ class RedisStreamReader(Generic[J]):
             kept = [entry for entry in entries if entry.id not in fieldless]
             if kept:
                 await self._take(kept)
-            await self._done(entries, trim=True)
-
-    async def _has_own(self, older_than: str) -> bool:
-        """Whether one of them is older: nearly never, so one entry is asked for and not all that are under way."""
-        with self._asking():
-            found: Any = await self._client.xreadgroup(_GROUP, _CONSUMER, {self._stream: "0"}, count=1)
-        return any(order_of(entry_id.decode()) < order_of(older_than) for entry_id, _ in items_of(found))
-
-    async def _done(self, entries: Sequence[RawEntry], *, trim: bool) -> None:
-        """Acknowledge what is appended, and trim the stream behind it, never by length.
-
-        Not where older ones may still wait to be appended: trimming would take them with it.
-        """
-        async with self._client.pipeline(transaction=False) as pipe:
-            pipe.xack(self._stream, _GROUP, *[entry.id for entry in entries])
-            if trim:
-                pipe.xtrim(self._stream, minid=after(entries[-1].id), approximate=True)
-            with self._asking():
-                await pipe.execute()
+            await self._group.done(entries, trim=True)
 
     async def _repeat(self, work: Callable[[], Awaitable[None]]) -> bool:
         """Do it again until Redis has it: a worker that raised would leave its batch pending until the next reader.
@@ -346,7 +269,7 @@ class RedisStreamReader(Generic[J]):
             try:
                 await work()
             except (RedisError, OSError) as error:
-                if isinstance(error, ResponseError) and _NO_GROUP in str(error):
+                if is_gone(error):
                     _LOGGER.warning("the stream's group is gone: %s", error)
                     return False
                 # Away, full, read-only after a failover: all of it passes, and the batch waits for that.
@@ -356,37 +279,3 @@ class RedisStreamReader(Generic[J]):
             else:
                 self._troubled = False
                 return True
-
-    async def _ensure_group(self) -> None:
-        try:
-            await self._client.xgroup_create(self._stream, _GROUP, id="0", mkstream=True)
-        except ResponseError as error:
-            if "BUSYGROUP" not in str(error):
-                raise
-
-
-def _connection() -> dict[str, Any]:
-    """How both connections behave: three tries, and a Redis that says nothing for ten seconds is away."""
-    return {
-        "retry": Retry(ExponentialWithJitterBackoff(cap=1.0, base=0.05), 3),
-        "retry_on_error": [RedisConnectionError, RedisTimeoutError],
-        "socket_timeout": _ANSWER_S,
-        "socket_connect_timeout": _ANSWER_S,
-    }
-
-
-async def _as_it_is(message: Any) -> RedisBatchStreamMessage:  # noqa: ANN401 - FastStream's raw dictionary
-    return RedisBatchStreamMessage(
-        raw_message=message,
-        body=b"",
-        headers={},
-        correlation_id="",
-        message_id="",
-        # Acknowledged by hand: FastStream needs neither its own consumer nor the group for that.
-        consumer=FAKE_CONSUMER,
-        group=None,
-    )
-
-
-async def _as_it_came(message: RedisMessage) -> RedisMessage:
-    return message

@@ -10,7 +10,17 @@ from gateway.api.archived import check_present
 from gateway.api.auth import Caller
 from gateway.api.body import read_body
 from gateway.api.event_places import NO_EVENT, deliveries_at, entry_at, place_of
-from gateway.api.parameters import LIMIT, LIMIT_MAX, Limit, Since, Until, micros
+from gateway.api.parameters import (
+    LIMIT,
+    LIMIT_MAX,
+    BatchId,
+    Limit,
+    Since,
+    TraceId,
+    Until,
+    micros,
+    trace_of,
+)
 from gateway.api.services import Services, services
 from gateway.domain.api_tokens import Principal
 from gateway.domain.filters import full_types
@@ -84,7 +94,8 @@ async def list_events(
     agent_id: str | None = None,
     organization_id: str | None = None,
     run_id: str | None = None,
-    trace_id: str | None = None,
+    trace_id: TraceId = None,
+    batch: BatchId = None,
     id_: Annotated[
         str | None,
         Query(alias="id", description="Of this event id, with no other filter; pages may be empty"),
@@ -95,7 +106,10 @@ async def list_events(
     limit: Limit = LIMIT,
     cursor: str | None = None,
 ) -> Response:
-    """A page of the log. The gateway's own facts are shown only where ``type`` names them."""
+    """A page of the log. The gateway's own facts are shown only where ``type`` names them.
+
+    Where a part of it was archived, `archived_until` says up to where events may be missing in this page.
+    """
     if id_ is not None:
         return await _named(request, caller, id_, cursor)
     ascending = order == "asc"
@@ -107,16 +121,15 @@ async def list_events(
         agent_id=agent_id,
         organization_id=organization_id,
         run_id=run_id,
-        trace_id=None if trace_id is None else trace_id.lower(),
+        trace_id=trace_of(trace_id, batch),
         since_us=micros("since", since),
         until_us=micros("until", until),
         ascending=ascending,
         after=_after(order, cursor),
-        limit=limit + 1,
+        limit=limit,
     )
-    found = await services(request).log.search(query)
-    page, more = found[:limit], len(found) > limit
-    following = encode_cursor(f"events-{order}", page[-1].position) if more else None
+    page = await services(request).log.page(query)
+    following = None if page.further is None else encode_cursor(f"events-{order}", page.further)
     return Response(page_json(page, following), media_type=_JSON)
 
 
@@ -190,11 +203,11 @@ async def _named(request: Request, caller: Principal, event_id: str, cursor: str
                 before = position
             case _:
                 raise InvalidCursor("This cursor was not given out for this list.")
-    found, further = await services(request).log.named(
+    page = await services(request).log.named(
         event_id, organization=caller.organization, before=before, rows=_ROWS_LOOKED_AT
     )
-    following = None if further is None else encode_cursor("events-id", further)
-    return Response(page_json(found, following), media_type=_JSON)
+    following = None if page.further is None else encode_cursor("events-id", page.further)
+    return Response(page_json(page, following), media_type=_JSON)
 
 
 async def _append(entries: Sequence[NewEntry], service: Services) -> Sequence[Appended]:

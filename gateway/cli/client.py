@@ -167,9 +167,14 @@ class GatewayClient:
             raise NoServer(f"{self.connection.url} does not answer ({_reason(error, bound)}).") from error
 
     def items(
-        self, path: str, *, params: Mapping[str, Any] | None = None, limit: int | None = None
+        self,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        limit: int | None = None,
+        look: Callable[[Json], None] = lambda _page: None,
     ) -> Iterator[Json]:
-        """Walk a list, page by page, up to `limit` items (all of them for None)."""
+        """Walk a list, page by page, up to `limit` items (all of them for None); `look` is shown each page."""
         left = limit
         cursor: str | None = None
         while left is None or left > 0:
@@ -178,6 +183,7 @@ class GatewayClient:
             found = page.get("items")
             if not isinstance(found, list):
                 raise self._stranger()
+            look(page)
             found = found[:size]
             yield from found
             left = None if left is None else left - len(found)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from gateway.cli.archived import ArchivedNote
 from gateway.cli.client import Json, connect
 from gateway.cli.following import follow
 from gateway.cli.interrupts import ended_by_signals
@@ -44,7 +45,10 @@ def events(
     oldest_first: Annotated[bool, typer.Option("--oldest-first", help="In log order.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List events of the log, newest first; facts of the gateway only where --type names them."""
+    """List events of the log, newest first; facts of the gateway only where --type names them.
+
+    Where a part of what was asked for was archived, a line on stderr says up to where.
+    """
     params = {
         "type": full_types(types),
         "source": source,
@@ -57,13 +61,15 @@ def events(
         "until": until,
         "order": "asc" if oldest_first else None,
     }
+    archived = ArchivedNote()
     with connect(data_dir) as client:
-        found = client.items(_PATH, params=params, limit=limit)
+        found = client.items(_PATH, params=params, limit=limit, look=archived.look)
         if as_json:
             for item in found:
                 print_record(item)
-            return
-        print_table(("POSITION", "APPENDED AT", "TYPE", "SUBJECT", "ID"), map(_row, found))
+        else:
+            print_table(("POSITION", "APPENDED AT", "TYPE", "SUBJECT", "ID"), map(_row, found))
+    archived.say()
 
 
 def tail(

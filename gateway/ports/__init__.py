@@ -37,9 +37,11 @@ from gateway.ports.erasures import ErasureCount, ErasureRecord, Erasures, Erasur
 from gateway.ports.idempotency import IdempotencyKeys, Remembered
 from gateway.ports.log import (
     Appended,
+    ArchivedUntil,
     Entry,
     Event,
     EventLog,
+    EventPage,
     EventQuery,
     Head,
     Kind,
@@ -81,6 +83,7 @@ __all__ = [
     "ArchiveRecord",
     "ArchiveState",
     "ArchiveStep",
+    "ArchivedUntil",
     "Archives",
     "AttemptRecord",
     "ContractStore",
@@ -99,6 +102,7 @@ __all__ = [
     "Erasures",
     "Event",
     "EventLog",
+    "EventPage",
     "EventQuery",
     "Head",
     "Holder",

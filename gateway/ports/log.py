@@ -116,7 +116,10 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class EventQuery:
-    """Which entries a list shows. ``organization`` None means all of them (an administrator's view)."""
+    """Which entries a list shows. ``organization`` None means all of them (an administrator's view).
+
+    ``trace_id``: what is in this trace, and what a batch of the organization's subscriptions posted in this trace.
+    """
 
     organization: str | None = None
     types: Sequence[str] = ()
@@ -131,6 +134,30 @@ class EventQuery:
     ascending: bool = False
     after: int | None = None
     limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedUntil:
+    """The end of an archive whose events are not in the log: its last position, and when that was appended (S8)."""
+
+    position: int
+    appended_at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """A page of a list of the log.
+
+    Attributes:
+        entries: What it shows.
+        further: The position that the next page goes on from; None: this is the last one.
+        archived_until: Up to there some of what was asked for was archived, between where the page begins and where it
+            ends; None: nothing was.
+    """
+
+    entries: Sequence[Entry]
+    further: int | None
+    archived_until: ArchivedUntil | None = None
 
 
 class EventLog(Protocol):
@@ -159,16 +186,19 @@ class EventLog(Protocol):
         ...
 
     async def search(self, query: EventQuery) -> Sequence[Entry]:
-        """A page of entries; gateway facts only where ``types`` names them."""
+        """Up to ``limit`` entries; gateway facts only where ``types`` names them."""
+        ...
+
+    async def page(self, query: EventQuery) -> EventPage:
+        """The same as a page of a list, with word of what was archived of it, both as of one moment."""
         ...
 
     async def named(
         self, event_id: str, *, organization: str | None, before: int | None, rows: int
-    ) -> tuple[Sequence[Entry], int | None]:
+    ) -> EventPage:
         """Events with this id, the newest first, among the ``rows`` rows before a position (None: the log's end).
 
-        Also from where to look further, None: the log was looked through. Ids have no index of their own, for only
-        people look for them; so each look is bounded.
+        Ids have no index of their own, for only people look for them; so each look is bounded.
         """
         ...
 

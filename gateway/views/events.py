@@ -1,10 +1,9 @@
 """An entry of the log as the API shows it, with the envelope as received, byte for byte."""
 
 import json
-from collections.abc import Sequence
 
 from gateway.domain.facts import rfc3339
-from gateway.ports import Entry
+from gateway.ports import Entry, EventPage
 
 
 def item_json(entry: Entry) -> bytes:
@@ -26,7 +25,13 @@ def item_json(entry: Entry) -> bytes:
     return head[:-1] + b', "event": ' + (b"null" if entry.envelope is None else entry.envelope) + b"}"
 
 
-def page_json(entries: Sequence[Entry], next_cursor: str | None) -> bytes:
-    """A page of entries."""
-    items = b", ".join(item_json(entry) for entry in entries)
-    return b'{"items": [' + items + b'], "next": ' + json.dumps(next_cursor).encode() + b"}"
+def page_json(page: EventPage, next_cursor: str | None) -> bytes:
+    """A page of entries; ``archived_until`` is there where a part of it was archived, and says up to where (S8)."""
+    rest: dict[str, object] = {"next": next_cursor}
+    if page.archived_until is not None:
+        rest["archived_until"] = {
+            "position": page.archived_until.position,
+            "appended_at": rfc3339(page.archived_until.appended_at_us),
+        }
+    items = b", ".join(item_json(entry) for entry in page.entries)
+    return b'{"items": [' + items + b"], " + json.dumps(rest).encode()[1:]

@@ -5,19 +5,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Path, Request, Response
 from starlette.requests import ClientDisconnect
 
 from letta_emitter.routes import documents
 from letta_emitter.routes.client import Gateway
 from letta_emitter.routes.exchange import BODY_BYTES_MAX, call
+from letta_emitter.routes.parameters import asked_of_deliveries
 from letta_emitter.routes.problems import BUSY, TOO_LARGE, UNREADABLE, RouteProblem
 
 _DRAINED_BYTES_MAX = 16 * BODY_BYTES_MAX
-_TEXT_CHARS_MAX = 1024
 _EVERY_ORGANIZATION = "*"  # to the gateway
 
-Text = Annotated[str | None, Query(max_length=_TEXT_CHARS_MAX)]
 DeliveryId = Annotated[str, Path(pattern="^[A-Za-z0-9_-]{1,64}$", description="`dlv_…`, from a delivery")]
 
 
@@ -101,18 +100,10 @@ def _add_deliveries(router: APIRouter, agent: Any, gateway: Gateway) -> None:  #
     async def list_agent_webhook_deliveries(
         request: Request,
         scope: agent,
-        *,
-        state: Text = None,
-        status_code: Annotated[int | None, Query(ge=100, le=599)] = None,
-        since: Text = None,
-        until: Text = None,
-        limit: Annotated[int | None, Query(ge=1, le=500)] = None,
-        cursor: Text = None,
+        asked: Annotated[Mapping[str, object], Depends(asked_of_deliveries)],
     ) -> Response:
         """What became of its events, the latest first, each with every attempt and what was answered to it."""
-        query = {"state": state, "status_code": status_code, "since": since, "until": until}
-        query |= {"limit": limit, "cursor": cursor}
-        return await _forward(gateway, request, scope, "/deliveries", query)
+        return await _forward(gateway, request, scope, "/deliveries", asked)
 
     @router.post("/deliveries/{delivery_id}/retry", **documents.RETRY)
     async def retry_agent_webhook_delivery(

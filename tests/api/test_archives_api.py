@@ -1,6 +1,9 @@
-"""`/v1/archives`: what is asked for, and what is told."""
+"""`/v1/archives`: what is asked for, and what is told; and what a list of events tells of it."""
 
 import pytest
+
+EVENT = {"specversion": "1.0", "source": "urn:a", "type": "a.b", "data": {}}
+STRUCTURED = {"content-type": "application/cloudevents+json"}
 
 
 @pytest.mark.parametrize(
@@ -48,3 +51,51 @@ def test_what_there_is_not(client):
     for path in ("/0", "/x", "/99999999999999999999", "/runs/x"):
         assert client.get(f"/v1/archives{path}").status_code == 422
     assert client.get("/v1/archives", params={"cursor": "x"}).status_code == 400
+
+
+@pytest.fixture
+def archived(client, services):
+    """Six events are made, of an administrator; four of them are archived."""
+
+    async def archive() -> None:
+        run = await services.archives.request(4)
+        while not (await services.archives.step(run.id)).finished:
+            pass
+
+    for number in range(6):
+        assert client.post("/v1/events", json=EVENT | {"id": f"e{number}"}, headers=STRUCTURED).is_success
+    last = client.get("/v1/events/4").json()["appended_at"]
+    client.portal.call(archive)
+    return {"position": 4, "appended_at": last}
+
+
+def page(client, headers=None, **params):
+    """The positions that a page shows, what it says of archives, and its `next`."""
+    answer = client.get("/v1/events", params=params, headers=headers)
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert set(body) <= {"items", "next", "archived_until"}
+    return [item["position"] for item in body["items"]], body.get("archived_until"), body["next"]
+
+
+def test_a_list_of_events_says_up_to_where_they_were_archived(client, archived):
+    assert page(client) == ([6, 5], archived, None)
+    newest, nothing, following = page(client, limit=1)
+    assert (newest, nothing) == ([6], None)
+    assert page(client, limit=1, cursor=following) == ([5], archived, None)
+    first, until, following = page(client, limit=1, order="asc")
+    assert (first, until) == ([5], archived)
+    assert page(client, limit=1, order="asc", cursor=following) == ([6], None, None)
+    assert page(client, until=archived["appended_at"]) == ([], archived, None)
+    assert page(client, type="a.b", agent_id="nobody")[1] == archived
+    assert page(client, id="e1") == ([], archived, None)
+    assert page(client, type="com.letta.gateway.archived")[1] is None
+    assert client.post("/v1/archives/2/restore").status_code == 200
+    assert page(client, order="asc")[:2] == ([1, 2, 3, 4, 5, 6], None)
+
+
+def test_s11a_an_organization_is_told_that_there_was_an_archive_and_not_whose(client, archived, tokens):
+    _, one = tokens.make(organization="org-1")
+    _, two = tokens.make(organization="org-2")
+    for params in ({}, {"order": "asc"}, {"id": "e1"}, {"id": "e-none"}):
+        assert page(client, one, **params) == page(client, two, **params) == ([], archived, None)

@@ -9,10 +9,12 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, Header, Path
+from fastapi import FastAPI, Header
+from fastapi import Path as PathParameter
 from fastapi.responses import JSONResponse
 from starlette.testclient import TestClient
 
@@ -132,7 +134,7 @@ def letta_side() -> LettaSide:
     def headers(user_id: str | None = Header(None, alias="user_id")) -> Headers:
         return Headers(user_id)
 
-    return LettaSide(lambda: Path(pattern="^agent-", description="an agent"), Managers, headers)
+    return LettaSide(lambda: PathParameter(pattern="^agent-", description="an agent"), Managers, headers)
 
 
 def letta_app() -> FastAPI:
@@ -216,6 +218,18 @@ def test_a_request_goes_on_with_the_servers_token_and_nothing_of_the_callers_but
             "/deliveries?state=exhausted&limit=7&cursor=a%26b&since=2026-01-01T00:00:00%2B00:00&organization=x&y=1",
             "/deliveries?state=exhausted&since=2026-01-01T00%3A00%3A00%2B00%3A00&limit=7&cursor=a%26b&organization=org-1",
         ),
+        (
+            "GET",
+            (
+                "/deliveries?type=agent.step.completed&trace_id=t%261&state=refused&run_id=run-1&state=expired"
+                "&type=com.letta.x&status_code=503&until=2026-01-01T00:00:00Z&agent_id=agent-2&subscription=s&State=z"
+                "&organization=org-2&organization=org-3"
+            ),
+            (
+                "/deliveries?state=refused&state=expired&status_code=503&type=agent.step.completed&type=com.letta.x"
+                "&run_id=run-1&trace_id=t%261&until=2026-01-01T00%3A00%3A00Z&organization=org-1"
+            ),
+        ),
     ],
 )
 def test_each_route_is_the_one_of_the_gateway(make: Making, stub: Stub, method: str, below: str, target: str):
@@ -223,6 +237,36 @@ def test_each_route_is_the_one_of_the_gateway(make: Making, stub: Stub, method: 
     for prefix in ("/v1", "/latest"):
         assert app.request(method, f"{prefix}/agents/agent-1/webhook{below}").status_code == 200
         assert (stub.asked[-1].method, stub.asked[-1].target) == (method, PATH + target)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "&".join(f"state={number}" for number in range(51)),
+        "&".join(f"type={number}" for number in range(51)),
+        *(
+            f"{name}={'x' * 1025}"
+            for name in ("state", "type", "run_id", "trace_id", "since", "until", "cursor")
+        ),
+        "status_code=99",
+        "limit=501",
+    ],
+)
+def test_what_is_beyond_every_bound_is_not_asked_of_the_gateway(make: Making, stub: Stub, query: str):
+    assert make().get(f"{PATH}/deliveries?{query}").status_code == 422
+    assert stub.asked == []
+
+
+def test_the_list_takes_the_same_parameters_as_the_gateways_own_for_an_agent(make: Making):
+    gateway = json.loads((Path(__file__).parents[2] / "contracts" / "openapi.json").read_text())
+
+    def taken(document: dict[str, Any]) -> dict[str, bool]:
+        """Their names, and whether they may be repeated."""
+        of = document["paths"]["/v1/agents/{agent_id}/webhook/deliveries"]["get"]["parameters"]
+        found = {one["name"]: "array" in json.dumps(one["schema"]) for one in of if one["in"] == "query"}
+        return {name: repeated for name, repeated in found.items() if name != "organization"}
+
+    assert taken(make().get("/openapi.json").json()) == taken(gateway)
 
 
 def test_an_empty_answer_stays_empty(make: Making, stub: Stub):

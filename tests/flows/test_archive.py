@@ -104,6 +104,16 @@ def test_from_the_command_to_a_replay_of_what_was_archived(
             answer.text
         )
     assert gateway.client.get(f"/v1/events/{last}").status_code == 200
+    for arguments in (["events", "--oldest-first"], ["events", "--until", before[last - 1]["appended_at"]]):
+        listed = command(gateway, *arguments, "--json")
+        assert (listed.returncode, len(listed.stdout.splitlines())) == (0, "--until" not in arguments)
+        assert f"Events up to position {last - 1}, appended until" in listed.stderr
+        assert "archive list" in listed.stderr
+        assert "archive restore" in listed.stderr
+    assert command(gateway, "events", "--type", "com.letta.gateway.archived").stderr == ""
+    sought = command(gateway, "trace", before[position]["event"]["id"])
+    assert sought.returncode == 1
+    assert f"Events up to position {last - 1}, appended until" in sought.stderr
     pulled = gateway.client.get(f"/v1/subscriptions/{made['id']}/stream", params={"after": last - 1})
     assert len(pulled.json()) == 1
 

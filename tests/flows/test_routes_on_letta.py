@@ -82,7 +82,11 @@ def test_an_administrators_token_serves_agents_of_any_organization(shared, sink,
             wrong = here.put(path, json={"url": "no-url", "events": ["nothing"]})
             assert (wrong.status_code, kind(wrong)) == (422, "invalid-request")
             assert here.get(f"{path}/deliveries?cursor=nonsense").status_code == 400
-            assert here.get(f"{path}/deliveries").json() == {"items": [], "next": None}
+            filters = "state=undelivered&state=delivered&type=agent.step.completed&type=x&trace_id=t&run_id=r"
+            for query in ("", f"?{filters}&since=2026-01-01T00:00:00Z&until=2026-01-02T00:00:00Z"):
+                assert here.get(f"{path}/deliveries{query}").json() == {"items": [], "next": None}
+            wrong = here.get(f"{path}/deliveries?state=delivered&state=nonsense")
+            assert (wrong.status_code, kind(wrong)) == (422, "invalid-request")
     assert [one["organization"] for one in made.values()] == ["org-a", "org-b"]
     with letta("org-a", given) as here:
         assert here.delete(path).status_code == 204

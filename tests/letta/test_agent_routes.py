@@ -79,6 +79,22 @@ def test_a_webhook_is_set_where_the_agent_lives_and_its_events_arrive(place: Pla
 
     wait_until(delivered, "the delivery in the history", timeout_s=30)
     [delivery] = delivered()
+    trace = delivery["attempts"][0]["trace_id"]
+    for query, shows in (
+        ("state=pending&state=delivered", True),
+        ("state=pending&state=undelivered", False),
+        ("type=agent.run.completed&type=agent.step.completed", True),
+        ("type=agent.run.completed", False),
+        (f"trace_id={trace}&state=delivered", True),
+        (f"trace_id={'0' * 31}1", False),
+        ("run_id=run-none", False),
+        ("since=2001-01-01T00:00:00Z&until=2002-01-01T00:00:00Z", False),
+        (f"agent_id={other}&organization=another&anything=else", True),  # no parameters of this list
+    ):
+        listed = letta.call("GET", f"{path}/deliveries?{query}").ok()["items"]
+        assert [one["id"] for one in listed] == [delivery["id"]] * shows, query
+    wrong = letta.call("GET", f"{path}/deliveries?state=delivered&state=nonsense")
+    assert (wrong.status, problem(wrong)) == (422, "invalid-request")
     assert letta.call("POST", f"{path}/deliveries/{delivery['id']}/retry").status == 202
     wait_until(lambda: len(receiver.posts("/mine")) == 2, "the second attempt", timeout_s=30)
     assert {one.headers["webhook-id"] for one in receiver.posts("/mine")} == {delivery["id"]}

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from gateway.adapters.archive_files import read_rows
-from gateway.adapters.sql import archiving
+from gateway.adapters.sql import archive_dropping, archive_export, archive_restoring
 from gateway.adapters.sql.models import LogEntry
 from gateway.adapters.sql.rebuild import rebuild
 from gateway.adapters.sql.sealed import SubscriptionVault
@@ -362,7 +362,7 @@ def test_a_part_that_a_process_left_is_removed_and_its_file_written_again(stores
 
 
 def test_dropping_goes_on_where_it_was(stores, monkeypatch):
-    monkeypatch.setattr(archiving, "_MOVED", 7)
+    monkeypatch.setattr(archive_dropping, "_MOVED", 7)
     fill(stores)
     run = stores.run(stores.archives.request(20))
     stores.run(stores.archives.step(run.id))  # exported and said
@@ -377,8 +377,8 @@ def test_dropping_goes_on_where_it_was(stores, monkeypatch):
 def test_a_restoring_that_ended_in_its_middle_is_undone(stores, monkeypatch):
     fill(stores)
     archive(stores, 20)
-    monkeypatch.setattr(archiving, "_PAGE", 7)
-    real, pages = archiving._putting_back, []
+    monkeypatch.setattr(archive_restoring, "_PAGE", 7)
+    real, pages = archive_restoring._putting_back, []
 
     def dies(first, page):
         pages.append(page)
@@ -386,7 +386,7 @@ def test_a_restoring_that_ended_in_its_middle_is_undone(stores, monkeypatch):
             raise ZeroDivisionError
         return real(first, page)
 
-    monkeypatch.setattr(archiving, "_putting_back", dies)
+    monkeypatch.setattr(archive_restoring, "_putting_back", dies)
     with pytest.raises(ZeroDivisionError):
         stores.run(stores.archives.restore(1))
     assert positions(stores)[:2] == [1, 2]
@@ -417,7 +417,7 @@ def test_a_full_disk_ends_it_and_nothing_is_left_behind(stores, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(archiving.ArchiveWriter, "add", full)
+        patched.setattr(archive_export.ArchiveWriter, "add", full)
         run = archive(stores, 20)
     assert (run.state, run.cursor) == (RunState.FAILED, 0)
     assert "No space left" in run.problem
@@ -428,7 +428,7 @@ def test_a_full_disk_ends_it_and_nothing_is_left_behind(stores, monkeypatch):
 def test_a_file_that_was_not_written_as_it_should_be_is_not_relied_on(stores, monkeypatch):
     """What was written is read back before anything is dropped."""
     fill(stores, 30)
-    real = archiving.ArchiveWriter.finish
+    real = archive_export.ArchiveWriter.finish
 
     def damaged(writer, name):
         written = real(writer, name)
@@ -437,7 +437,7 @@ def test_a_file_that_was_not_written_as_it_should_be_is_not_relied_on(stores, mo
         return written
 
     with monkeypatch.context() as patched:
-        patched.setattr(archiving.ArchiveWriter, "finish", damaged)
+        patched.setattr(archive_export.ArchiveWriter, "finish", damaged)
         run = archive(stores, 20)
     assert (run.state, run.cursor) == (RunState.FAILED, 0)
     assert positions(stores)[0] == 1
@@ -445,7 +445,7 @@ def test_a_file_that_was_not_written_as_it_should_be_is_not_relied_on(stores, mo
 
 def test_what_is_erased_while_it_is_exported_is_exported_again(stores, monkeypatch):
     fill(stores, 30)
-    real = archiving.ArchiveWriter.finish
+    real = archive_export.ArchiveWriter.finish
     erased = []
 
     def erasing(writer, name):
@@ -456,7 +456,7 @@ def test_what_is_erased_while_it_is_exported_is_exported_again(stores, monkeypat
 
     if not hasattr(stores.database, "write_now"):
         pytest.skip("SQLite's writer can be used from another thread")
-    monkeypatch.setattr(archiving.ArchiveWriter, "finish", erasing)
+    monkeypatch.setattr(archive_export.ArchiveWriter, "finish", erasing)
     run = stores.run(stores.archives.request(20))
     stores.run(stores.archives.step(run.id))
     assert stores.run(stores.archives.page(after=0, limit=1)) == []

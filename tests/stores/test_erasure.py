@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from gateway.adapters.sql import erasing
+from gateway.adapters.sql import erasing, erasing_events
 from gateway.adapters.sql.verify import verify_log
 from gateway.domain.delivery import Decision
 from gateway.domain.erasure import NO_TRACE, ROWS_MAX, Scope, Target
@@ -288,7 +288,7 @@ def test_an_unknown_one(stores):
 
 def test_an_event_that_went_to_very_many_takes_more_than_one_step(sql_stores, monkeypatch):
     stores = sql_stores
-    monkeypatch.setattr(erasing, "ATTEMPTS_MAX", 10)
+    monkeypatch.setattr(erasing_events, "ATTEMPTS_MAX", 10)
     positions = put(stores, event(1), event(2), event(3))
     journal(
         stores,

@@ -118,8 +118,8 @@ def test_events_of_an_id_are_found_by_looking_back_so_far(stores):
 
     def named(event_id, **bounds):
         given = {"organization": None, "before": None, "rows": 10, **bounds}
-        found, further = stores.run(stores.log.named(event_id, **given))
-        return positions(found), further
+        page = stores.run(stores.log.named(event_id, **given))
+        return positions(page.entries), page.further
 
     assert named("same") == ([3, 1], None)
     assert named("same", organization="org-1") == ([1], None)

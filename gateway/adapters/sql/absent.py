@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from gateway.adapters.sql.models import Archive
 from gateway.errors import Archived, FieldError
-from gateway.ports import ArchiveState
+from gateway.ports import ArchivedUntil, ArchiveState
 
 _ARCHIVE = Archive.__table__  # type: ignore[attr-defined]
 IS_ABSENT: Final[ColumnElement[bool]] = _ARCHIVE.c.state != ArchiveState.RESTORED.value
@@ -31,6 +31,36 @@ def absent(connection: Connection, first: int, last: int) -> tuple[int, int] | N
     if following is None:
         return row.first, int(connection.execute(select(func.max(_ARCHIVE.c.last))).scalar_one())
     return row.first, int(following) - 1
+
+
+def archived_until(
+    connection: Connection,
+    first: int,
+    last: int | None,
+    *,
+    since_us: int | None = None,
+    until_us: int | None = None,
+) -> ArchivedUntil | None:
+    """Where the last archive ends that has something of these positions and times, and is not whole in the log.
+
+    ``last`` None is the log's end. A time that lies in an archive is no position of the log any more, so times are held
+    against the archives' own.
+    """
+    conditions = [_ARCHIVE.c.last >= first, IS_ABSENT]
+    if last is not None:
+        conditions.append(_ARCHIVE.c.first <= last)
+    if since_us is not None:
+        conditions.append(_ARCHIVE.c.last_at >= since_us)
+    if until_us is not None:
+        conditions.append(_ARCHIVE.c.first_at < until_us)
+    statement = (
+        select(_ARCHIVE.c.last, _ARCHIVE.c.last_at)
+        .where(*conditions)
+        .order_by(_ARCHIVE.c.last.desc())
+        .limit(1)
+    )
+    row: Any = connection.execute(statement).one_or_none()
+    return None if row is None else ArchivedUntil(row.last, row.last_at)
 
 
 def check_present(connection: Connection, first: int, last: int, *, pointer: str = "") -> None:

@@ -1,11 +1,16 @@
-"""Rows of the archives' tables as the port's records."""
+"""Rows of the archives' tables: the port's records of them, and the statements that find and change them."""
 
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row, func, select, update
 
+from gateway.adapters.sql.models import Archive, Archiving, Erasure
 from gateway.domain.archive import Span
-from gateway.ports import ArchiveRecord, ArchiveState, RunRecord, RunState
+from gateway.ports import ArchiveRecord, ArchiveState, ErasureState, RunRecord, RunState
+
+_ARCHIVE = Archive.__table__  # type: ignore[attr-defined]
+_RUN = Archiving.__table__  # type: ignore[attr-defined]
+_ERASURE = Erasure.__table__  # type: ignore[attr-defined]
 
 
 def record_of(row: Row[Any]) -> ArchiveRecord:
@@ -42,3 +47,40 @@ def run_of(row: Row[Any]) -> RunRecord:
         finished_at_us=row.finished_at,
         problem=row.problem,
     )
+
+
+def holding(position: int) -> Any:  # noqa: ANN401 - a SELECT
+    """The archive that holds a position."""
+    return select(_ARCHIVE).where(_ARCHIVE.c.first <= position, _ARCHIVE.c.last >= position)
+
+
+def in_state(state: ArchiveState) -> Any:  # noqa: ANN401 - a SELECT
+    """The archives in a state, in log order."""
+    return select(_ARCHIVE).where(_ARCHIVE.c.state == state.value).order_by(_ARCHIVE.c.first)
+
+
+def note(connection: Connection, row: Row[Any], **values: object) -> None:
+    """Change the row of an archive."""
+    connection.execute(update(_ARCHIVE).where(_ARCHIVE.c.first == row.first).values(**values))
+
+
+def last_archived(connection: Connection) -> int:
+    """Archives follow each other from the log's first position on; 0: there is none."""
+    return int(connection.execute(select(func.max(_ARCHIVE.c.last))).scalar() or 0)
+
+
+def running() -> Any:  # noqa: ANN401 - a SELECT
+    """The archiving that runs."""
+    return select(_RUN).where(_RUN.c.state == RunState.RUNNING.value)
+
+
+def unfinished_erasure() -> Any:  # noqa: ANN401 - a SELECT
+    """An erasure that may still write archives anew."""
+    return select(_ERASURE.c.id).where(_ERASURE.c.state != ErasureState.FINISHED.value).limit(1)
+
+
+def problem_of(error: Exception) -> str:
+    """What a folder, a file or a log refuses, as a sentence."""
+    if isinstance(error, OSError):
+        return f"{error.filename or 'the folder of the archives'}: {error.strerror or error}."
+    return str(error).rstrip(".") + "."

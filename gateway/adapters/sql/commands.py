@@ -6,18 +6,15 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from gateway.adapters.sql.absent import check_present
-from gateway.adapters.sql.append import append, prepare
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.delivery_rows import pending_row
 from gateway.adapters.sql.models import Attempt, LogHead, Pending, Replay, Subscription
+from gateway.adapters.sql.saying import FactWriter
 from gateway.adapters.sql.streams import BATCH_TRACE, running_replays
 from gateway.domain import facts
 from gateway.domain.pending import PendingDelivery
-from gateway.domain.subscription import EVERY_ORGANIZATION
 from gateway.errors import Conflict, Gone, NotFound
 from gateway.ports import (
-    Kind,
-    NewEntry,
     Now,
     Random,
     ReplayRange,
@@ -45,9 +42,8 @@ class SqlStreamCommands:
 
     def __init__(self, database: Database, *, fact_source: str, now: Now, random: Random) -> None:
         self._database = database
-        self._fact_source = fact_source
         self._now = now
-        self._random = random
+        self._facts = FactWriter(fact_source, random)
 
     async def test(self, number: int) -> int:
         """See ``StreamCommands.test``."""
@@ -171,17 +167,7 @@ class SqlStreamCommands:
     ) -> int:
         now_us = self._now() if now_us is None else now_us
         fact = facts.Fact(kind, row.id, cause, data)
-        entry = NewEntry(
-            type=fact.type,
-            source=self._fact_source,
-            id=fact.id,
-            envelope=fact.envelope(self._fact_source, now_us).raw,
-            subject=fact.subject,
-            organization=None if row.organization == EVERY_ORGANIZATION else row.organization,
-        )
-        prepared = prepare([entry], self._random)
-        appended = append(connection, prepared, now_us=now_us, kind=Kind.FACT, addressee=addressee)
-        return appended[0].position
+        return self._facts.say(connection, fact, now_us, organization=row.organization, addressee=addressee)
 
 
 def _head(connection: Connection) -> int:

@@ -6,17 +6,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select
 
-from gateway.adapters.sql.append import append, prepare
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.models import Contract, ContractType, LogHead
+from gateway.adapters.sql.saying import FactWriter
 from gateway.domain import facts
 from gateway.errors import Conflict
 from gateway.ports import (
     CONTRACTS_MAX,
     VERSIONS_MAX,
-    Kind,
     NewContract,
-    NewEntry,
     Now,
     Random,
     StoredContract,
@@ -37,9 +35,8 @@ class SqlContracts:
 
     def __init__(self, database: Database, *, fact_source: str, now: Now, random: Random) -> None:
         self._database = database
-        self._fact_source = fact_source
         self._now = now
-        self._random = random
+        self._facts = FactWriter(fact_source, random)
 
     async def all(self) -> Sequence[StoredContract]:
         """See ``ContractStore.all``."""
@@ -78,10 +75,8 @@ class SqlContracts:
                 schema=wanted.name,
                 compatibility=versions[0].compatibility if versions else wanted.compatibility,
             )
-            envelope = fact.envelope(self._fact_source, now_us).raw
-            entry = NewEntry(fact.type, self._fact_source, fact.id, envelope, subject=fact.subject)
-            [said] = append(connection, prepare([entry], self._random), now_us=now_us, kind=Kind.FACT)
-            return _put(connection, wanted, versions, now_us, since=said.position, shipped=False)
+            position = self._facts.say(connection, fact, now_us)
+            return _put(connection, wanted, versions, now_us, since=position, shipped=False)
 
         return await self._database.write(work)
 

@@ -54,6 +54,11 @@ def entry_of(row: Row[Any]) -> Entry:
     )
 
 
+def last_position(connection: Connection) -> int:
+    """The head of the log."""
+    return int(connection.execute(select(_HEAD.c.position)).scalar_one())
+
+
 def position_before(connection: Connection, at_us: int) -> int:
     """The last position appended before a time, by bisection: ``appended_at`` never goes back (S7d).
 

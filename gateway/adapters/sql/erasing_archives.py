@@ -7,6 +7,7 @@ rewritten: the erasure says which.
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,15 +17,23 @@ from sqlalchemy import Connection, Row, select, update
 
 from gateway.adapters.archive_files import ArchiveWriter, Written, in_pages, read_rows, sha256_of
 from gateway.adapters.sql.database import Database
+from gateway.adapters.sql.entries import last_position
 from gateway.adapters.sql.erased_rows import NOTHING
+from gateway.adapters.sql.erasing_events import empty_attempts
+from gateway.adapters.sql.erasure_rows import at, note, read
+from gateway.adapters.sql.fetching import first_of
 from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import Archive, LogEntry
+from gateway.adapters.sql.saying import FactWriter
+from gateway.domain import erasure as rules
 from gateway.domain.archive import ArchiveDamaged, ArchivedRow
+from gateway.domain.chain import remains_hash
 from gateway.domain.erasure import ROWS_MAX, Scope, Target
-from gateway.ports import ArchiveState, Kind
+from gateway.ports import ArchiveState, ErasureStep, Kind, Now
 
 _LOG = LogEntry.__table__  # type: ignore[attr-defined]
 _ARCHIVE = Archive.__table__  # type: ignore[attr-defined]
+_LOGGER = logging.getLogger(__name__)
 _PAGE = 500
 _WHOLE = frozenset({ArchiveState.ARCHIVED.value, ArchiveState.RESTORED.value})
 
@@ -33,7 +42,7 @@ Say = Callable[[Sequence[ArchivedRow]], Awaitable[int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class _Looked:
     """What looking through one archive came to.
 
     Attributes:
@@ -51,31 +60,91 @@ class Looked:
     events: int = 0
 
 
-async def following(database: Database, erasure: Row[Any]) -> Row[Any] | None:
+class ArchiveEraser:
+    """Looks through the files of a folder, one in each step."""
+
+    def __init__(self, database: Database, folder: Path, facts: FactWriter, now: Now) -> None:
+        self._database = database
+        self._folder = folder
+        self._facts = facts
+        self._now = now
+
+    async def step(self, row: Row[Any], target: Target) -> ErasureStep:
+        """Look through the next archive, and write its file anew if it has something of it."""
+        archive = await first_of(self._database, _following(row))
+        if archive is None:
+            return await at(self._database, row, _passed)
+        if archive.state not in _WHOLE:
+            return ErasureStep(waits=True)  # rows are being dropped or put back by its file
+
+        async def say(found: Sequence[ArchivedRow]) -> int:
+            return await self._say(row, found)
+
+        try:
+            looked = await _erase_in(self._database, self._folder, archive, target, say)
+        except OSError as error:
+            _LOGGER.error("an archive cannot be rewritten, and its erasure waits: %s", error)  # noqa: TRY400
+            return ErasureStep(waits=True)
+
+        def noted(connection: Connection, now: Row[Any]) -> ErasureStep:
+            _note_file(connection, looked)
+            note(
+                connection,
+                now,
+                archives_until=looked.until,
+                archives=now.archives + (looked.written is not None),
+                unreachable=_with_file(now.unreachable, looked),
+            )
+            return ErasureStep(appended=bool(looked.events))
+
+        return await self._database.erase(lambda connection: noted(connection, read(connection, row.id)))
+
+    async def _say(self, row: Row[Any], found: Sequence[ArchivedRow]) -> int:
+        """Empty what was answered to archived events, then have the log say that they are erased."""
+        positions = [item.position for item in found]
+        fact = rules.erased(row.id, positions, remains_hash(found))
+
+        def work(connection: Connection) -> int | None:
+            emptied, whole = empty_attempts(connection, positions)
+            now = read(connection, row.id)
+            if len(whole) < len(positions):
+                note(connection, now, attempts=now.attempts + emptied)
+                return None
+            head = last_position(connection)
+            position = self._facts.say(connection, fact, self._now())
+            events = len(positions) if position > head else 0  # it was said before a crash
+            note(connection, now, events=now.events + events, attempts=now.attempts + emptied)
+            return position
+
+        while True:
+            position = await self._database.erase(work)
+            if position is not None:
+                return position
+
+
+def _passed(connection: Connection, row: Row[Any]) -> ErasureStep:
+    note(connection, row, archives_until=row.until_position)
+    return ErasureStep()
+
+
+def _following(erasure: Row[Any]) -> Any:  # noqa: ANN401 - a SELECT
     """The next archive that an erasure has to look through."""
-    statement = (
+    return (
         select(_ARCHIVE)
         .where(_ARCHIVE.c.first > erasure.archives_until, _ARCHIVE.c.first <= erasure.until_position)
         .order_by(_ARCHIVE.c.first)
-        .limit(1)
     )
-    return await database.read(lambda connection: connection.execute(statement).one_or_none())
 
 
-def is_moving(archive: Row[Any]) -> bool:
-    """Whether rows are being dropped or put back by it: then its file is not to be changed."""
-    return archive.state not in _WHOLE
-
-
-async def erase_in(database: Database, folder: Path, archive: Row[Any], target: Target, say: Say) -> Looked:
+async def _erase_in(database: Database, folder: Path, archive: Row[Any], target: Target, say: Say) -> _Looked:
     """Erase in one archive. Raises OSError where its file cannot be written."""
     path = folder / archive.file
     try:
         found = await asyncio.to_thread(lambda: [row for row in read_rows(path) if _takes(target, row)])
     except (FileNotFoundError, NotADirectoryError, ArchiveDamaged):
-        return Looked(archive.last, archive.file, reached=False)
+        return _Looked(archive.last, archive.file, reached=False)
     if not found:
-        return Looked(
+        return _Looked(
             archive.last, archive.file, reached=True, written=await asyncio.to_thread(_changed, path, archive)
         )
     facts = await _erased_in_log(database, [row.position for row in found])
@@ -84,10 +153,10 @@ async def erase_in(database: Database, folder: Path, archive: Row[Any], target: 
         chunk = left[start : start + ROWS_MAX]
         facts |= dict.fromkeys((row.position for row in chunk), await say(chunk))
     written = await asyncio.to_thread(_rewrite, folder, archive, facts)
-    return Looked(archive.last, archive.file, reached=True, written=written, events=len(left))
+    return _Looked(archive.last, archive.file, reached=True, written=written, events=len(left))
 
 
-def note_file(connection: Connection, looked: Looked) -> None:
+def _note_file(connection: Connection, looked: _Looked) -> None:
     """The archive's row says what its file is now."""
     if looked.written is not None:
         connection.execute(
@@ -97,7 +166,7 @@ def note_file(connection: Connection, looked: Looked) -> None:
         )
 
 
-def with_file(unreachable: str, looked: Looked) -> str:
+def _with_file(unreachable: str, looked: _Looked) -> str:
     """The names of the files that could not be read, with this one if it is such."""
     return unreachable if looked.reached else json.dumps([*json.loads(unreachable), looked.file])
 

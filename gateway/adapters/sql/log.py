@@ -9,11 +9,12 @@ from gateway.adapters.sql.absent import absent
 from gateway.adapters.sql.append import append, prepare, quarantine
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.entries import COLUMNS, entry_of, position_before
+from gateway.adapters.sql.event_pages import page, page_of_id
 from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import LogEntry, LogHead
-from gateway.adapters.sql.search import named, read_key, search
+from gateway.adapters.sql.search import read_key, search
 from gateway.domain.ids import RANDOM_BYTES, quarantine_id
-from gateway.ports import Appended, Entry, EventQuery, Head, NewEntry, NewQuarantine, Now, Random
+from gateway.ports import Appended, Entry, EventPage, EventQuery, Head, NewEntry, NewQuarantine, Now, Random
 
 __all__ = ["SqlLog", "position_before"]
 
@@ -79,12 +80,16 @@ class SqlLog:
         """See ``EventLog.search``."""
         return await self._database.read(lambda connection: search(connection, query))
 
+    async def page(self, query: EventQuery) -> EventPage:
+        """See ``EventLog.page``."""
+        return await self._database.read(lambda connection: page(connection, query))
+
     async def named(
         self, event_id: str, *, organization: str | None, before: int | None, rows: int
-    ) -> tuple[Sequence[Entry], int | None]:
+    ) -> EventPage:
         """See ``EventLog.named``."""
         return await self._database.read(
-            lambda connection: named(
+            lambda connection: page_of_id(
                 connection, event_id, organization=organization, before=before, rows=rows
             )
         )

@@ -1,34 +1,28 @@
 """The commands on subscriptions: a fact, the vault and the projections, in one transaction (S1d)."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from gateway.adapters.sql.absent import check_present
-from gateway.adapters.sql.append import append, prepare
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.idempotency import drop_answers, remember
-from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import (
     DeliveryCursor,
     Pending,
-    Shard,
     Subscription,
     SubscriptionRevision,
     VaultEntry,
 )
+from gateway.adapters.sql.saying import FactWriter
 from gateway.adapters.sql.sealed import KINDS, SECRETS, SubscriptionVault
 from gateway.adapters.sql.streams import cancel_replays
-from gateway.adapters.sql.subscription_making import (
-    is_webhook,
-    number_them,
-    revision_row,
-    selection_data,
-    store,
-)
-from gateway.adapters.sql.subscription_rows import consent_of, history, present, read, skips_of
+from gateway.adapters.sql.subscription_changing import consent_columns, passed, present_row, touch
+from gateway.adapters.sql.subscription_making import number_them, revision_row, selection_data, store
+from gateway.adapters.sql.subscription_reading import SubscriptionReader
+from gateway.adapters.sql.subscription_rows import consent_of, skips_of
 from gateway.adapters.sql.texts import same
 from gateway.adapters.vault import Keyring
 from gateway.domain import facts
@@ -36,16 +30,13 @@ from gateway.domain.handshake import UNASKED, Consent, HandshakeState
 from gateway.domain.ids import NUMBER_MAX, RANDOM_BYTES, subscription_id
 from gateway.domain.rotation import Secret, rotated, with_key
 from gateway.domain.skips import added
-from gateway.domain.subscription import EVERY_ORGANIZATION, SubscriptionSpec
+from gateway.domain.subscription import SubscriptionSpec
 from gateway.errors import NotFound, PreconditionFailed
 from gateway.ports import (
-    Kind,
-    NewEntry,
     NewSubscription,
     Now,
     Random,
     Remembering,
-    SubscriptionHistory,
     SubscriptionRecord,
     SubscriptionState,
 )
@@ -54,7 +45,6 @@ _SUBSCRIPTION = Subscription.__table__  # type: ignore[attr-defined]
 _REVISION = SubscriptionRevision.__table__  # type: ignore[attr-defined]
 _CURSOR = DeliveryCursor.__table__  # type: ignore[attr-defined]
 _PENDING = Pending.__table__  # type: ignore[attr-defined]
-_SHARD = Shard.__table__  # type: ignore[attr-defined]
 _VAULT = VaultEntry.__table__  # type: ignore[attr-defined]
 
 _STATE_FACTS = {
@@ -64,18 +54,17 @@ _STATE_FACTS = {
 }
 
 
-class SqlSubscriptions:
+class SqlSubscriptions(SubscriptionReader):
     """Implements ``gateway.ports.Subscriptions`` on any ``Database``."""
 
     def __init__(
         self, database: Database, keyring: Keyring, *, fact_source: str, now: Now, random: Random
     ) -> None:
-        self._database = database
+        super().__init__(database, SubscriptionVault(keyring))
         self._keyring = keyring
-        self._vault = SubscriptionVault(keyring)
-        self._fact_source = fact_source
         self._now = now
         self._random = random
+        self._facts = FactWriter(fact_source, random)
 
     async def create(
         self,
@@ -106,8 +95,8 @@ class SqlSubscriptions:
         def work(connection: Connection) -> list[SubscriptionRecord]:
             now_us = self._now()
             made = number_them(connection, wanted, ids, pointers)
-            entries = [self._entry(item.fact(), item.asked.organization, now_us) for item in made]
-            append(connection, prepare(entries, self._random), now_us=now_us, kind=Kind.FACT)
+            said = [(item.fact(), item.asked.organization) for item in made]
+            self._facts.say_all(connection, said, now_us)
             secrets = [self._keyed(item.spec, (Secret(item.secret),)) for item in wanted]
             store(connection, made, self._vault, now_us, secrets)
             for item in made:
@@ -131,7 +120,7 @@ class SqlSubscriptions:
         """See ``Subscriptions.update``."""
 
         def work(connection: Connection) -> SubscriptionRecord:
-            row = _present(connection, number, unchanged_since_us)
+            row = present_row(connection, number, unchanged_since_us=unchanged_since_us)
             known = self._one(connection, number)
             if known.spec.to_json() == spec.to_json():
                 return known  # nothing is said twice
@@ -147,14 +136,10 @@ class SqlSubscriptions:
                 data["privileged"] = changed["privileged"] = False
             if consent != known.consent:
                 data["consent"] = consent.to_json()
-                changed |= _consent_columns(consent)
-            position = self._fact(
-                connection,
-                facts.Fact(facts.SUBSCRIPTION_UPDATED, row.id, str(revision), data),
-                row.organization,
-                now_us,
-            )
-            _touch(connection, number, now_us, **changed)
+                changed |= consent_columns(consent)
+            fact = facts.Fact(facts.SUBSCRIPTION_UPDATED, row.id, str(revision), data)
+            position = self._facts.say(connection, fact, now_us, organization=row.organization)
+            touch(connection, number, now_us, **changed)
             connection.execute(insert(_REVISION), [revision_row(number, revision, position, spec)])
             connection.execute(insert(_VAULT), [self._vault.spec_row(row.id, revision, spec)])
             secrets = self._keyed(spec, known.secrets)
@@ -194,9 +179,7 @@ class SqlSubscriptions:
         revision: int | None = None,
         skip: bool = False,
     ) -> None:
-        row = _present(connection, number, None)
-        if revision is not None and row.revision != revision:
-            raise PreconditionFailed(f"The subscription is at revision {row.revision} now.")
+        row = present_row(connection, number, revision=revision)
         now_us = max(self._now(), row.updated_at + 1)
         # A resume from now skips what lies behind, of an active stream too (S3h).
         if row.state != state.value or skip:
@@ -206,32 +189,32 @@ class SqlSubscriptions:
                 "revision": row.revision,
                 "cause": cause,
             }
-            after = _passed(connection, row)
+            after = passed(connection, row)
             if skip:
                 data["skipped_after"] = after
             fact = facts.Fact(_STATE_FACTS[state], row.id, f"{row.state}:{now_us}", data)
-            position = self._fact(connection, fact, row.organization, now_us)
+            position = self._facts.say(connection, fact, now_us, organization=row.organization)
             values: dict[str, object] = {"live": False}
             changes: dict[str, object] = {"state": state.value}
             if skip:
                 values["cursor"] = position
                 changes["skips"] = json.dumps(added(skips_of(row.skips), after, position))
-            _touch(connection, number, now_us, **changes)
+            touch(connection, number, now_us, **changes)
             connection.execute(update(_CURSOR).where(_CURSOR.c.number == number).values(values))
 
     async def rotate_secret(self, number: int, secret: str) -> SubscriptionRecord:
         """See ``Subscriptions.rotate_secret``."""
 
         def work(connection: Connection) -> SubscriptionRecord:
-            row = _present(connection, number, None)
+            row = present_row(connection, number)
             known, now_us = self._one(connection, number), max(self._now(), row.updated_at + 1)
             secrets = rotated(known.secrets, secret, now_us)
             if secrets == known.secrets:
                 return known  # nothing is said twice
             rotation = self._seal(connection, row.id, self._keyed(known.spec, secrets))
             fact = facts.secret_rotated(row.id, number, row.revision, rotation)
-            self._fact(connection, fact, row.organization, now_us)
-            _touch(connection, number, now_us)
+            self._facts.say(connection, fact, now_us, organization=row.organization)
+            touch(connection, number, now_us)
             return self._one(connection, number)
 
         record = await self._database.write(work)
@@ -244,9 +227,7 @@ class SqlSubscriptions:
         """See ``Subscriptions.set_consent``."""
 
         def work(connection: Connection) -> SubscriptionRecord:
-            row = _present(connection, number, None)
-            if revision is not None and row.revision != revision:
-                raise PreconditionFailed(f"The subscription is at revision {row.revision} now.")
+            row = present_row(connection, number, revision=revision)
             if callback is not None and row.callback != callback:
                 raise PreconditionFailed("Another handshake has begun, or this one is over.")
             self._consent(connection, row, consent)
@@ -274,24 +255,20 @@ class SqlSubscriptions:
     def _consent(self, connection: Connection, row: Row[Any], consent: Consent) -> None:
         now_us = max(self._now(), row.updated_at + 1)
         fact = facts.handshake(row.id, row.number, row.revision, consent, now_us)
-        self._fact(connection, fact, row.organization, now_us)
-        _touch(connection, row.number, now_us, **_consent_columns(consent))
+        self._facts.say(connection, fact, now_us, organization=row.organization)
+        touch(connection, row.number, now_us, **consent_columns(consent))
 
     async def delete(self, number: int, *, unchanged_since_us: int | None = None) -> None:
         """See ``Subscriptions.delete``."""
 
         def work(connection: Connection) -> str:
-            row = _present(connection, number, unchanged_since_us)
+            row = present_row(connection, number, unchanged_since_us=unchanged_since_us)
             now_us = max(self._now(), row.updated_at + 1)
             data = {"subscription_id": row.id, "number": number, "revision": row.revision}
-            self._fact(
-                connection,
-                facts.Fact(facts.SUBSCRIPTION_DELETED, row.id, "deleted", data),
-                row.organization,
-                now_us,
-            )
-            ended: dict[str, object] = {"state": SubscriptionState.DELETED.value, **_consent_columns(UNASKED)}
-            _touch(connection, number, now_us, skips="[]", **ended)
+            fact = facts.Fact(facts.SUBSCRIPTION_DELETED, row.id, "deleted", data)
+            self._facts.say(connection, fact, now_us, organization=row.organization)
+            ended: dict[str, object] = {"state": SubscriptionState.DELETED.value, **consent_columns(UNASKED)}
+            touch(connection, number, now_us, skips="[]", **ended)
             connection.execute(delete(_CURSOR).where(_CURSOR.c.number == number))
             connection.execute(delete(_PENDING).where(_PENDING.c.number == number))
             connection.execute(delete(_VAULT).where(_VAULT.c.kind.in_(KINDS), _VAULT.c.owner == row.id))
@@ -300,63 +277,6 @@ class SqlSubscriptions:
             return str(row.id)
 
         self._vault.forget(await self._database.write(work))
-
-    async def get(
-        self, subscription_id: str, *, organization: str | None = None
-    ) -> SubscriptionRecord | None:
-        """See ``Subscriptions.get``."""
-        condition = same(_SUBSCRIPTION.c.id, subscription_id)
-        if organization is not None:
-            condition = and_(condition, same(_SUBSCRIPTION.c.organization, organization))
-        return await self._find(condition)
-
-    async def webhook(self, organization: str, key: str) -> SubscriptionRecord | None:
-        """See ``Subscriptions.webhook``."""
-        return await self._find(is_webhook(organization, key))
-
-    async def by_number(self, number: int) -> SubscriptionRecord | None:
-        """See ``Subscriptions.by_number``."""
-        return await self._find(_SUBSCRIPTION.c.number == number)
-
-    async def by_numbers(self, numbers: Sequence[int]) -> Sequence[SubscriptionRecord]:
-        """See ``Subscriptions.by_numbers``."""
-
-        def work(connection: Connection) -> list[SubscriptionRecord]:
-            return [
-                record
-                for part in parts(sorted(set(numbers)))
-                for record in self._read(connection, _SUBSCRIPTION.c.number.in_(part))
-            ]
-
-        return await self._database.read(work)
-
-    async def page(self, *, organization: str | None, after: int, limit: int) -> Sequence[SubscriptionRecord]:
-        """See ``Subscriptions.page``."""
-        statement = present().where(_SUBSCRIPTION.c.number > after).limit(limit)
-        if organization is not None:
-            statement = statement.where(_SUBSCRIPTION.c.organization == organization)
-        return await self._database.read(lambda connection: read(connection, statement, self._vault))
-
-    async def history(self, subscription_id: str) -> SubscriptionHistory | None:
-        """See ``Subscriptions.history``."""
-        return await self._database.read(lambda connection: history(connection, subscription_id))
-
-    async def ids(self, numbers: Sequence[int]) -> Mapping[int, tuple[str, str]]:
-        """See ``Subscriptions.ids``."""
-        columns = (_SUBSCRIPTION.c.number, _SUBSCRIPTION.c.id, _SUBSCRIPTION.c.organization)
-
-        def work(connection: Connection) -> dict[int, tuple[str, str]]:
-            return {
-                row.number: (row.id, row.organization)
-                for part in parts(numbers)
-                for row in connection.execute(select(*columns).where(_SUBSCRIPTION.c.number.in_(part)))
-            }
-
-        return await self._database.read(work)
-
-    async def _find(self, condition: Any) -> SubscriptionRecord | None:  # noqa: ANN401 - a column expression
-        found = await self._database.read(lambda connection: self._read(connection, condition))
-        return found[0] if found else None
 
     def _keyed(self, spec: SubscriptionSpec, secrets: tuple[Secret, ...]) -> tuple[Secret, ...]:
         return with_key(secrets, self._random) if spec.signs_v1a else secrets
@@ -369,55 +289,3 @@ class SqlSubscriptions:
         connection.execute(delete(_VAULT).where(*here))
         connection.execute(insert(_VAULT), [self._vault.secrets_row(owner, rotation, secrets)])
         return rotation
-
-    def _one(self, connection: Connection, number: int) -> SubscriptionRecord:
-        [record] = self._read(connection, _SUBSCRIPTION.c.number == number)
-        return record
-
-    def _read(self, connection: Connection, condition: Any) -> list[SubscriptionRecord]:  # noqa: ANN401 - likewise
-        return read(connection, present().where(condition), self._vault)
-
-    def _fact(self, connection: Connection, fact: facts.Fact, organization: str, now_us: int) -> int:
-        prepared = prepare([self._entry(fact, organization, now_us)], self._random)
-        return append(connection, prepared, now_us=now_us, kind=Kind.FACT)[0].position
-
-    def _entry(self, fact: facts.Fact, organization: str, now_us: int) -> NewEntry:
-        return NewEntry(
-            type=fact.type,
-            source=self._fact_source,
-            id=fact.id,
-            envelope=fact.envelope(self._fact_source, now_us).raw,
-            subject=fact.subject,
-            organization=None if organization == EVERY_ORGANIZATION else organization,
-        )
-
-
-def _present(connection: Connection, number: int, unchanged_since_us: int | None) -> Row[Any]:
-    row = connection.execute(select(_SUBSCRIPTION).where(_SUBSCRIPTION.c.number == number)).one_or_none()
-    if row is None or row.state == SubscriptionState.DELETED.value:
-        raise NotFound("This subscription does not exist.")
-    if unchanged_since_us is not None and row.updated_at != unchanged_since_us:
-        raise PreconditionFailed("The subscription was changed since you read it.")
-    return row
-
-
-def _passed(connection: Connection, row: Row[Any]) -> int:
-    """How far the stream is dispatched: a live one as far as the router has come, at least (S2b)."""
-    cursor = connection.execute(select(_CURSOR).where(_CURSOR.c.number == row.number)).one()
-    if not (cursor.live and row.state == SubscriptionState.ACTIVE.value):
-        return int(cursor.cursor)
-    routed = connection.execute(select(func.min(_SHARD.c.routed))).scalar()
-    return max(int(cursor.cursor), int(routed or 0))
-
-
-def _consent_columns(consent: Consent) -> dict[str, object]:
-    """The handshake as it is stored; what is found by its callback has a column for that."""
-    if consent == UNASKED:
-        return {"consent": "{}", "callback": None}
-    return {"consent": json.dumps(consent.to_json()), "callback": consent.callback}
-
-
-def _touch(connection: Connection, number: int, now_us: int, **values: object) -> None:
-    connection.execute(
-        update(_SUBSCRIPTION).where(_SUBSCRIPTION.c.number == number).values(updated_at=now_us, **values)
-    )

@@ -5,16 +5,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
 
-from gateway.adapters.sql.append import append, prepare
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import ApiTokenEntry
+from gateway.adapters.sql.saying import FactWriter
 from gateway.adapters.sql.texts import same
 from gateway.domain import facts
 from gateway.domain.api_tokens import REMEMBERED_US, TOKENS_MAX, ApiToken
 from gateway.domain.ids import RANDOM_BYTES, token_id
 from gateway.errors import Conflict, NotFound
-from gateway.ports import Kind, NewApiToken, NewEntry, Now, Random
+from gateway.ports import NewApiToken, Now, Random
 
 _TOKEN = ApiTokenEntry.__table__  # type: ignore[attr-defined]
 _PRESENT = _TOKEN.c.revoked_at.is_(None)
@@ -33,9 +33,9 @@ class SqlApiTokens:
 
     def __init__(self, database: Database, *, fact_source: str, now: Now, random: Random) -> None:
         self._database = database
-        self._fact_source = fact_source
         self._now = now
         self._random = random
+        self._facts = FactWriter(fact_source, random)
 
     async def create(self, wanted: NewApiToken) -> ApiToken:
         """See ``ApiTokens.create``."""
@@ -70,7 +70,8 @@ class SqlApiTokens:
                     expires_at=made.expires_at_us,
                 )
             )
-            self._say(connection, facts.token_created(made, wanted.by), now_us)
+            # Of no organization: who may get in is the administrators' matter.
+            self._facts.say(connection, facts.token_created(made, wanted.by), now_us)
             return made
 
         return await self._database.write(work)
@@ -85,7 +86,7 @@ class SqlApiTokens:
                 raise NotFound("There is no token with this id.")
             now_us = self._now()
             connection.execute(update(_TOKEN).where(*here).values(revoked_at=now_us))
-            self._say(connection, facts.token_revoked(_token_of(row), by), now_us)
+            self._facts.say(connection, facts.token_revoked(_token_of(row), by), now_us)
 
         await self._database.write(work)
 
@@ -132,12 +133,6 @@ class SqlApiTokens:
         rows = [{"token": token, "at_us": at_us} for token, at_us in times.items()]
         if rows:
             await self._database.write(lambda connection: connection.execute(_USED, rows))
-
-    def _say(self, connection: Connection, fact: facts.Fact, now_us: int) -> None:
-        # Of no organization: who may get in is the administrators' matter.
-        envelope = fact.envelope(self._fact_source, now_us).raw
-        entry = NewEntry(fact.type, self._fact_source, fact.id, envelope, subject=fact.subject)
-        append(connection, prepare([entry], self._random), now_us=now_us, kind=Kind.FACT)
 
 
 def _token_of(row: Row[Any]) -> ApiToken:

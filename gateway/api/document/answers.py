@@ -2,6 +2,7 @@
 
 from gateway.api.document.event_answers import (
     Accepted,
+    ArchivedUntil,
     Attempt,
     Clause,
     Deliveries,
@@ -75,6 +76,7 @@ __all__ = [
     "Accepted",
     "Archive",
     "ArchivePlan",
+    "ArchivedUntil",
     "Archives",
     "Archiving",
     "Attempt",

@@ -138,11 +138,21 @@ Explanation.model_fields[
 Explanation.model_rebuild(force=True)
 
 
+class ArchivedUntil(Shape):
+    """The end of what was archived."""
+
+    position: Position
+    appended_at: datetime
+
+
 class Events(Shape):
     """A page of the log."""
 
     items: list[LogItem]
     next: str | None
+    archived_until: ArchivedUntil | None = None
+    """Events up to there were archived, and are not in this page although it was asked for them; an administrator can
+    put them back. Absent where none were."""
 
 
 class Deliveries(Shape):
