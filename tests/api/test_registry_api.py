@@ -524,8 +524,10 @@ def test_types_are_the_texts_of_the_package(anonymous, name):
     assert whole.text == rendering.module(name)
 
 
-@pytest.mark.parametrize("name", ["typescript", "pydantic"])
-def test_types_of_what_was_registered_are_open(client, name):
+@pytest.mark.parametrize(
+    ("name", "said"), [("typescript", "  amount?: number;"), ("pydantic", 'extra="allow"')]
+)
+def test_types_of_what_was_registered_are_printed_or_open(client, name, said):
     path = "/registry/schemagroups/org.example/schemas/paid"
     schema = {"type": "object", "properties": {"amount": {"type": "number"}}}
     assert client.post(path, json=schema).status_code == 201
@@ -533,6 +535,16 @@ def test_types_of_what_was_registered_are_open(client, name):
         answer = client.get(place, params={"format": name})
         assert answer.status_code == 200
         assert "OrgExamplePaidEvent" in answer.text
+        assert said in answer.text
+
+
+def test_types_of_a_version_of_a_letta_event_are_those_in_force(client):
+    newer = client.get(STEP).json()
+    newer["properties"]["data"]["properties"]["cost"] = {"type": "number"}
+    assert client.post(STEP, json=newer).status_code == 201
+    of_both = [client.get(f"{STEP}{at}", params={"format": "typescript"}).text for at in ("", "/versions/1")]
+    assert ["cost?: number;" in text for text in of_both] == [True, False]
+    assert "export type LettaEvent =" in of_both[0]
 
 
 def test_several_lines_of_if_none_match_are_one_list(anonymous):
