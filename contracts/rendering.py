@@ -136,7 +136,16 @@ def _free_name(event_type: str, texts: str, parts: Sequence[Part]) -> str:
     return name
 
 
-_TAKEN: Final = frozenset({"CloudEvent", "LettaEvent", "LettaCloudEvent"})
+_TAKEN: Final = frozenset(
+    {
+        "CloudEvent",
+        "CloudEventAttributes",
+        "LettaEvent",
+        "LettaCloudEvent",
+        "LettaThinCloudEvent",
+        "ThinCloudEvent",
+    }
+)
 """What the module itself defines."""
 
 FORMATS: Final[Mapping[str, Format]] = {
