@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+_ANY_VALUE: Final = "its contract is JSON Schema alone, and allows more than objects."
 _ABOUT: Final = "Events as letta-gateway delivers them; printed from their contracts."
 
 
@@ -18,12 +19,14 @@ class Part:
         name: Of its payload's type.
         text: The text that defines that name; None: it has none in this language, and is an open object.
         tells: Whether the payload says of itself what it is, in `event_type`.
+        any_value: Without a text: whether it may be something else than an object.
     """
 
     event_type: str
     name: str
     text: str | None
     tells: bool = True
+    any_value: bool = False
 
 
 def typescript_module(parts: Sequence[Part]) -> str:
@@ -51,6 +54,8 @@ def typescript_module(parts: Sequence[Part]) -> str:
 def _typescript_text(part: Part) -> str:
     if part.text is not None:
         return part.text.strip() + "\n"
+    if part.any_value:
+        return f"/** {part.event_type}: {_ANY_VALUE} */\nexport type {part.name} = unknown;\n"
     return (
         f"/** {part.event_type}: its contract is JSON Schema alone. */\n"
         f"export interface {part.name} {{\n  [k: string]: unknown;\n}}\n"
@@ -117,7 +122,7 @@ export interface ThinCloudEvent<Type extends string> extends CloudEventAttribute
 def pydantic_module(parts: Sequence[Part]) -> str:
     """A module: what the texts import, once; their classes; the union, and what reads it."""
     imports: dict[str, set[str]] = {
-        "typing": {"Annotated", "Literal", "TypeAlias"},
+        "typing": {"Annotated", "Any", "Literal", "TypeAlias"},
         "pydantic": {"BaseModel", "ConfigDict", "Field", "TypeAdapter"},
     }
     bodies = []
@@ -174,6 +179,8 @@ class ThinCloudEvent(BaseModel):
 
 
 def _open_model(part: Part) -> str:
+    if part.any_value:
+        return f'{part.name}: TypeAlias = Any\n"""{part.event_type}: {_ANY_VALUE}"""\n'
     return (
         f'class {part.name}(BaseModel):\n    """\n    {part.event_type}: its contract is JSON Schema alone.\n'
         '    """\n\n    model_config = ConfigDict(\n        extra="allow",\n    )\n'
