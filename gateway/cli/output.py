@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gateway.cli import json_text
+
 #: Piped tables are not folded to a terminal's width: ids stay whole, one record a line.
 _PIPED_WIDTH = 400
 
@@ -43,7 +45,7 @@ def plain(value: object) -> str:
 
 def print_record(record: object) -> None:
     """Print one record as one line of JSON, at once."""
-    sys.stdout.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")
+    sys.stdout.write(json_text.encode(record) + "\n")
     sys.stdout.flush()
 
 

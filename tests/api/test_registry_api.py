@@ -398,6 +398,22 @@ def test_what_versions_promise_is_set_once(client, anonymous, how):
     assert anonymous.get(OWN + "/versions/1$details").json()["compatibilityvalidated"] is True
 
 
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"params": {"compatibility": ["none", "full_transitive"]}},
+        {"params": {"compatibility": ["none", "none"]}},
+        {"params": {"compatibility": "none"}, "headers": {"xRegistry-meta.compatibility": "full_transitive"}},
+        {"headers": [("xRegistry-meta.compatibility", "none"), ("xRegistry-meta.compatibility", "none")]},
+    ],
+)
+def test_what_versions_promise_is_said_once(client, anonymous, how):
+    refused = register(client, **how)
+    assert (refused.status_code, refused.json()["type"]) == (400, SPEC + "invalid_attribute")
+    assert "give it once" in refused.json()["title"]
+    assert anonymous.get(OWN).status_code == 404
+
+
 def test_full_asks_both_ways(client):
     register(client, params={"compatibility": "full_transitive"})
     assert register(client, changed(extra={"type": "string"})).status_code == 201
