@@ -150,7 +150,7 @@ def row_of(line: bytes) -> ArchivedRow:
             **hashes,  # type: ignore[arg-type]
         )
     except (ValueError, KeyError, TypeError, RecursionError, binascii.Error) as error:
-        raise ArchiveDamaged(f"a line of it cannot be read: {line[:60]!r}") from error
+        raise ArchiveDamaged("it is no row of a log") from error  # what it says may be somebody's
 
 
 def fault_of(row: LogRow, previous: bytes) -> str:
@@ -233,7 +233,12 @@ def check(rows: Iterable[ArchivedRow], span: Span) -> int:
     """Follow the rows of a file, which is to be this span; how many events it has. Raises ArchiveDamaged."""
     chain = Chain(span.first, span.previous)
     for row in rows:
-        fault = chain.follow(row)
+        try:
+            fault = chain.follow(row)
+        except (TypeError, ValueError, OverflowError, AttributeError) as error:
+            raise ArchiveDamaged(
+                f"behind position {chain.position}: a row has fields of other types"
+            ) from error
         if fault:
             raise ArchiveDamaged(f"position {chain.position}: {fault}")
     if chain.span() != span:

@@ -6,7 +6,6 @@ rewritten: the erasure says which.
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.entries import last_position
 from gateway.adapters.sql.erased_rows import NOTHING
 from gateway.adapters.sql.erasing_events import empty_attempts
-from gateway.adapters.sql.erasure_rows import at, note, read
+from gateway.adapters.sql.erasure_rows import at, note, read, with_unreached
 from gateway.adapters.sql.fetching import first_of
 from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import Archive, LogEntry
@@ -29,7 +28,7 @@ from gateway.domain import erasure as rules
 from gateway.domain.archive import ArchiveDamaged, ArchivedRow
 from gateway.domain.chain import remains_hash
 from gateway.domain.erasure import ROWS_MAX, Scope, Target
-from gateway.ports import ArchiveState, ErasureStep, Kind, Now
+from gateway.ports import ArchiveState, ErasureStep, Kind, Now, Unreached, UnreachedArchive
 
 _LOG = LogEntry.__table__  # type: ignore[attr-defined]
 _ARCHIVE = Archive.__table__  # type: ignore[attr-defined]
@@ -47,15 +46,13 @@ class _Looked:
 
     Attributes:
         until: The archive's last position.
-        file: Its file's name.
-        reached: Whether it could be read.
+        unreached: Why it could not be read.
         written: The file as it is now, where it is another than before.
         events: How many events were erased in it.
     """
 
     until: int
-    file: str
-    reached: bool
+    unreached: UnreachedArchive | None = None
     written: Written | None = None
     events: int = 0
 
@@ -93,7 +90,7 @@ class ArchiveEraser:
                 now,
                 archives_until=looked.until,
                 archives=now.archives + (looked.written is not None),
-                unreachable=_with_file(now.unreachable, looked),
+                unreachable=with_unreached(now.unreachable, looked.unreached),
             )
             return ErasureStep(appended=bool(looked.events))
 
@@ -141,19 +138,19 @@ async def _erase_in(database: Database, folder: Path, archive: Row[Any], target:
     path = folder / archive.file
     try:
         found = await asyncio.to_thread(lambda: [row for row in read_rows(path) if _takes(target, row)])
-    except (FileNotFoundError, NotADirectoryError, ArchiveDamaged):
-        return _Looked(archive.last, archive.file, reached=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return _Looked(archive.last, UnreachedArchive(archive.file, Unreached.MISSING))
+    except ArchiveDamaged as error:
+        return _Looked(archive.last, UnreachedArchive(archive.file, Unreached.DAMAGED, str(error)))
     if not found:
-        return _Looked(
-            archive.last, archive.file, reached=True, written=await asyncio.to_thread(_changed, path, archive)
-        )
+        return _Looked(archive.last, written=await asyncio.to_thread(_changed, path, archive))
     facts = await _erased_in_log(database, [row.position for row in found])
     left = [row for row in found if row.position not in facts]
     for start in range(0, len(left), ROWS_MAX):
         chunk = left[start : start + ROWS_MAX]
         facts |= dict.fromkeys((row.position for row in chunk), await say(chunk))
     written = await asyncio.to_thread(_rewrite, folder, archive, facts)
-    return _Looked(archive.last, archive.file, reached=True, written=written, events=len(left))
+    return _Looked(archive.last, written=written, events=len(left))
 
 
 def _note_file(connection: Connection, looked: _Looked) -> None:
@@ -164,11 +161,6 @@ def _note_file(connection: Connection, looked: _Looked) -> None:
             .where(_ARCHIVE.c.last == looked.until)
             .values(size_bytes=looked.written.size_bytes, sha256=looked.written.sha256)
         )
-
-
-def _with_file(unreachable: str, looked: _Looked) -> str:
-    """The names of the files that could not be read, with this one if it is such."""
-    return unreachable if looked.reached else json.dumps([*json.loads(unreachable), looked.file])
 
 
 def _rewrite(folder: Path, archive: Row[Any], facts: Mapping[int, int]) -> Written:
