@@ -75,6 +75,15 @@ class ArchiveWriter:
             self._part.unlink(missing_ok=True)
 
 
+def read_head(path: Path) -> tuple[int, bytes]:
+    """Where a file begins, and the hash before it. Raises as ``read_rows`` does."""
+    try:
+        with gzip.open(path, "rb") as lines:
+            return read_header(lines.readline(_LINE_BYTES_MAX))
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ArchiveDamaged(f"it is no archive ({error})") from error
+
+
 def read_rows(path: Path) -> Iterator[ArchivedRow]:
     """The rows of a file, in log order. Raises ArchiveDamaged, and OSError where there is none."""
     try:

@@ -100,6 +100,8 @@ def _left_out(archives: list[Json]) -> str:
 def _why(item: Json) -> str:
     if item["why"] == "missing":
         return "is not in the folder of the archives"
+    if item["why"] == "unknown":
+        return "has something of it, and is not of this log: move it away, or delete it"
     return f"cannot be read: {item['detail']}"
 
 

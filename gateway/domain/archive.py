@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import json
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -139,6 +140,7 @@ def row_of(line: bytes) -> ArchivedRow:
     head, separator, rest = line.partition(_EVENT)
     try:
         members = json.loads(head + b"}" if separator else line)
+        operator.index(members["position"])  # a row is found by it: a TypeError otherwise
         envelope = rest.rstrip(b"\n").removesuffix(b"}") if separator else None
         if "event_base64" in members:
             envelope = base64.b64decode(members["event_base64"], validate=True)

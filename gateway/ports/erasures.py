@@ -24,6 +24,8 @@ class Unreached(StrEnum):
     """Its file is not in the folder."""
     DAMAGED = "damaged"
     """Its file is there, and cannot be read."""
+    UNKNOWN = "unknown"
+    """It has something of it, and is not of this log, as far as its hashes say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,3 +59,27 @@ def test_what_could_not_be_looked_through_is_named_and_is_a_failure(gateway, mak
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Erased: 20 events")
     assert not any(AGENT.encode() in gzip.decompress(path.read_bytes()) for path in kept)
+
+
+def test_after_a_restore_from_a_backup_the_files_made_since_are_erased_from_too(gateway, make_letta_event):
+    *_, last = gateway.publish(*(make_letta_event(agent) for agent in (AGENT, "agent-that-stays") * 5))
+    assert gateway.stop() == 0
+    database = gateway.data_dir / "gateway.db"
+    backup = database.read_bytes()
+    gateway.start()
+    assert command(gateway, "archive", "--before", str(last + 1)).returncode == 0
+    assert gateway.stop() == 0
+    for left in gateway.data_dir.glob("gateway.db-*"):
+        left.unlink()
+    database.write_bytes(backup)
+    gateway.start()
+
+    done = command(gateway, "erase", "--agent", AGENT, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Erased: 5 events")
+    assert "1 archives were rewritten" in done.stderr
+    [path] = (gateway.data_dir / "archive").iterdir()
+    content = gzip.decompress(path.read_bytes())
+    assert (AGENT.encode() in content, b"agent-that-stays" in content) == (False, True)
+    assert gateway.stop() == 0
+    assert gateway.verify_log().returncode == 0

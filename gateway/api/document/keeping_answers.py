@@ -38,8 +38,8 @@ class UnreachedArchive(Shape):
     """An archive that could not be looked through; it may have something of what was erased."""
 
     file: str
-    why: Literal["missing", "damaged"]
-    """Its file is not in the folder; or it is there, and cannot be read."""
+    why: Literal["missing", "damaged", "unknown"]
+    """Its file is not in the folder; or cannot be read; or has something of it, and is not of this log."""
     detail: str
     """What is wrong with the file."""
 
