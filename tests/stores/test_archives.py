@@ -447,7 +447,7 @@ def test_a_full_disk_ends_it_and_nothing_is_left_behind(stores, monkeypatch):
         patched.setattr(archive_export.ArchiveWriter, "add", full)
         run = archive(stores, 20)
     assert (run.state, run.cursor) == (RunState.FAILED, 0)
-    assert "No space left" in run.problem
+    assert run.problem == f"{stores.folder}: No space left on device."
     assert list(stores.folder.iterdir()) == []
     assert archive(stores, 20).cursor == 20
 
