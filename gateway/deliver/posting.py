@@ -151,7 +151,9 @@ def _last_span(event: Event | None, delivery: PendingDelivery) -> TraceParent:
         return derive("parked", str(delivery.number), str(delivery.position))
     origin = origin_trace(event.envelope)
     if delivery.last_span_id is None:
-        return origin.with_span(span_id_from(hashlib.sha256(f"parked {delivery.key}".encode()).digest()))
+        # It died before its span was journaled; the row still has one that is its own.
+        made = hashlib.sha256(f"parked {delivery.key}".encode()).digest()
+        return origin.with_span(span_id_from(made[:_SPAN_BYTES]))
     return TraceParent(
         delivery.last_trace_id or origin.trace_id, delivery.last_span_id, sampled=origin.sampled
     )
