@@ -10,16 +10,16 @@ from gateway.api.archived import check_present
 from gateway.api.auth import Caller
 from gateway.api.body import read_body
 from gateway.api.event_places import NO_EVENT, deliveries_at, entry_at, place_of
+from gateway.api.paging import number_in
 from gateway.api.parameters import LIMIT, LIMIT_MAX, Limit, Since, Until, micros
 from gateway.api.services import Services, services
 from gateway.domain.api_tokens import Principal
 from gateway.domain.filters import full_types
-from gateway.domain.ids import decode_cursor, encode_cursor
+from gateway.domain.ids import encode_cursor
 from gateway.errors import (
     ContractBroken,
     FieldError,
     ForeignOrganization,
-    InvalidCursor,
     InvalidRequest,
     MalformedEvent,
     NotFound,
@@ -114,7 +114,7 @@ async def list_events(
         since_us=micros("since", since),
         until_us=micros("until", until),
         ascending=ascending,
-        after=_after(order, cursor),
+        after=number_in(f"events-{order}", cursor),
         limit=limit,
     )
     page = await services(request).log.page(query)
@@ -185,13 +185,7 @@ async def _named(request: Request, caller: Principal, event_id: str, cursor: str
     """The events of an id, found by looking: a page is of so many rows of the log, whatever they hold."""
     if set(request.query_params) - {"id", "limit", "cursor"}:
         raise InvalidRequest("`id` goes without other filters: it says which event.")
-    before = None
-    if cursor is not None:
-        match decode_cursor("events-id", cursor):
-            case (int(position),):
-                before = position
-            case _:
-                raise InvalidCursor("This cursor was not given out for this list.")
+    before = number_in("events-id", cursor)
     page = await services(request).log.named(
         event_id, organization=caller.organization, before=before, rows=_ROWS_LOOKED_AT
     )
@@ -239,16 +233,6 @@ def _admit(envelopes: Sequence[Envelope], service: Services, caller: Principal) 
             fields += _fields([problem.below(prefix) for problem in refused.problems])
         raise _REFUSALS[first.reason](first.detail, fields=fields)
     return entries
-
-
-def _after(order: str, cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    match decode_cursor(f"events-{order}", cursor):
-        case (int(position),):
-            return position
-        case _:
-            raise InvalidCursor("This cursor was not given out for this list.")
 
 
 def _fields(problems: Sequence[Problem]) -> list[FieldError]:
