@@ -25,9 +25,10 @@ from gateway.adapters.sql.verify import VerifyResult
 from gateway.adapters.sql.verify import verify_log as verify_chain
 from gateway.adapters.vault import KeyMissing, Keyring
 from gateway.adapters.web_server import WebServer, listening_socket
-from gateway.domain.redaction import Redaction
 from gateway.parts import DELIVERING, INGESTING, Parts, Place, Running, now_us, version
 from gateway.settings import Settings
+from otel.redaction import Redaction
+from otel.secrets import secrets_of
 from otel.setup import start_tracing
 from otel.spans import Tracing
 
@@ -59,7 +60,8 @@ async def run(
         redis_url = await stack.enter_async_context(_redis(settings, data_dir))
         address, bound_port = listening.getsockname()[:2]
         url = f"http://{_in_url(host)}:{bound_port}"
-        tracing = start_tracing(os.environ, version=version(), masked=Redaction(settings.secrets).text)
+        redaction = Redaction((*settings.secrets, *secrets_of(os.environ)))
+        tracing = start_tracing(os.environ, version=version(), masked=redaction.text)
         gateway = Parts(
             settings,
             place,

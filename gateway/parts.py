@@ -161,7 +161,7 @@ class Parts:
                 sender=self.sender,
                 policy=AttemptPolicy(
                     settings.delivery_timeout,
-                    catalogue.dataschema_of,
+                    catalogue.as_sent,
                     links.url,
                     disable_after_s=settings.disable_after_days * _DAY_S,
                     handshake_required=settings.handshake == "required",

@@ -16,6 +16,7 @@ from letta_emitter.errors import EmitterError, SettingsError, SpoolError
 from letta_emitter.folder import Folder
 from letta_emitter.gaps import gap_event
 from letta_emitter.settings import EmitterSettings, is_enabled
+from letta_emitter.shown import shown_by
 from letta_emitter.spool import LOCK_WAIT_S, Appended, Spool
 from letta_emitter.stats import Gap, Snapshot, Stats
 from otel.producing import emit_span, end_span, is_traced
@@ -124,7 +125,7 @@ class Emitter:
         )
         if self.stats.has_gaps and time.monotonic() >= self._gap_try_at:
             self._report_gaps([])
-        span = emit_span(envelope, settings.stream) if is_traced() else None
+        span = emit_span(envelope, settings.stream, shown_by(settings)) if is_traced() else None
         try:
             self.append(envelope)
         except SpoolError as error:

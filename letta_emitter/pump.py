@@ -15,6 +15,7 @@ from letta_emitter.bell import Bell
 from letta_emitter.progress import RedisIdentity
 from letta_emitter.publisher import AnotherRedisError, Publisher
 from letta_emitter.settings import EmitterSettings, shown_url
+from letta_emitter.shown import shown_by
 from letta_emitter.stats import Stats
 from otel.producing import is_traced, publish_spans
 
@@ -132,7 +133,8 @@ class Pump:
             self._stats.count("republished", batch.again)
             if is_traced():
                 new = batch.records[batch.again :]
-                publish_spans((record.payload for record in new), self._settings.stream, started_ns)
+                shown = shown_by(self._settings)
+                publish_spans((record.payload for record in new), self._settings.stream, started_ns, shown)
 
     async def _connect(self, publisher: Publisher, other: RedisIdentity | None = None) -> int:
         """Connect, and if this is another Redis, go back to the oldest record still held (S9d)."""

@@ -72,6 +72,14 @@ def emitted_span_id(event_id: str) -> str:
     return _span_id(_EMITTED, event_id)
 
 
+def batch_trace(batch: str) -> TraceParent:
+    """The trace of the POSTs of a batch, by the batch's id: it is of many traces, and so has one of its own.
+
+    Whoever has the id, which is the `webhook-id`, finds by it what is stored of those POSTs.
+    """
+    return derive("batch", batch)
+
+
 def begins_with_ingest(origin: Origin, *, from_stream: bool) -> bool:
     """Whether the ingest span is the root of the trace: no process made one, and none of the emitter's can be told."""
     return origin.is_root and not (origin.is_given and from_stream)

@@ -9,30 +9,22 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from otel import names
 from otel.attributes import cut, event_attributes
+from otel.origin import emitted_span_id, given_trace
 from otel.spans import Value
-from otel.traceparent import TraceParent, parse_traceparent
-
-if TYPE_CHECKING:
-    from schemas import Envelope
+from otel.traceparent import TraceParent
+from schemas import Envelope, parse_structured
 
 _LOGGER = logging.getLogger(__name__)
 _SDK: Final = "opentelemetry.sdk.trace"
 _REDIS: Final = "redis"
-# Attributes come before the data in what the emitter renders, so the first one is the event's own.
-_TRACEPARENT: Final = re.compile(rb'"traceparent":\s?"([^"\\]{55})"')
-_MEMBER: Final = rb'"%s":\s?"([^"\\]{1,256})"'
-_ATTRIBUTES: Final = (
-    (re.compile(_MEMBER % b"id"), names.EVENT_ID),
-    (re.compile(_MEMBER % b"source"), names.EVENT_SOURCE),
-    (re.compile(_MEMBER % b"type"), names.EVENT_TYPE),
-    (re.compile(_MEMBER % b"subject"), names.EVENT_SUBJECT),
-)
-_HEAD_BYTES: Final = 4_096
+_TRACEPARENT: Final = b'"traceparent"'
+_UNSAMPLED: Final = re.compile(rb'"traceparent":\s?"[^"\\]{53}00"')
+_DATA: Final = b'"data'
 
 
 def is_traced() -> bool:
@@ -40,19 +32,23 @@ def is_traced() -> bool:
     return _SDK in sys.modules
 
 
-def emit_span(envelope: Envelope, stream: str) -> Any | None:  # noqa: ANN401 - the API is imported only where needed
-    """Begin the span of an `emit`, below the one that the event names; None where nobody wants it. Never raises."""
+def emit_span(
+    envelope: Envelope,
+    stream: str,
+    shown: Callable[[str], str] = cut,
+) -> Any | None:  # noqa: ANN401 - the API is imported only where needed
+    """Begin the span of an `emit`, below the one that the event names; None where nobody wants it. Never raises.
+
+    ``shown`` bounds a text that somebody else chose, and masks what is secret in it.
+    """
     try:
-        trace = parse_traceparent(envelope.traceparent or "")
-        tracer = None if trace is None or not trace.sampled else _tracer()
+        trace = _told_here(envelope)
+        tracer = None if trace is None else _tracer()
         if tracer is None or trace is None:
             return None
-        attributes = {
-            **event_attributes(envelope),
-            **_messaging(stream, names.EMIT, "create", envelope.id),
-            names.MESSAGING_BODY_SIZE: len(envelope.raw),
-        }
-        return _start(tracer, f"{names.EMIT} {cut(stream)}", trace, attributes)
+        attributes = _attributes(envelope, stream, names.EMIT, "create", shown)
+        attributes[names.MESSAGING_BODY_SIZE] = len(envelope.raw)
+        return _start(tracer, cut(f"{names.EMIT} {stream}"), trace, attributes)
     except Exception as error:  # noqa: BLE001 - an event is not lost for its span
         _LOGGER.debug("no span of an emit: %r", error)
         return None
@@ -66,15 +62,17 @@ def end_span(span: Any) -> None:  # noqa: ANN401 - see `emit_span`
         _LOGGER.debug("no span of an emit: %r", error)
 
 
-def publish_spans(payloads: Iterable[bytes], stream: str, started_ns: int) -> None:
+def publish_spans(
+    payloads: Iterable[bytes], stream: str, started_ns: int, shown: Callable[[str], str] = cut
+) -> None:
     """Tell of a batch that Redis has taken: a span for each event that is sampled, below the one that it names.
 
-    Never raises.
+    ``shown`` as in ``emit_span``. Never raises.
     """
     try:
         tracer = _tracer()
         if tracer is not None:
-            _published(tracer, list(payloads), stream, started_ns)
+            _published(tracer, list(payloads), stream, started_ns, shown)
     except Exception as error:  # noqa: BLE001 - see `emit_span`
         _LOGGER.debug("no spans of a batch: %r", error)
 
@@ -84,33 +82,54 @@ def _published(
     payloads: Sequence[bytes],
     stream: str,
     started_ns: int,
+    shown: Callable[[str], str],
 ) -> None:
     ended_ns = time.time_ns()
     for payload in payloads:
-        head = payload[:_HEAD_BYTES]
-        found = _TRACEPARENT.search(head)
-        trace = None if found is None else parse_traceparent(found[1].decode("ascii", "replace"))
-        if trace is None or not trace.sampled:
+        if not _may_be_sampled(payload):
             continue
-        attributes: dict[str, Value] = {names.EVENT_SPEC_VERSION: "1.0"}
-        for pattern, name in _ATTRIBUTES:
-            member = pattern.search(head)
-            if member is not None:
-                attributes[name] = cut(member[1].decode("utf-8", "replace"))
-        attributes |= _messaging(stream, names.PUBLISH, "send", str(attributes.get(names.EVENT_ID, "")))
+        # Read whole, and not looked through: what stands in the data may look like any attribute.
+        envelope = parse_structured(payload)
+        trace = _told_here(envelope)
+        if trace is None:
+            continue
+        attributes = _attributes(envelope, stream, names.PUBLISH, "send", shown)
         attributes[names.MESSAGING_BATCH_COUNT] = len(payloads)
         attributes[names.MESSAGING_BODY_SIZE] = len(payload)
-        span = _start(tracer, f"{names.PUBLISH} {cut(stream)}", trace, attributes, started_ns)
+        span = _start(tracer, cut(f"{names.PUBLISH} {stream}"), trace, attributes, started_ns)
         span.end(ended_ns)
 
 
-def _messaging(stream: str, operation: str, kind: str, event_id: str) -> dict[str, str | int]:
+def _may_be_sampled(payload: bytes) -> bool:
+    """Whether it has to be read: most events that are not sampled say so before their data begin."""
+    if _TRACEPARENT not in payload:
+        return False
+    unsampled = _UNSAMPLED.search(payload)
+    return unsampled is None or payload.find(_DATA, 0, unsampled.start()) >= 0
+
+
+def _told_here(envelope: Envelope) -> TraceParent | None:
+    """The span below which this process tells its part; None: nobody wants it, or the gateway tells it.
+
+    Where an event names a span that is derived from its own id, no process made that one, and the gateway tells it
+    with all that is the emitter's (``otel.origin.emitted_span_id``).
+    """
+    trace = given_trace(envelope)
+    if trace is None or not trace.sampled:
+        return None
+    return None if trace.span_id == emitted_span_id(envelope.id) else trace
+
+
+def _attributes(
+    envelope: Envelope, stream: str, operation: str, kind: str, shown: Callable[[str], str]
+) -> dict[str, Value]:
     return {
+        **event_attributes(envelope, shown),
         names.MESSAGING_SYSTEM: _REDIS,
         names.MESSAGING_DESTINATION: cut(stream),
         names.MESSAGING_OPERATION: operation,
         names.MESSAGING_OPERATION_TYPE: kind,
-        names.MESSAGING_MESSAGE_ID: cut(event_id),
+        names.MESSAGING_MESSAGE_ID: shown(envelope.id),
     }
 
 

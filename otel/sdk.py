@@ -7,6 +7,7 @@ that went out, and it costs several times as much per span (docs/decisions/0020)
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final
 
 from opentelemetry import trace as api
@@ -28,6 +29,7 @@ from otel.traceparent import TraceParent
 
 _LOGGER = logging.getLogger(__name__)
 _US_NS: Final = 1_000
+_SHOWN_MAX: Final = 1_024
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _UNSET: Final = Status(StatusCode.UNSET)
 _KINDS: Final = {
@@ -49,7 +51,8 @@ class SdkTracing:
         version: str,
         masked: Callable[[str], str] = str,
     ) -> None:
-        self._masked = masked
+        # An event has several spans with the same texts, and so have the events of one agent.
+        self._shown = lru_cache(_SHOWN_MAX)(lambda text: cut(masked(text)))
         self._sampler = sampler
         self._follows_producer = _follows_producer(sampler)
         self._resource = _HashedResource(resource)
@@ -72,7 +75,7 @@ class SdkTracing:
 
     def shown(self, text: str) -> str:
         """See ``Tracing.shown``. Masked before it is cut: what is cut in two is no longer known for a secret."""
-        return cut(self._masked(text))
+        return self._shown(text)
 
     @quietly
     def record(self, span: EndedSpan) -> None:

@@ -36,6 +36,7 @@ from schemas.json_format import (
     to_batch,
     to_reference,
     to_structured,
+    without_dataschema,
 )
 from schemas.names import (
     GATEWAY_TYPE_PREFIX,
@@ -117,4 +118,5 @@ __all__ = [
     "to_reference",
     "to_structured",
     "type_of",
+    "without_dataschema",
 ]

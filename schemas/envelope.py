@@ -90,6 +90,14 @@ class Envelope:
         """Whether binary mode can carry it: it has data, and a content type that tells what they are."""
         return self.body is not None and self.datacontenttype is not None
 
+    @property
+    def carries_json(self) -> bool:
+        """Whether the data are a JSON value: in `data`, or as `data_base64` under a JSON type (JSON format 3.1)."""
+        if self.content is not Content.BINARY:
+            return self.content is Content.JSON
+        declared = media_type.parse(self.datacontenttype or "")
+        return declared is not None and declared.is_json
+
     def data(self) -> Any:  # noqa: ANN401  (a JSON value is any of six types)
         """Decode the data: a JSON value, text as `str`, other bytes as they are; None if there is none.
 
@@ -102,8 +110,7 @@ class Envelope:
             return self.body.decode()
         if self.content is Content.JSON:
             return strict_json.decode(self.body, "/data")
-        declared = media_type.parse(self.datacontenttype or "")
-        return strict_json.decode(self.body, "/data_base64") if declared and declared.is_json else self.body
+        return strict_json.decode(self.body, "/data_base64") if self.carries_json else self.body
 
     def __repr__(self) -> str:
         return f"<Envelope {self.type} {self.id} from {self.source}, {len(self.raw)} bytes>"

@@ -5,6 +5,8 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from schemas.rfc3339 import moment
+
 TEXT_BYTES_MAX: Final = 32 * 1024
 """Longer text is cut and marked (UTF-8 bytes)."""
 
@@ -31,12 +33,30 @@ def _whole_characters(value: object) -> object:
     return value
 
 
+def _moment(value: object) -> object:
+    """A time as contracts have it: text, by RFC 3339. Whoever makes an event gives a `datetime`."""
+    if isinstance(value, str):
+        return moment(value)
+    if isinstance(value, datetime):
+        return value
+    raise ValueError("is no date-time of RFC 3339 in a string")
+
+
 def _in_utc(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
+def _whole(value: object) -> object:
+    """1.0 is an integer, by JSON Schema (validation, 6.1.1) and to most writers of JSON; 1.5 is none, nor is "1"."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# As strict as the contracts are: what a contract refuses must not be read as something else.
 Id = Annotated[str, Field(min_length=1)]
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment), AfterValidator(_in_utc)]
+Whole = Annotated[int, Field(strict=True), BeforeValidator(_whole)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Flag = Annotated[bool, Field(strict=True)]
 Text = Annotated[str, BeforeValidator(_whole_characters)]
 
 
@@ -58,16 +78,16 @@ class ErrorInfo(Open):
 class Usage(Open):
     """Tokens that one step used, as the model's provider counted them."""
 
-    prompt_tokens: int | None = Field(None, description="Tokens in the prompt.")
-    completion_tokens: int | None = Field(None, description="Tokens the model generated.")
-    total_tokens: int | None = Field(None, description="Prompt and completion tokens together.")
-    cached_input_tokens: int | None = Field(
+    prompt_tokens: Whole | None = Field(None, description="Tokens in the prompt.")
+    completion_tokens: Whole | None = Field(None, description="Tokens the model generated.")
+    total_tokens: Whole | None = Field(None, description="Prompt and completion tokens together.")
+    cached_input_tokens: Whole | None = Field(
         None, description="Prompt tokens served from the provider's cache; null if it does not tell."
     )
-    cache_write_tokens: int | None = Field(
+    cache_write_tokens: Whole | None = Field(
         None, description="Prompt tokens written to the provider's cache; null if it does not tell."
     )
-    reasoning_tokens: int | None = Field(
+    reasoning_tokens: Whole | None = Field(
         None,
         description="Tokens spent on reasoning, within the completion; null if the provider does not tell.",
     )

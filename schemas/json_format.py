@@ -6,7 +6,7 @@ only `data` is decoded below it, to prove that it is strict JSON.
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, Final
 
 from schemas import media_type, strict_json
@@ -119,7 +119,8 @@ def to_structured(envelope: Envelope, *, dataschema: str | None = None) -> bytes
         return envelope.raw
     raw = envelope.raw
     if b"null" in raw:
-        raw = _without_nulls(raw, added)
+        # A null attribute is an absent one; left in place, the added member would be its duplicate.
+        raw = _without(raw, added)
     end = raw.rindex(b"}")
     return raw[:end] + b"," + strict_json.encode(added)[1:-1] + raw[end:]
 
@@ -143,11 +144,17 @@ def to_reference(envelope: Envelope, dataref: str, *, dataschema: str | None = N
     return strict_json.encode(attributes)
 
 
-def _without_nulls(raw: bytes, names: dict[str, str]) -> bytes:
-    # A null attribute is an absent one; left in place, the added member would be its duplicate.
+def without_dataschema(envelope: Envelope) -> Envelope:
+    """The event without the `dataschema` that its producer gave it, and otherwise as received: its data keep none."""
+    attributes = {name: value for name, value in envelope.attributes.items() if name != "dataschema"}
+    raw = _without(envelope.raw, ("dataschema",))
+    return Envelope(raw, attributes, envelope.body, envelope.content)
+
+
+def _without(raw: bytes, names: Container[str]) -> bytes:
     text = raw.decode()
     members = scan_members(text, strict_json.skip_space(text, 0))
-    if not any(name in members.values for name in names):
+    if not any(name in names for name in members.values):
         return raw
     kept = [
         strict_json.encode(name) + b":" + _value_text(text, members, name)

@@ -11,7 +11,7 @@ from schemas.errors import PayloadError, Problem, pointer_of
 from schemas.events import MODELS, LettaEvent
 from schemas.json_format import parse_structured
 from schemas.names import short_of
-from schemas.strict_json import decode
+from schemas.strict_json import decode, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,8 @@ def parse_event(received: bytes | Mapping[str, Any] | Envelope) -> AnyEvent:
         value = received
     if not isinstance(value, Mapping):
         return parse_letta_event(value)
+    if "data_base64" in value and "specversion" in value:
+        return _of_envelope(parse_structured(encode(value)))
     if "specversion" in value:
         return _of_type(value.get("type"), value.get("data"))
     return _of_type(value.get("event_type"), value)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from schemas.fields import ErrorInfo, Id, Moment, Open, Text, Usage
+from schemas.fields import ErrorInfo, Flag, Id, Moment, Number, Open, Text, Usage, Whole
 
 _STOP_REASONS = (
     "end_turn, error, llm_api_error, invalid_llm_response, invalid_tool_call, max_steps, "
@@ -27,7 +27,7 @@ class StepData(Open):
     model_handle: Text | None = Field(None, description="The model's handle, such as openai/gpt-4o-mini.")
     provider_name: Text | None = Field(None, description="The provider's name as configured in Letta.")
     provider_category: Text | None = Field(None, description="base, or byok (bring your own key).")
-    context_window_limit: int | None = Field(None, description="The context window configured, in tokens.")
+    context_window_limit: Whole | None = Field(None, description="The context window configured, in tokens.")
     usage: Usage | None = Field(None, description="Tokens used.")
     stop_reason: Text | None = Field(None, description=f"Why the step stopped: {_STOP_REASONS}.")
     origin: Text | None = Field(None, description="The surface the step was started from.")
@@ -100,7 +100,7 @@ class WorkData(Open):
     """What runs and jobs have in common."""
 
     stop_reason: Text | None = Field(None, description=f"Why it stopped: {_STOP_REASONS}.")
-    background: bool | None = Field(None, description="Whether it went on in the background.")
+    background: Flag | None = Field(None, description="Whether it went on in the background.")
     previous_status: Text | None = Field(
         None, description="The terminal status told before, where Letta changed its mind; see `causationid`."
     )
@@ -108,8 +108,8 @@ class WorkData(Open):
     truncated: list[str] | None = Field(None, description=_TRUNCATED)
     created_at: Moment | None = Field(None, description="When it was created.")
     completed_at: Moment | None = Field(None, description="When it ended.")
-    ttft_ns: int | None = Field(None, description="Time to the first token, in nanoseconds.")
-    total_duration_ns: int | None = Field(None, description="Time from start to end, in nanoseconds.")
+    ttft_ns: Whole | None = Field(None, description="Time to the first token, in nanoseconds.")
+    total_duration_ns: Whole | None = Field(None, description="Time from start to end, in nanoseconds.")
     metadata: dict[str, Any] | None = Field(None, description="What the caller or Letta noted with it.")
 
 
@@ -152,4 +152,4 @@ class ToolExecutionCompletedData(Open):
     stderr: list[Text] | None = Field(None, description="What it printed to standard error.")
     error: ErrorInfo | None = Field(None, description="What went wrong, where status is error.")
     truncated: list[str] | None = Field(None, description=_TRUNCATED)
-    duration_ms: float | None = Field(None, description="How long the call took, in milliseconds.")
+    duration_ms: Number | None = Field(None, description="How long the call took, in milliseconds.")

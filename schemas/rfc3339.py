@@ -1,7 +1,7 @@
 """Timestamps (RFC 3339 section 5.6), checked as text: a `datetime` would lose digits beyond microseconds."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 _TIMESTAMP: Final = re.compile(
@@ -10,6 +10,9 @@ _TIMESTAMP: Final = re.compile(
     r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
 _DAYS_EVERY_MONTH_HAS = 28
+_SECOND: Final = slice(17, 19)
+_LEAPING: Final = "60"
+_MICROSECOND_DIGITS: Final = 6
 
 
 def is_timestamp(text: str) -> bool:
@@ -36,3 +39,31 @@ def timestamp(moment: datetime) -> str:
     if moment.tzinfo is None:
         raise ValueError("a time without an offset cannot be placed; pass an aware datetime")
     return moment.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+
+
+def moment(text: str) -> datetime:
+    """Read a date-time into UTC; digits beyond microseconds are cut off.
+
+    A leap second, which a `datetime` cannot hold, is the moment behind it, as POSIX counts time.
+
+    Raises:
+        ValueError: It is none, or lies outside the years 1 to 9999, which a `datetime` cannot hold either.
+    """
+    if not is_timestamp(text):
+        raise ValueError("is no date-time of RFC 3339, such as 2026-01-01T12:00:00Z")
+    leaps = text[_SECOND] == _LEAPING
+    second = "59" if leaps else text[_SECOND]
+    rest = text[_SECOND.stop :]
+    at = -1 if rest[-1] in "Zz" else -len("+00:00")
+    offset = "+00:00" if at == -1 else rest[at:]
+    fraction = rest[1:at][:_MICROSECOND_DIGITS].ljust(_MICROSECOND_DIGITS, "0")
+    try:
+        found = datetime.fromisoformat(f"{text[:10]}T{text[11:17]}{second}.{fraction}{offset}").astimezone(
+            UTC
+        )
+        found += timedelta(seconds=leaps)
+    except (OverflowError, ValueError):
+        raise ValueError("lies outside the years 1 to 9999 in UTC") from None
+    if leaps and (found.hour, found.minute) != (0, 0):
+        raise ValueError("has a 60th second where none can be: only 23:59:60 UTC is a leap second")
+    return found

@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import IO, Any, Final, Literal
 
-from gateway.domain.redaction import Redaction
+from otel.redaction import Redaction
 
 Style = Literal["json", "text"]
 Level = Literal["debug", "info", "warning", "error"]

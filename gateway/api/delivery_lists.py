@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 
 from gateway.api.auth import Caller
 from gateway.api.paging import keys_in, number_in
-from gateway.api.parameters import LIMIT, Limit, Since, Until, micros
+from gateway.api.parameters import LIMIT, BatchId, Limit, Since, TraceId, Until, micros, trace_of
 from gateway.api.services import Services, services
 from gateway.api.subscriptions import own_subscription
 from gateway.domain.api_tokens import Principal
@@ -62,7 +62,8 @@ def asked_of_agent(
         ),
     ] = None,
     run_id: Annotated[str | None, Query(description="Of events of this run")] = None,
-    trace_id: Annotated[str | None, Query(description="Of events in this trace")] = None,
+    trace_id: TraceId = None,
+    batch: BatchId = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = LIMIT,
@@ -75,7 +76,7 @@ def asked_of_agent(
         types=tuple(name for given in type_ or () for name in full_types(given)),
         agent_id=None,
         run_id=run_id,
-        trace_id=trace_id,
+        trace_id=trace_of(trace_id, batch),
         since=since,
         until=until,
         limit=limit,

@@ -11,7 +11,17 @@ from gateway.api.auth import Caller
 from gateway.api.body import read_body
 from gateway.api.event_places import NO_EVENT, deliveries_at, entry_at, place_of
 from gateway.api.paging import number_in
-from gateway.api.parameters import LIMIT, LIMIT_MAX, Limit, Since, Until, micros
+from gateway.api.parameters import (
+    LIMIT,
+    LIMIT_MAX,
+    BatchId,
+    Limit,
+    Since,
+    TraceId,
+    Until,
+    micros,
+    trace_of,
+)
 from gateway.api.services import Services, services
 from gateway.domain.api_tokens import Principal
 from gateway.domain.filters import full_types
@@ -84,7 +94,8 @@ async def list_events(
     agent_id: str | None = None,
     organization_id: str | None = None,
     run_id: str | None = None,
-    trace_id: str | None = None,
+    trace_id: TraceId = None,
+    batch: BatchId = None,
     id_: Annotated[
         str | None,
         Query(alias="id", description="Of this event id, with no other filter; pages may be empty"),
@@ -110,7 +121,7 @@ async def list_events(
         agent_id=agent_id,
         organization_id=organization_id,
         run_id=run_id,
-        trace_id=None if trace_id is None else trace_id.lower(),
+        trace_id=trace_of(trace_id, batch),
         since_us=micros("since", since),
         until_us=micros("until", until),
         ascending=ascending,

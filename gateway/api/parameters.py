@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Query
 
 from gateway.errors import FieldError, InvalidRequest
+from otel.origin import batch_trace
 
 LIMIT = 50
 LIMIT_MAX = 500
@@ -13,8 +14,25 @@ LIMIT_MAX = 500
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX)]
 Since = Annotated[datetime | None, Query(description="Of events appended at or after this time, RFC 3339")]
 Until = Annotated[datetime | None, Query(description="Of events appended before this time, RFC 3339")]
+TraceId = Annotated[
+    str | None,
+    Query(description="In this trace, or in a batch whose POST was in this trace"),
+]
+BatchId = Annotated[
+    str | None,
+    Query(description="In the batch with this id, which is its `webhook-id`; goes without `trace_id`"),
+]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def trace_of(trace_id: str | None, batch: str | None) -> str | None:
+    """The trace to look for: the one that is named, or that of the batch. Raises ``InvalidRequest`` for both."""
+    if batch is None:
+        return None if trace_id is None else trace_id.lower()
+    if trace_id is not None:
+        raise InvalidRequest("`batch` goes without `trace_id`: a batch is posted in a trace of its own.")
+    return batch_trace(batch).trace_id
 
 
 def micros(name: str, moment: datetime | None) -> int | None:

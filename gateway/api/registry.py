@@ -72,6 +72,11 @@ async def read_registry(request: Request, *, inline: _Inlined = None, doc: _Doc 
     return _entity(request, entities.registry(_catalogue(request), view, wanted))
 
 
+# Clients put a URL together from the root's with a slash or without one: both are the root, and neither leads away.
+for _verb in (router.get, router.head):
+    _verb("/", response_class=Response, include_in_schema=False)(read_registry)
+
+
 @_readable("/export", "The whole registry as one document")
 async def export(request: Request, *, inline: _Inlined = None) -> Response:
     """Everything, written out: the same as `?doc&inline=*,capabilities,modelsource`."""

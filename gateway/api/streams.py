@@ -239,12 +239,10 @@ async def _chunks(tail: Tail, reader: StreamReader, render: Render) -> AsyncGene
 
 def _structured(service: Services, event: Event) -> bytes:
     """The event as it is sent in structured mode, with its contract's URL where it has one."""
-    envelope = event.envelope
-    if envelope is None:
+    if event.envelope is None:
         raise ValueError("an erased event is in no subscription's stream")
-    return to_structured(
-        envelope, dataschema=service.catalogue.dataschema_of(envelope.type, event.entry.position)
-    )
+    envelope, dataschema = service.catalogue.as_sent(event.entry, event.envelope)
+    return to_structured(envelope, dataschema=dataschema)
 
 
 def _events_of(caller: Principal) -> str:

@@ -55,6 +55,12 @@ def list_deliveries(
     agent_id: AgentId = None,
     run_id: RunId = None,
     trace_id: TraceId = None,
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            "--batch", metavar="ID", help="Only those of the batch with this id, which is its webhook-id."
+        ),
+    ] = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = 50,
@@ -74,6 +80,7 @@ def list_deliveries(
         "agent_id": agent_id,
         "run_id": run_id,
         "trace_id": trace_id,
+        "batch": batch,
         "since": since,
         "until": until,
     }

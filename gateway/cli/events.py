@@ -112,6 +112,8 @@ def tail(
 def _row(item: Json) -> tuple[object, ...]:
     event = item["event"] or {}  # null once erased
     name = short_of(str(event.get("type"))) or event.get("type")
+    if item.get("contract_broken"):
+        name = f"{name} (contract broken)"
     return (item["position"], item["appended_at"], name, event.get("subject"), event.get("id"))
 
 

@@ -28,9 +28,9 @@ from gateway.cli.interrupts import until_interrupted
 from gateway.cli.memory import settle_collector
 from gateway.cli.options import AsJson
 from gateway.cli.output import print_details, print_record, results, say
-from gateway.domain.redaction import Redaction
 from gateway.errors import DataDirInUse
 from gateway.settings import Fault, Settings, SettingsError, check_bind, load_settings, unknown_names
+from otel.redaction import Redaction
 from otel.secrets import secrets_of
 
 _LOGGER = logging.getLogger(__name__)

@@ -22,6 +22,10 @@ _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _DIGITS_MAX = 19
 _OTHERS_MAX = 5
+_NOT_FOUND = (
+    "It may still be on its way (`letta-emitter doctor`), in quarantine (`letta-gateway quarantine list`), "
+    "erased, or another organization's. An event is named by its position too, a trace by its 32 hex digits."
+)
 _COLUMNS = ("AT", "FOR", "WHAT", "", "SPAN, OR WHY NOT KNOWN")
 
 
@@ -31,16 +35,18 @@ def trace(
         str,
         typer.Argument(
             metavar="EVENT_ID|POSITION|TRACE_ID",
-            help="An event's id or place in the log, or a trace's id or traceparent; a delivery's id as well.",
+            help="An event's id or place in the log, a trace's id or traceparent, or a webhook-id: a delivery's, "
+            "or a batch's.",
         ),
     ],
     limit: Limit = 20,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Draw the way of an event from the emitter to each POST, or of the events of a trace, without any tracing backend.
+    """Draw the way of an event from the emitter to each POST, or of the events of a trace or a batch.
 
-    Times are to the microsecond and add up; the bars are not to scale. With --json, one document per event.
+    It needs no tracing backend. Times are to the microsecond and add up; the bars are not to scale.
+    With --json, one document per event.
     """
     wanted = target.strip()
     if not wanted:
@@ -57,7 +63,7 @@ def trace(
         for one in told:
             print_record(one)
     else:
-        _draw(told)
+        _draw(told, wanted)
     if len(found) > limit:
         say(f"There is more of this: only the first {limit} events are shown; --limit shows more.")
 
@@ -77,9 +83,12 @@ def _positions(client: GatewayClient, wanted: str, limit: int, archived: Archive
         return _first(
             client, wanted, "a delivery's id", lambda: [client.request("GET", path)["position"]], archived
         )
+    if wanted.startswith("bat_"):
+        of_batch = partial(_of_batch, client, wanted, limit, archived)
+        return _first(client, wanted, "a batch's id", of_batch, archived)
     found = _by_id(client, wanted, archived)
     if found is None:
-        raise AnswerError(f"There is no event with the id {wanted}.", hint=_batch_or_id(wanted))
+        raise AnswerError(f"There is no event with the id {wanted}.", hint=_NOT_FOUND)
     return found
 
 
@@ -121,8 +130,19 @@ def _of_trace(client: GatewayClient, trace_id: str, limit: int, archived: Archiv
     if not found:
         raise AnswerError(
             f"There is no event of the trace {trace_id}.",
-            hint="A batch is posted in a trace of its own: look for the id of one of the events in it. "
-            "`letta-gateway events` lists what is there.",
+            hint="`letta-gateway events` lists what is there.",
+        )
+    return found
+
+
+def _of_batch(client: GatewayClient, batch: str, limit: int, archived: ArchivedNote) -> list[int]:
+    params = {"batch": batch, "order": "asc"}
+    items = client.items(_EVENTS, params=params, limit=limit, look=archived.look)
+    found = [item["position"] for item in items]
+    if not found:
+        raise AnswerError(
+            f"There is no batch with the id {batch}.",
+            hint="Its POST may still be under way, its events erased, or it is another organization's.",
         )
     return found
 
@@ -149,17 +169,6 @@ def _elsewhere(positions: Sequence[int]) -> str:
     return f"See also position {shown}{more}"
 
 
-def _batch_or_id(wanted: str) -> str:
-    if wanted.startswith("bat_"):
-        return (
-            "This names a batch: look for the `id` of one of the events in its body, or for a delivery's id."
-        )
-    return (
-        "It may still be on its way (`letta-emitter doctor`), in quarantine (`letta-gateway quarantine list`), "
-        "erased, or another organization's. An event is named by its position too, a trace by its 32 hex digits."
-    )
-
-
 def _told(client: GatewayClient, position: int) -> Json:
     """The whole path of one event: deliveries come in pages."""
     path = f"{_EVENTS}/{position}/trace"
@@ -172,7 +181,7 @@ def _told(client: GatewayClient, position: int) -> Json:
     return told
 
 
-def _draw(told: list[Json]) -> None:
+def _draw(told: list[Json], wanted: str) -> None:
     began = min(_moment(one["began_at"]) for one in told)
     drawn = []
     for one in told:
@@ -189,7 +198,7 @@ def _draw(told: list[Json]) -> None:
         for line in (*shared, *(one for each in deliveries for one in each))
     )
     if len(told) > 1:
-        _say(f"{len(told)} events of the trace {told[0]['trace_id']}, from {told[0]['began_at']} on")
+        _say(f"{len(told)} events {_what_they_share(told, wanted)}, from {told[0]['began_at']} on")
     for one, shared, deliveries in drawn:
         _say()
         for line in _head(one):
@@ -206,6 +215,18 @@ def _draw(told: list[Json]) -> None:
                 )
         if not deliveries:
             _say("It was delivered to no subscription of yours yet: `letta-gateway explain` says why.")
+
+
+def _what_they_share(told: list[Json], wanted: str) -> str:
+    """The trace that was asked for, or the batch: its trace is none of theirs."""
+    trace_id = told[0]["trace_id"]
+    if trace_id is not None and trace_id in wanted.lower():
+        return f"of the trace {trace_id}"
+    return (
+        f"that were posted together as {wanted}"
+        if wanted.startswith("bat_")
+        else f"posted together in {wanted}"
+    )
 
 
 def _head(told: Json) -> Iterator[str]:

@@ -18,8 +18,8 @@ from gateway.deliver.terms import Terms
 from gateway.domain.client_credentials import read_answer, token_request, unreachable
 from gateway.domain.credentials import ClientCredentials
 from gateway.domain.sending import Answer, SendError, SendErrorKind
-from gateway.domain.spellings import spellings
 from gateway.ports import Now, Sender, SubscriptionRecord
+from otel.spellings import spellings
 
 TOKENS_MAX = 4_096
 """Tokens that are kept; of more subscriptions, those that fetched first fetch again."""

@@ -14,7 +14,6 @@ from gateway.deliver.meters import DeliveryMeters, outcome_class
 from gateway.deliver.posting import Ended
 from gateway.domain.delivery import Decision
 from gateway.domain.ids import delivery_id
-from gateway.domain.lane import Lane
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.retry import Settlement
 
@@ -33,7 +32,6 @@ class Account:
 
     def attempt(
         self,
-        lane: Lane,
         current: Current,
         event: Event | None,
         delivery: PendingDelivery,
@@ -42,9 +40,7 @@ class Account:
         settlement: Settlement,
     ) -> None:
         """One attempt has ended, and means this."""
-        # As it came to the lane, not as the lane is now: one that has just caught up is live with old ones in flight.
-        live = lane.followed_from < delivery.position <= lane.followed_to
-        self.meters.attempt(event, delivery, ended, settlement, live=live)
+        self.meters.attempt(event, delivery, ended, settlement)
         if self._tells_all or (self._tells and settlement.decision is not Decision.DELIVERED):
             _tell(current, event, delivery, ended, settlement)
 

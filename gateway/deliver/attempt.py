@@ -150,7 +150,7 @@ class Attempts:
         settlement = self._settling.judge(lane, delivery, terms, ended)
         if self._spans is not None and event is not None and self._spans.wants(event):
             self._spans.attempt(event, Tried(current.record.id, terms, delivery, ended, settlement))
-        self._settling.account.attempt(lane, current, event, delivery, ended=ended, settlement=settlement)
+        self._settling.account.attempt(current, event, delivery, ended=ended, settlement=settlement)
         hash6 = _NO_HASH if event is None else event.entry.row_hash[:HASH_BYTES]
         # First what it means for the stream: settling may have to wait for the log, and others go on meanwhile.
         self._settling.conclude(lane, current, ended, settlement, delivery.position)

@@ -19,8 +19,8 @@ from gateway.domain.lane import Lane
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.retry import Settlement, splits
 from gateway.domain.sending import SendError
-from otel.origin import origin_trace
-from otel.traceparent import TraceParent, derive, span_id_from
+from otel.origin import batch_trace, origin_trace
+from otel.traceparent import TraceParent, span_id_from
 
 _SECOND_US = 1_000_000
 _SPAN_BYTES = 8
@@ -109,9 +109,7 @@ class Batches:
             elif ended is not None:
                 terms = current.terms(ended.ended_at_us)
                 settlement = self._settling.judge(lane, delivery, terms, ended)
-                self._settling.account.attempt(
-                    lane, current, event, delivery, ended=ended, settlement=settlement
-                )
+                self._settling.account.attempt(current, event, delivery, ended=ended, settlement=settlement)
                 hash6 = _NO_HASH if event is None else event.entry.row_hash[:HASH_BYTES]
                 await self._settling.settle(lane, delivery, terms, ended, settlement, hash6=hash6)
         return members
@@ -151,7 +149,7 @@ class Batches:
                 batch,
                 terms,
                 context,
-                dataschema_of=self._policy.dataschema_of,
+                as_sent=self._policy.as_sent,
                 dataref_of=self._policy.dataref_of,
                 timeout_s=self._policy.timeout_s,
             )
@@ -163,7 +161,7 @@ class Batches:
 
     def _trace(self, members: Sequence[_Member], batch: str) -> TraceParent:
         """The batch's own trace, sampled where one of its events is: else it would promise a span that nobody tells."""
-        derived = derive("batch", batch)
+        derived = batch_trace(batch)
         envelopes = (member.event.envelope for member in members)
         sampled = any(origin_trace(found).sampled for found in envelopes if found is not None)
         return TraceParent(derived.trace_id, span_id_from(self._random(_SPAN_BYTES)), sampled=sampled)
@@ -202,7 +200,7 @@ class Batches:
                 # They are one batch, and due together.
                 settlement = replace(settlement, next_at=one.next_at)
             self._settling.account.attempt(
-                lane, current, member.event, delivery, ended=ended, settlement=settlement
+                current, member.event, delivery, ended=ended, settlement=settlement
             )
             hash6 = member.event.entry.row_hash[:HASH_BYTES]
             await self._settling.settle(lane, delivery, terms, ended, settlement, hash6=hash6)
@@ -217,5 +215,5 @@ class Batches:
                 lane, again, terms, ended, member.event.entry.row_hash[:HASH_BYTES]
             )
             self._settling.account.attempt(
-                lane, current, member.event, member.delivery, ended=ended, settlement=settlement
+                current, member.event, member.delivery, ended=ended, settlement=settlement
             )

@@ -92,7 +92,6 @@ class Lanes(Roll):
             pending_max=self._limits.pending_max,
             breaker=Breaker(note),
         )
-        lane.followed_from = rest.joined_at.get(number, 0)
         lane.waits_until_us = 0 if note is None else note.waits_until_us or 0
         configure(lane, current)
         _block(lane.feed, rest.take_heads(number))
@@ -164,7 +163,6 @@ class Lanes(Roll):
         for lane in self.scanning():
             # Before the router has passed the fact that made it, it would feed this lane nothing.
             if lane.number in self._directory.index and lane.join(self.routed):
-                self.rest.joined_at[lane.number] = self.routed
                 self.mark(lane)
                 self.moved(lane)
 

@@ -3,7 +3,7 @@
 from gateway.deliver.envelopes import Event
 from gateway.ports import Entry, EventQuery, Kind
 from otel.origin import origin_trace
-from schemas import GATEWAY_TYPE_PREFIX, TYPE_PREFIX, Content, Envelope, parse_source
+from schemas import GATEWAY_TYPE_PREFIX, TYPE_PREFIX, Envelope, EnvelopeError, parse_source
 
 
 class OfEvents:
@@ -58,6 +58,11 @@ def _agent_of(envelope: Envelope) -> str | None:
     named = parse_source(envelope.source) if envelope.type.startswith(TYPE_PREFIX) else None
     if named is None:
         return None
-    data = envelope.data() if named[1] is None and envelope.content is Content.JSON else None
+    if named[1] is not None or not envelope.carries_json:
+        return named[1]
+    try:
+        data = envelope.data()
+    except EnvelopeError:
+        return None  # of an event that came before `data_base64` was looked into
     said = data.get("agent_id") if isinstance(data, dict) else None
-    return named[1] or (said if isinstance(said, str) else None)
+    return said if isinstance(said, str) else None

@@ -103,10 +103,8 @@ class DeliveryMeters:
         delivery: PendingDelivery,
         ended: Try,
         settlement: Settlement,
-        *,
-        live: bool,
     ) -> None:
-        """One attempt has ended; ``live``: its stream followed the log when it began.
+        """One attempt has ended.
 
         This is on the path of each delivery, and held below a microsecond (``tests/bench/meters.py``).
         """
@@ -124,7 +122,8 @@ class DeliveryMeters:
             return  # a replay or a retry by hand says nothing of how late its event was
         trace, at_us = ended.trace, ended.ended_at_us
         trace_id = trace.trace_id if trace.sampled else None
-        way = self._live if live else self._behind
+        # As the event came to its stream, not as the stream is now: one that has caught up is live with old ones due.
+        way = self._behind if delivery.caught_up else self._live
         appended_us = event.entry.appended_at_us
         if not delivery.attempts:
             way.first.observe(ended.started_at_us - appended_us, trace_id, at_us, trace.span_id)

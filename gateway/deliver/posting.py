@@ -91,12 +91,13 @@ class Posting:
             except SendError as error:
                 return _at_once(self.failed(error, trace, started_at_us))
         try:
+            sent, dataschema = self._policy.as_sent(event.entry, envelope)
             request = build_request(
                 event,
-                envelope,
+                sent,
                 terms,
                 context,
-                dataschema=self._policy.dataschema_of(envelope.type, delivery.position),
+                dataschema=dataschema,
                 dataref_of=self._policy.dataref_of,
                 timeout_s=self._policy.timeout_s,
             )

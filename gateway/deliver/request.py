@@ -8,6 +8,7 @@ from gateway.deliver.terms import Terms
 from gateway.domain.header_lines import HeaderLines, Message
 from gateway.domain.ids import delivery_id
 from gateway.domain.sending import OutboundRequest, SendError
+from gateway.ports import Entry
 from otel.origin import given_state
 from otel.traceparent import TraceParent
 from schemas import Envelope, short_of, to_binary_lines, to_reference, to_structured
@@ -72,17 +73,16 @@ def build_batch_request(
     terms: Terms,
     context: AttemptContext,
     *,
-    dataschema_of: Callable[[str, int], str | None],
+    as_sent: Callable[[Entry, Envelope], tuple[Envelope, str | None]],
     dataref_of: Callable[[str], str],
     timeout_s: float,
 ) -> OutboundRequest:
     """A batch, signed: a JSON array of structured events and no `ce-` headers (CONFORMANCE 20, 21)."""
     parts = []
     for event in events:
-        envelope = event.envelope
-        if envelope is None:
+        if event.envelope is None:
             continue
-        dataschema = dataschema_of(envelope.type, event.entry.position)
+        envelope, dataschema = as_sent(event.entry, event.envelope)
         if terms.thin and envelope.body is not None:
             member = delivery_id(terms.number, event.entry.position, event.entry.row_hash)
             parts.append(to_reference(envelope, dataref_of(member), dataschema=dataschema))

@@ -23,8 +23,6 @@ class AtRest:
     def __init__(self) -> None:
         self.following: set[int] = set()
         """Those that are live, the ones that have a lane among them."""
-        self.joined_at: dict[int, int] = {}
-        """Where those that caught up in this process began to follow: what lies before is late for being old."""
         self._standing: dict[int, int] = {}
         self._waiting: dict[int, int] = {}
         self._notes: dict[int, StreamNote] = {}
@@ -49,7 +47,6 @@ class AtRest:
     def stand(self, number: int, cursor: int, *, waiting: int = 0, stored: bool = False) -> None:
         """It stands still at this cursor. ``waiting``: its pending deliveries; ``stored``: its row says the same."""
         self.following.discard(number)
-        self.joined_at.pop(number, None)
         self._standing[number] = cursor
         if waiting:
             self._waiting[number] = waiting
@@ -89,7 +86,6 @@ class AtRest:
         """It is deleted."""
         self.following.discard(number)
         for known in (
-            self.joined_at,
             self._standing,
             self._waiting,
             self._notes,

@@ -14,9 +14,9 @@ from gateway.domain.retry import DEFAULT_SCHEDULE_S
 from gateway.domain.rotation import seeds, signing
 from gateway.domain.sending import SendError
 from gateway.domain.signing import Signer
-from gateway.domain.spellings import spellings
 from gateway.domain.subscription import Format, Payload
 from gateway.ports import SubscriptionRecord
+from otel.spellings import spellings
 from schemas.signatures import SECRET_PREFIX
 
 OPENED_MAX: Final = 4_096

@@ -9,6 +9,7 @@ from gateway.deliver.meters import DeliveryMeters
 from gateway.domain.lane import PENDING_MAX, QUEUE_MAX
 from gateway.ports import (
     Deliveries,
+    Entry,
     Event,
     EventLog,
     Leadership,
@@ -19,6 +20,7 @@ from gateway.ports import (
     Subscriptions,
 )
 from otel.spans import Tracing
+from schemas import Envelope
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class AttemptPolicy:
 
     Attributes:
         timeout_s: One attempt, whole, where the subscription does not say.
-        dataschema_of: The contract's URL, by an event's type and position, where it has one.
+        as_sent: An event as it goes out, and the URL of its contract, where it gets one.
         dataref_of: The link to the data of a delivery, by its id (S11d).
         disable_after_s: How long a subscription may do nothing but fail, before it is disabled (S3g).
         handshake_required: Whether every sink has to agree before it is sent anything.
@@ -36,7 +38,7 @@ class AttemptPolicy:
     """
 
     timeout_s: float
-    dataschema_of: Callable[[str, int], str | None]
+    as_sent: Callable[[Entry, Envelope], tuple[Envelope, str | None]]
     dataref_of: Callable[[str], str]
     disable_after_s: float = 5 * 24 * 3600.0
     handshake_required: bool = False

@@ -30,6 +30,7 @@ _TEXTS: Final = (
     *("partition_key", "redriven_from"),
 )
 _NUMBERS: Final = ("position", "appended_at", "addressee", "erased_by", "published_at")
+_MARKS: Final = ("contract_broken",)
 _HASHES: Final = ("nonce", "payload_hash", "row_hash")
 
 
@@ -76,6 +77,7 @@ class ArchivedRow:
     redriven_from: str | None = None
     erased_by: int | None = None
     published_at: int | None = None
+    contract_broken: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,8 @@ def read_header(line: bytes) -> tuple[int, bytes]:
 def line_of(row: Any) -> bytes:  # noqa: ANN401 - a row of the log, with all its columns
     """A row as a line, its end included."""
     members: dict[str, Any] = {"position": row.position, "kind": row.kind}
-    members |= {name: value for name in (*_TEXTS, *_NUMBERS[1:]) if (value := getattr(row, name)) is not None}
+    others = (*_TEXTS, *_NUMBERS[1:], *_MARKS)
+    members |= {name: value for name in others if (value := getattr(row, name)) is not None}
     members |= {name: bytes(value).hex() for name in _HASHES if (value := getattr(row, name)) is not None}
     envelope = None if row.envelope is None else bytes(row.envelope)
     if envelope is None:
@@ -143,7 +146,7 @@ def row_of(line: bytes) -> ArchivedRow:
         return ArchivedRow(
             kind=members["kind"],
             envelope=envelope,
-            **{name: members.get(name) for name in (*_TEXTS, *_NUMBERS)},
+            **{name: members.get(name) for name in (*_TEXTS, *_NUMBERS, *_MARKS)},
             **hashes,  # type: ignore[arg-type]
         )
     except (ValueError, KeyError, TypeError, RecursionError, binascii.Error) as error:

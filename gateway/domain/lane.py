@@ -18,11 +18,10 @@ from gateway.domain.due import Started
 from gateway.domain.feed import Feed, Queued
 from gateway.domain.rate import Rate
 from gateway.domain.skips import Skip
-from gateway.domain.stock import Stock
+from gateway.domain.stock import NO_END, Stock
 
 QUEUE_MAX: Final = 1_000
 PENDING_MAX: Final = 10_000
-_NO_END: Final = 2**63
 
 
 class Lane(Stock):
@@ -34,8 +33,6 @@ class Lane(Stock):
 
     __slots__ = (
         "breaker",
-        "followed_from",
-        "followed_to",
         "halted",
         "live",
         "rate",
@@ -62,6 +59,7 @@ class Lane(Stock):
         super().__init__(
             number,
             Feed(seen=seen, queue_max=queue_max),
+            live=live,
             concurrency=concurrency,
             waiting=waiting,
             pending_max=pending_max,
@@ -69,10 +67,6 @@ class Lane(Stock):
             batching=batching,
         )
         self.live = live
-        self.followed_from = 0
-        """What lies behind it, up to ``followed_to``, came from the router, and all else from a scan."""
-        self.followed_to = _NO_END if live else 0
-        """The last that the router brought; without an end while the lane is live."""
         self.rate = rate
         self.breaker = Breaker() if breaker is None else breaker
         self.halted = False
@@ -179,7 +173,7 @@ class Lane(Stock):
         if not self.live and not self.halted and not self.breaker.open and self.cursor == routed:
             self.live = True
             # What it has begun until now came from a scan, also where that ends later.
-            self.followed_from, self.followed_to = routed, _NO_END
+            self.followed_from, self.followed_to = routed, NO_END
         return self.live
 
     def skip(self, ranges: Sequence[Skip], position: int) -> bool:

@@ -6,6 +6,7 @@ may go at all just now is for the lane to say.
 """
 
 from dataclasses import replace
+from typing import Final
 
 from gateway.domain.batching import Batching
 from gateway.domain.due import Due, Started
@@ -13,6 +14,8 @@ from gateway.domain.feed import Feed, IllegalTransition, Queued
 from gateway.domain.flight import Flight, Kind
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.replay import ReplayFeed, ReplayFeeds
+
+NO_END: Final = 2**63
 
 
 class Stock:
@@ -26,6 +29,8 @@ class Stock:
         "batching",
         "concurrency",
         "feed",
+        "followed_from",
+        "followed_to",
         "number",
         "ordered",
         "pending_max",
@@ -37,6 +42,7 @@ class Stock:
         number: int,
         feed: Feed,
         *,
+        live: bool,
         concurrency: int,
         waiting: int,
         pending_max: int,
@@ -45,6 +51,10 @@ class Stock:
     ) -> None:
         self.number = number
         self.feed = feed
+        self.followed_from = 0
+        """What lies behind it, up to ``followed_to``, came from the router, and all else from a scan."""
+        self.followed_to = NO_END if live else 0
+        """The last that the router brought; without an end while the lane is live."""
         self.concurrency = concurrency
         self.pending_max = pending_max
         self.ordered = ordered
@@ -182,7 +192,15 @@ class Stock:
         if following is None:
             return []
         position = following.position
-        return [PendingDelivery(self.number, position, partition_key=following.key, blocked_from=position)]
+        return [
+            PendingDelivery(
+                self.number,
+                position,
+                partition_key=following.key,
+                blocked_from=position,
+                caught_up=self._has_caught_up(position),
+            )
+        ]
 
     # What goes next.
 
@@ -279,16 +297,24 @@ class Stock:
         return started
 
     def _new(self, item: Queued, now_us: int, *, stored: bool = False) -> PendingDelivery:
+        caught_up = self._has_caught_up(item.position)
         if item.key is None:
-            return PendingDelivery(self.number, item.position, first_at_us=now_us, stored=stored)
+            return PendingDelivery(
+                self.number, item.position, first_at_us=now_us, caught_up=caught_up, stored=stored
+            )
         return PendingDelivery(
             self.number,
             item.position,
             first_at_us=now_us,
             partition_key=item.key,
             blocked_from=item.position,
+            caught_up=caught_up,
             stored=stored,
         )
+
+    def _has_caught_up(self, position: int) -> bool:
+        """Whether a scan brought it; the delivery keeps that, for by its next attempt the lane may have joined."""
+        return not self.followed_from < position <= self.followed_to
 
     def _replay(self, replay: ReplayFeed, now_us: int) -> Started:
         self.replays.had_its_turn(replay)

@@ -17,6 +17,7 @@ from schemas import (
     TYPE_PREFIX,
     Content,
     Envelope,
+    EnvelopeError,
     Problem,
     organizations_in,
     parse_source,
@@ -27,6 +28,7 @@ from schemas.trace_context import traceparent_fields
 _LOGGER = logging.getLogger(__name__)
 _EMITTER_TYPES = TYPE_PREFIX + "emitter."
 _NOT_DECODED: Final = object()
+_NO_JSON: Final = object()
 
 
 class Reason(StrEnum):
@@ -100,15 +102,15 @@ class Door:
         """
         self.check_size(len(envelope.raw))
         self._check_reserved(envelope)
-        if envelope.content is not Content.JSON:
-            data = None
-        elif data is _NOT_DECODED:
-            data = envelope.data()
+        if not envelope.carries_json:
+            data = _NO_JSON
+        elif data is _NOT_DECODED or envelope.content is Content.BINARY:
+            data = _decoded(envelope)
         owner, agent = _owner(envelope, data)
         if organization is not None:
             self._check_own(envelope, owner, organization)
             owner = organization
-        self._check_contract(envelope, data, owner)
+        broken = self._breaks_contract(envelope, data, owner)
         attributes = envelope.attributes
         run, trace = attributes.get("correlationid"), attributes.get("traceparent")
         followed = traceparent_fields(trace) if isinstance(trace, str) else None
@@ -124,6 +126,7 @@ class Door:
             # By the id that its attempts have: what a receiver logged is what one looks for.
             trace_id=derive(envelope.source, envelope.id).trace_id if followed is None else followed.trace_id,
             partition_key=_partition_key(envelope, agent),
+            contract_broken=broken,
             parsed=envelope,
         )
 
@@ -156,14 +159,15 @@ class Door:
         if problems:
             raise Refused(Reason.RESERVED, "Only the gateway itself may say this.", problems)
 
-    def _check_contract(self, envelope: Envelope, data: object, owner: str | None) -> None:
+    def _breaks_contract(self, envelope: Envelope, data: object, owner: str | None) -> bool:
+        """Whether it breaks its contract, and is taken all the same. Raises ``Refused`` where it is not."""
         if not self._contracts.knows(envelope.type):
             if self._policy.unknown_types == "refuse" and not envelope.type.startswith(_EMITTER_TYPES):
                 problem = Problem("/type", f"{envelope.type} has no contract here")
                 detail = "Events without a contract are refused by GATEWAY_UNKNOWN_TYPES."
                 raise Refused(Reason.UNKNOWN_TYPE, detail, [problem], owner)
             if "dataschema" not in envelope.attributes:
-                return
+                return False
         try:
             self._check_data(envelope, data, owner)
         except Refused as broken:
@@ -172,9 +176,11 @@ class Door:
             _LOGGER.warning(
                 "taken although it breaks its contract: %s %s: %s", envelope.type, envelope.id, broken
             )
+            return True
+        return False
 
     def _check_data(self, envelope: Envelope, data: object, owner: str | None) -> None:
-        if envelope.content is not Content.JSON and self._contracts.knows(envelope.type):
+        if data is _NO_JSON and self._contracts.knows(envelope.type):
             problem = Problem("/data", "the contract asks for JSON data, and there is none")
             raise Refused(
                 Reason.CONTRACT, f"The data of {envelope.type} breaks its contract.", [problem], owner
@@ -184,6 +190,16 @@ class Door:
             raise Refused(
                 Reason.CONTRACT, f"The data of {envelope.type} breaks its contract.", problems, owner
             )
+
+
+def _decoded(envelope: Envelope) -> object:
+    """The event's JSON data; those in ``data_base64`` were looked at by nobody yet."""
+    try:
+        return envelope.data()
+    except EnvelopeError as error:
+        raise Refused(
+            Reason.MALFORMED, "The data are not the JSON that they are said to be.", error.problems
+        ) from None
 
 
 def _partition_key(envelope: Envelope, agent: str | None) -> str | None:

@@ -26,12 +26,13 @@ _MEMBER: Final = {names.LINK: names.LINK_EVENT}
 
 
 class _Told(NamedTuple):
-    """An event that is told of: where its trace begins, where it stands in the log, when Redis had it."""
+    """An event that is told of: its trace, its place in the log, when Redis had it, what its spans say of it."""
 
     envelope: Envelope
     origin: Origin
     position: int
     published_at_us: int | None
+    attributes: dict[str, Value]
 
 
 class IngestSpans:
@@ -70,8 +71,13 @@ class IngestSpans:
                 continue
             origin = origin_of(entry.parsed)
             if self._samples(origin):
-                found.append(_Told(entry.parsed, origin, result.position, entry.published_at_us))
+                found.append(self._told(entry.parsed, origin, result.position, entry.published_at_us))
         return found
+
+    def _told(self, envelope: Envelope, origin: Origin, position: int, published_at_us: int | None) -> _Told:
+        found = event_attributes(envelope, self._tracing.shown)
+        found[names.MESSAGING_MESSAGE_ID] = found[names.EVENT_ID]
+        return _Told(envelope, origin, position, published_at_us, found)
 
     def _received(self, wanted: Sequence[_Told], count: int, started_us: int, ended_us: int) -> None:
         """A batch is of many traces: it has one of its own and links to theirs, and is above none of them."""
@@ -83,7 +89,7 @@ class IngestSpans:
             **_messaging(_REDIS, self._stream, names.RECEIVE, "receive"),
             names.MESSAGING_BATCH_COUNT: count,
         }
-        name = f"{names.RECEIVE} {cut(self._stream)}"
+        name = cut(f"{names.RECEIVE} {self._stream}")
         self._tracing.record(
             EndedSpan(name, SpanKind.CONSUMER, trace, None, started_us, ended_us, attributes, links)
         )
@@ -100,7 +106,7 @@ class IngestSpans:
         origin = origin_of(envelope)
         if not origin.is_root or not self._samples(origin):
             return
-        told = _Told(envelope, origin, entry.position, entry.published_at_us)
+        told = self._told(envelope, origin, entry.position, entry.published_at_us)
         system, destination = (_REDIS, self._stream) if entry.published_at_us else (_HTTP, _HTTP_DESTINATION)
         self._emitted(told)
         began_us = min(entry.published_at_us or entry.appended_at_us, entry.appended_at_us)
@@ -130,12 +136,11 @@ class IngestSpans:
         times_us: tuple[int, int],
     ) -> None:
         attributes = {
-            **event_attributes(told.envelope, self._tracing.shown),
+            **told.attributes,
             **_messaging(_REDIS, self._stream, operation, kind),
-            names.MESSAGING_MESSAGE_ID: self._tracing.shown(told.envelope.id),
             names.TOLD_BY: "gateway",
         }
-        name = f"{operation} {cut(self._stream)}"
+        name = cut(f"{operation} {self._stream}")
         self._tracing.record(
             EndedSpan(
                 name,
@@ -154,14 +159,13 @@ class IngestSpans:
         from_stream = told.published_at_us is not None
         begins = begins_with_ingest(origin, from_stream=from_stream)
         attributes = {
-            **event_attributes(envelope, self._tracing.shown),
+            **told.attributes,
             **_messaging(system, destination, names.INGEST, "process"),
-            names.MESSAGING_MESSAGE_ID: self._tracing.shown(envelope.id),
             names.POSITION: told.position,
         }
         self._tracing.record(
             EndedSpan(
-                f"{names.INGEST} {cut(destination)}",
+                cut(f"{names.INGEST} {destination}"),
                 SpanKind.CONSUMER,
                 origin.trace.with_span(ingested_span_id(origin, envelope, from_stream=from_stream)),
                 None if begins else origin.trace.span_id,

@@ -149,7 +149,7 @@ class DeliveryQuery:
         types: Only of events of one of these types.
         agent_id: Only of events of this agent.
         run_id: Only of events of this run.
-        trace_id: Only of events in this trace.
+        trace_id: Only of events in this trace, and what a batch posted in this trace, which is the batch's own.
         after: Only of events behind this position.
         until: Only of events up to this position.
         before: Where the page before it ended: only what comes after that in the list.

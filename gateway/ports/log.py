@@ -21,8 +21,9 @@ class NewEntry:
     """What was admitted and is to be appended: the envelope as received and the columns it is searched by.
 
     ``parsed`` is the same envelope as the door has read it, for whoever routes it in the same process;
-    ``published_at_us`` is when it came to be in the stream that it was read from. A value, not frozen for the cost of
-    it, like ``Entry``: of both there is one for each event.
+    ``published_at_us`` is when it came to be in the stream that it was read from; ``contract_broken``: its contract
+    was not kept, and it was taken all the same. A value, not frozen for the cost of it, like ``Entry``: of both there
+    is one for each event.
     """
 
     type: str
@@ -37,6 +38,7 @@ class NewEntry:
     partition_key: str | None = None
     redriven_from: str | None = None
     published_at_us: int | None = None
+    contract_broken: bool = False
     parsed: Envelope | None = field(default=None, compare=False, repr=False)
 
 
@@ -57,6 +59,7 @@ class Entry:
     """One row of the log, a value. ``envelope`` is None once erased (S8b); ``redriven_from``: it was in quarantine.
 
     ``published_at_us`` is when Redis had it, by the clock of Redis; None: it did not come by the stream.
+    ``contract_broken``: it was taken although it broke its contract, so it goes out under none (CONFORMANCE 43).
     """
 
     position: int
@@ -71,6 +74,7 @@ class Entry:
     addressee: int | None = None
     redriven_from: str | None = None
     published_at_us: int | None = None
+    contract_broken: bool = False
 
 
 @dataclass(slots=True)
@@ -112,7 +116,10 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class EventQuery:
-    """Which entries a list shows. ``organization`` None means all of them (an administrator's view)."""
+    """Which entries a list shows. ``organization`` None means all of them (an administrator's view).
+
+    ``trace_id``: what is in this trace, and what a batch of the organization's subscriptions posted in this trace.
+    """
 
     organization: str | None = None
     types: Sequence[str] = ()

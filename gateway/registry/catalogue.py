@@ -11,8 +11,8 @@ from typing import Any, Final
 from contracts.compatibility import Compatibility, breaking_changes
 from contracts.export import file_bytes
 from contracts.validation import Compiled
-from gateway.ports import StoredContract
-from schemas import Problem
+from gateway.ports import Entry, StoredContract
+from schemas import Envelope, Problem, without_dataschema
 
 PATH: Final = "/registry"
 
@@ -151,6 +151,20 @@ class Catalogue:
         return f"names no version of the contract of {type_} in this registry"
 
     # For what is sent.
+
+    def as_sent(self, entry: Entry, envelope: Envelope) -> tuple[Envelope, str | None]:
+        """An event as it goes out, and the ``dataschema`` that it gets where it has none.
+
+        Every ``dataschema`` of this registry that goes out is kept by its event's data (CONFORMANCE 43). So what broke
+        its contract gets none, and loses the one that its producer claims to keep; one of another place is no word of
+        ours.
+        """
+        if not entry.contract_broken:
+            return envelope, self.dataschema_of(entry.type, entry.position)
+        claimed = envelope.dataschema
+        if claimed is not None and self._is_here(claimed):
+            envelope = without_dataschema(envelope)
+        return envelope, None
 
     def dataschema_of(self, type_: str, position: int) -> str | None:
         """The URL of the version that was the newest where an event stands in the log; None before the first one.

@@ -9,15 +9,18 @@ from gateway.ports import Entry, EventPage
 def item_json(entry: Entry) -> bytes:
     """``{position, appended_at, hash, event}``; ``event`` is null once its payload was erased (S8b).
 
-    What came out of quarantine says from where: ``redriven_from`` (S7b).
+    What came out of quarantine says from where: ``redriven_from`` (S7b); what was taken although it broke its contract
+    says that: ``contract_broken``.
     """
-    shown = {
+    shown: dict[str, object] = {
         "position": entry.position,
         "appended_at": rfc3339(entry.appended_at_us),
         "hash": entry.row_hash.hex(),
     }
     if entry.redriven_from is not None:
         shown["redriven_from"] = entry.redriven_from
+    if entry.contract_broken:
+        shown["contract_broken"] = True
     head = json.dumps(shown).encode()
     return head[:-1] + b', "event": ' + (b"null" if entry.envelope is None else entry.envelope) + b"}"
 

@@ -401,7 +401,8 @@ def test_no_route_of_the_api_is_kept_out_of_the_document(services):
     hidden = [
         route.path for route in routes_of(create_api(services, "0").routes) if not route.include_in_schema
     ]
-    assert sorted(hidden) == ["/", "/openapi.json"]
+    # The root of the registry by its other spelling is one route with two methods.
+    assert sorted(set(hidden)) == ["/", "/openapi.json", "/registry/"]
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,9 @@ def test_a_raw_schema_carries_its_attributes_as_headers(anonymous):
     assert "xregistry-versionscount" not in version
 
 
-@pytest.mark.parametrize("path", [R, R + "/export", LETTA, STEP, STEP + "$details", STEP + "/versions/1"])
+@pytest.mark.parametrize(
+    "path", [R, R + "/", R + "/export", LETTA, STEP, STEP + "$details", STEP + "/versions/1"]
+)
 def test_what_has_not_changed_is_not_sent_again_and_head_has_no_body(anonymous, path):
     answer = anonymous.get(path)
     etag = answer.headers["etag"]
@@ -221,6 +223,17 @@ def test_paths_and_methods_that_there_are_not(anonymous, client):
         assert answer.json()["args"] == {"action": method}
         assert {"GET", "HEAD"} <= set(answer.headers["allow"].split(", "))
     assert register(client, path=OWN + "$details").status_code == 405
+
+
+def test_the_root_is_there_with_a_slash_and_without(anonymous, client):
+    plain, slashed = (anonymous.get(path, params={"inline": "model"}) for path in (R, R + "/"))
+    assert (slashed.status_code, slashed.content) == (200, plain.content)
+    assert {**slashed.headers, "date": ""} == {**plain.headers, "date": ""}
+    assert anonymous.get(R + "/", params={"inline": "nothing"}).status_code == 400
+    assert client.post(R + "/", json={}).json()["args"] == {"action": "POST"}
+    # Of what is below, one spelling is the place.
+    assert anonymous.get(STEP + "/").status_code == anonymous.get(R + "//").status_code == 404
+    assert R + "/" not in anonymous.get("/openapi.json").json()["paths"]
 
 
 def test_another_format_is_a_function_of_contracts(anonymous, monkeypatch):

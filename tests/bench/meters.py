@@ -22,7 +22,6 @@ from gateway.deliver.account import LOGGER, Account
 from gateway.deliver.meters import DeliveryMeters
 from gateway.deliver.posting import Ended
 from gateway.domain.delivery import Decision
-from gateway.domain.lane import Lane
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.retry import DELIVERED, Answered, Settlement
 from gateway.domain.sending import Answer
@@ -65,7 +64,6 @@ def cases() -> dict[str, tuple[Callable[[], object], int]]:
     answer = Answer(200, (), b"", truncated=False, duration_s=0.01)
     ended = Ended(Answered(200), TRACE, AT_US + 4_000, AT_US + 9_000, answer)
     failed = Settlement(Decision.FAILED, counts=True, next_at=1.0, error_class="503")
-    lane = Lane(1, seen=0, live=True, concurrency=8)
 
     class Record:
         id = "sub_1"
@@ -87,7 +85,7 @@ def cases() -> dict[str, tuple[Callable[[], object], int]]:
 
     def tell(account: Account, settlement: Settlement, style: str = "json") -> Callable[[], object]:
         LOGGER.handlers[:] = logging.getLogger(f"{LOGGER.name}.{style}").handlers
-        return lambda: account.attempt(lane, current, event, delivery, ended=ended, settlement=settlement)  # type: ignore[arg-type]
+        return lambda: account.attempt(current, event, delivery, ended=ended, settlement=settlement)  # type: ignore[arg-type]
 
     ours_count = Counter("count", "-", ["outcome", "class"], known=[("delivered", "2xx")])
     durations, trace_id = Durations(), TRACE.trace_id

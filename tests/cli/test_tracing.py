@@ -97,6 +97,28 @@ def test_whatever_names_it_finds_it(ask: Callable[..., Any], failing: dict[str, 
         assert all(one["trace_id"] == TRACE for one in found)
 
 
+def test_what_a_receiver_logs_of_a_batch_finds_its_events(ask: Callable[..., Any]) -> None:
+    """Its `webhook-id`, its trace, or its `traceparent`: a batch is posted in a trace of its own."""
+    config = '{"retry": [], "format": "batch", "batch_events_max": 2, "batch_age_s": 60}'
+    arguments = ("--type", "com.example.batched", "--config", config, "--json")
+    (made,) = records(ask("subscriptions", "create", "--sink", SINK, *arguments))
+    emit = ("emit", "com.example.batched", "--source", "https://e/c", "--data", "1", "--json")
+    emitted = [records(ask(*emit))[0]["id"] for _ in range(2)]
+    listing = ("deliveries", "list", "--subscription", made["id"], "--state", "exhausted", "--json")
+    done = until(lambda: next((found for found in [records(ask(*listing))] if len(found) == 2), None))
+    (attempt,) = done[0]["attempts"]
+    batch, trace_id = attempt["batch"], attempt["trace_id"]
+    for target in (batch, trace_id, f"00-{trace_id}-{attempt['span_id']}-01"):
+        found = records(ask("trace", target, "--json"))
+        assert sorted(one["event"]["id"] for one in found) == sorted(emitted), target
+    assert f"2 events that were posted together as {batch}" in ask("trace", batch).stdout
+    assert f"2 events posted together in {trace_id}" in ask("trace", trace_id).stdout
+    for option in (("--batch", batch), ("--trace-id", trace_id)):
+        listed = records(ask("deliveries", "list", *option, "--json"))
+        assert [one["id"] for one in listed] == [one["id"] for one in done]
+    ask("subscriptions", "delete", made["id"])
+
+
 def test_the_events_of_a_trace_are_drawn_together(ask: Callable[..., Any], failing: dict[str, Any]) -> None:
     emit = (
         "emit",
@@ -127,7 +149,7 @@ def test_the_events_of_a_trace_are_drawn_together(ask: Callable[..., Any], faili
         ("999999", "There is no event at this position."),
         ("0" * 31 + "1", "There is no event of the trace 0000000000000000000000000000000"),
         ("dlv_none", "There is no delivery"),
-        ("bat_none", "This names a batch"),
+        ("bat_none", "There is no batch with the id bat_none."),
     ],
 )
 def test_what_is_not_there_is_said_with_what_to_do(ask: Callable[..., Any], target: str, said: str) -> None:

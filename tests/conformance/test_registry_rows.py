@@ -6,6 +6,7 @@ import asyncio
 import copy
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import jsonschema_rs
@@ -20,9 +21,10 @@ from gateway.api import registry
 from gateway.api.auth import principal
 from gateway.api.problems import add_handlers
 from gateway.domain.api_tokens import Principal
+from gateway.ports import Entry, Kind
 from gateway.registry.catalogue import Catalogue
 from gateway.registry.registering import Registering
-from schemas import type_of
+from schemas import build, type_of
 
 URL = "https://gateway.example"
 R = "/registry"
@@ -142,6 +144,29 @@ def test_row_43_the_dataschema_is_the_one_that_was_in_force(client: TestClient, 
     of = [services.catalogue.dataschema_of("com.example.order.placed", position) for position in (1, 2, 3)]
     first, second = (f"{URL}{OWN}/versions/{number}" for number in (1, 2))
     assert (before, of) == (None, [None, first, second])
+
+
+@pytest.mark.parametrize(
+    ("claimed", "goes_out"),
+    [
+        (None, None),
+        (f"{URL}{OWN}/versions/1", None),
+        (f"{URL}{OWN}/versions/7", None),
+        (f"{URL}/registryelse", f"{URL}/registryelse"),
+        ("https://elsewhere.example/s", "https://elsewhere.example/s"),
+    ],
+)
+def test_row_43_what_broke_its_contract_goes_out_under_none(
+    client: TestClient, services: Services, claimed: str | None, goes_out: str | None
+) -> None:
+    client.post(OWN, json={"type": "object"})
+    envelope = build(
+        {"id": "1", "source": "/s", "type": "com.example.order.placed", "dataschema": claimed}, {}
+    )
+    entry = Entry(9, Kind.EVENT, envelope.type, "/s", "1", None, 0, b"", envelope.raw)
+    assert services.catalogue.as_sent(entry, envelope) == (envelope, f"{URL}{OWN}/versions/1")
+    sent, added = services.catalogue.as_sent(replace(entry, contract_broken=True), envelope)
+    assert (sent.dataschema, added) == (goes_out, None)
 
 
 FIRST = {

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.redaction import MASK, Redaction
 from gateway.domain.stream_figures import BEHIND, Stance, StreamFigures
+from otel.redaction import MASK, Redaction
 
 HEAD = 1_000_000
 

@@ -246,7 +246,7 @@ def test_each_route_is_the_one_of_the_gateway(make: Making, stub: Stub, method: 
         "&".join(f"type={number}" for number in range(51)),
         *(
             f"{name}={'x' * 1025}"
-            for name in ("state", "type", "run_id", "trace_id", "since", "until", "cursor")
+            for name in ("state", "type", "run_id", "trace_id", "batch", "since", "until", "cursor")
         ),
         "status_code=99",
         "limit=501",

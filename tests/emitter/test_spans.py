@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+import redis
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -11,6 +12,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 import schemas
 from letta_emitter.hooks import sending
 from letta_emitter.mapping.calls import Context, RunEnded
+from letta_emitter.settings import EmitterSettings
+from letta_emitter.shown import known_secrets
 from otel import producing
 from otel.origin import emitted_span_id, origin_of
 from otel.traceparent import derive
@@ -54,6 +57,88 @@ def test_conformance_41_emit_and_publish_stand_below_the_events_span(
         assert span.attributes["messaging.destination.name"] == "letta.events"
     assert publish.attributes["messaging.batch.message_count"] >= 1
     assert emit.start_time <= emit.end_time <= publish.end_time
+
+
+PASSWORD, TOKEN, KEY = "swordfish-pass-word", "lgw_" + "t" * 20, "exporter-key-of-letta"
+DATA = "data-that-nobody-may-see"
+CHARS_MAX = 256
+
+
+def test_no_attribute_carries_a_secret_a_payload_or_what_has_no_bound(
+    traced, valkey, make_emitter, eventually, monkeypatch
+):
+    """All that there is on any of the emitter's spans is looked at."""
+    monkeypatch.setenv("LETTA_EMITTER_GATEWAY_TOKEN", TOKEN)
+    monkeypatch.setenv("LETTA_OTEL_EXPORTER_OTLP_HEADERS", f"api-key={KEY}")
+    with redis.Redis.from_url(valkey.url) as client:
+        client.config_set("requirepass", PASSWORD)
+    emitter = make_emitter(valkey.url.replace("://", f"://:{PASSWORD}@"), stream="s" * CHARS_MAX)
+    said = f"redis://user:{PASSWORD}@host Bearer {TOKEN} {KEY} "
+    events = [
+        envelope(1, id=said, subject=said, traceparent=GIVEN),
+        envelope(2, id=f"{said}{'x' * 5_000}", subject="é" * 5_000, traceparent=GIVEN),
+        # Cut where a secret stands: it is masked as a whole, or half of it would stay.
+        envelope(3, id="y" * (CHARS_MAX - 6) + PASSWORD, subject='"quoted"', traceparent=GIVEN),
+        # Without a subject of its own, and with data that look like attributes.
+        schemas.build(
+            {"id": "evt_4", "source": "/s", "type": "t", "traceparent": GIVEN},
+            {"subject": DATA, "id": DATA, "source": DATA, "text": DATA * 200},
+        ),
+        # As somebody else renders it: the data first.
+        schemas.parse_structured(
+            f'{{"data":{{"id":"{DATA}","subject":"{DATA}","traceparent":"{GIVEN[:-2]}00"}},"specversion":"1.0",'
+            f'"id":"evt_5","source":"/s","type":"t","traceparent":"{GIVEN}"}}'.encode()
+        ),
+    ]
+    for event in events:
+        emitter.emit(event)
+    eventually(lambda: len(traced()) == 2 * len(events))
+    spans = traced()
+    for span in spans:
+        assert len(span.name) <= CHARS_MAX
+        assert len(span.attributes) <= 32
+        for name, value in span.attributes.items():
+            assert len(str(value)) <= CHARS_MAX, name
+            found = [word for word in (PASSWORD, PASSWORD[:5], TOKEN, KEY, DATA) if word in str(value)]
+            assert not found, (span.name, name, value)
+    named = {kind: called(spans, kind) for kind in ("emit", "publish")}
+    assert named["emit"] == named["publish"]
+    assert [told["cloudevents.event_id"] for told in named["emit"][3:]] == ["evt_4", "evt_5"]
+    assert [told.get("cloudevents.event_subject") for told in named["emit"][2:]] == ['"quoted"', None, None]
+
+
+def called(spans, kind):
+    """What each event is called, in the order in which they were emitted."""
+    return [
+        {name: value for name, value in span.attributes.items() if name.startswith("cloudevents.")}
+        for span in spans
+        if span.name.startswith(kind)
+    ]
+
+
+def test_what_is_known_for_a_secret(tmp_path):
+    url = "rediss://letta:p%40ss-word@redis.example:6379/0?password=other-word"
+    environ = {
+        "LETTA_EMITTER_GATEWAY_TOKEN": TOKEN,
+        "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20first-key",
+        "LETTA_OTEL_EXPORTER_OTLP_ENDPOINT": "https://user:second-key@collector.example:4317",
+        "OTHER": "not-one",
+    }
+    known = known_secrets(EmitterSettings(redis_url=url, spool_dir=tmp_path), environ)
+    assert {"p%40ss-word", "p@ss-word", "other-word", TOKEN, "first-key", "second-key"} <= set(known)
+    assert not {"letta", "redis.example", "not-one"} & set(known)
+
+
+def test_where_an_event_names_a_span_that_nobody_made_the_gateway_tells_the_emitters_part(
+    traced, valkey, make_emitter, look, eventually
+):
+    """Also in a process that traces: what happens outside of any of its spans begins a trace of its own, once."""
+    emitter = make_emitter(valkey.url)
+    emitter.emit(envelope(1, traceparent=f"00-{TRACE}-{emitted_span_id('evt_1')}-01"))
+    emitter.emit(envelope(2, traceparent=GIVEN))
+    eventually(lambda: len(traced()) == 2)
+    assert look(valkey.url).count() == 2
+    assert {span.attributes["cloudevents.event_id"] for span in traced()} == {"evt_2"}
 
 
 def test_what_goes_wrong_with_a_span_loses_no_event(monkeypatch, valkey, make_emitter, look, eventually):

@@ -11,7 +11,7 @@ from gateway.deliver.terms import Terms
 from gateway.domain.header_lines import HeaderLines
 from gateway.domain.sending import Answer
 from gateway.domain.signing import Signer, new_secret
-from gateway.domain.spellings import spellings
+from otel.spellings import spellings
 
 SECRET = "aB+c/d=eF" * 4
 

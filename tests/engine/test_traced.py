@@ -13,10 +13,10 @@ from opentelemetry.trace import StatusCode
 from simulation.clock import EPOCH_US
 from simulation.small import Engine
 
-from gateway.domain.redaction import Redaction
 from gateway.domain.sending import Answer
 from gateway.domain.subscription import Config, Format
 from gateway.ports import NewEntry, ReplayRange
+from otel.redaction import Redaction
 from otel.sdk import SdkTracing
 from otel.traceparent import derive
 from schemas import build

@@ -87,6 +87,25 @@ def test_a_retry_is_the_same_bytes_under_the_same_id(shared, sink, make_event, k
     assert len(sink.posts) == 3
 
 
+def test_what_a_receiver_logs_of_a_batch_leads_to_its_events(shared, sink, make_event, kind):
+    """Whoever is called out has the `webhook-id` or the `traceparent` of a POST, and nothing of the agent's step."""
+    config = FULL | {"batch_events_max": 4}
+    shared.subscribe(sink, types=[kind], config=config)
+    sink.reply(413)
+    positions = shared.publish(*(make_event(traceparent=PARENT) for _ in range(4)))
+    whole, *halves = sink.wait(3)
+    for position in positions:
+        shared.settled(position, "delivered")
+    for post in (whole, *halves):
+        trace_id = post.headers["traceparent"].split("-")[1]
+        assert trace_id not in PARENT
+        for asked in ({"batch": post.webhook_id}, {"trace_id": trace_id}):
+            found = shared.client.get("/v1/events", params={**asked, "order": "asc"}).json()["items"]
+            assert [item["event"]["id"] for item in found] == members(post)
+            listed = shared.client.get("/v1/deliveries", params=asked).json()["items"]
+            assert [item["event"]["id"] for item in listed] == members(post)[::-1]
+
+
 def test_a_frozen_batch_outlives_the_process(restartable, sink, make_event, kind, until):
     """Whatever else has come meanwhile, it is sent again as it was."""
     restartable.subscribe(sink, types=[kind], config=FULL | {"retry": [1.0] * 20, "batch_age_s": 0.2})

@@ -176,6 +176,30 @@ def test_what_a_stream_catches_up_with_is_not_counted_as_live(gateway, receiver,
     )
 
 
+def test_how_an_event_came_to_its_stream_is_known_after_a_restart(make_gateway, receiver, make_event, until):
+    """A retry of what was read from further back does not make a stream that follows the log late."""
+    gateway = make_gateway().start()
+    behind, following = (receiver.sink().reply_always(503) for _ in range(2))
+    config = {"retry": [4.0] * 100}
+    gateway.publish(make_event(), make_event(), make_event())
+    gateway.subscribe(behind, config=config | {"start": "beginning"})
+    behind.wait(3)
+    until(lambda: Figures(gateway)("streams", state="following") == 1)
+    gateway.subscribe(following, config=config)
+    gateway.publish(make_event())
+    until(lambda: len({post.event_id for post in behind.posts}) == 4)
+    following.wait(1)
+    assert gateway.stop() == 0
+    for sink in (behind, following):
+        sink.reply_always(200)
+    gateway.start()
+    found = until(
+        lambda: (now := Figures(gateway))("append_to_delivered_seconds_count") == 5 and now, within_s=60
+    )
+    assert found("append_to_delivered_seconds_count", feed="catch_up") == 3
+    assert found("append_to_delivered_seconds_count", feed="live") == 2
+
+
 def test_no_label_and_no_line_has_a_secret_or_what_has_no_bound(gateway, receiver, make_event, until):
     sink = receiver.sink()
     sink.reply_with(500, {"X-Echo": f"{BEARER} {SECRET} {LONG}"}, f"{BEARER} {SECRET} {LONG}".encode())

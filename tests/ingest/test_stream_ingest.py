@@ -1,6 +1,7 @@
 """From stream entries to the log: S7a, S7b and S1b, S1c at the door, with each kind of bad entry."""
 
 import asyncio
+import base64
 import json
 from collections.abc import Sequence
 
@@ -104,6 +105,13 @@ def letta(id_: str, *, organization: str = "org-1", claimed: str = "org-1", **da
     )
 
 
+def in_base64(raw: bytes) -> bytes:
+    """The same event with its JSON data in the other member."""
+    members = json.loads(raw)
+    members["data_base64"] = base64.b64encode(json.dumps(members.pop("data")).encode()).decode()
+    return json.dumps(members).encode()
+
+
 def entry(index: int, body: bytes | None) -> StreamEntry:
     return StreamEntry(f"{index}-0", body, body if body is not None else b'{"a":"b"}')
 
@@ -135,6 +143,26 @@ BAD: dict[str, tuple[bytes | None, str, str]] = {
         "/source",
     ),
     "a broken contract": (letta("x", data={"step_id": 7}), "contract-broken", "/data/data/step_id"),
+    "no JSON in data_base64": (
+        event("x", datacontenttype="application/json", data=None, data_base64="bm8="),
+        "malformed",
+        "/data_base64",
+    ),
+    "no bytes in data_base64": (
+        event("x", datacontenttype="text/json", data=None, data_base64=""),
+        "malformed",
+        "/data_base64",
+    ),
+    "a broken contract in data_base64": (
+        in_base64(letta("x", data={"step_id": 7})),
+        "contract-broken",
+        "/data/data/step_id",
+    ),
+    "another organization in data_base64": (
+        in_base64(letta("x", claimed="org-2")),
+        "organization-mismatch",
+        "/source",
+    ),
     "no data under a contract": (letta("x").replace(b'"data":', b'"extension":"1","dat":'), "malformed", ""),
 }
 
@@ -158,6 +186,13 @@ def test_an_event_of_letta_gets_its_columns(ingest: StreamIngest, appender: Appe
     (row,) = appender.store.rows
     assert (row.columns.organization, row.columns.agent_id, row.columns.subject) == ("org-1", "agent-1", None)
     assert row.entry.envelope == letta("evt_1")
+
+
+def test_json_data_in_base64_are_json_data(ingest: StreamIngest, appender: Appender) -> None:
+    asyncio.run(ingest.take([entry(1, in_base64(letta("evt_1")))]))
+    (row,) = appender.store.rows
+    assert (row.columns.organization, row.columns.agent_id) == ("org-1", "agent-1")
+    assert row.entry.envelope == in_base64(letta("evt_1"))
 
 
 def test_s7a_storage_that_is_away_is_waited_for_with_the_same_batch(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.adapters import logs
 from gateway.adapters.logs import FIELD_CHARS_MAX, FIELDS_MAX, MESSAGE_CHARS_MAX, STACK_CHARS_MAX, handler_for
-from gateway.domain.redaction import Redaction
+from otel.redaction import Redaction
 
 SECRET = "a-secret-of-this-process"
 

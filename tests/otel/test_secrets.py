@@ -9,8 +9,8 @@ from opentelemetry.util.re import parse_env_headers
 
 from gateway.adapters.logs import handler_for
 from gateway.cli.serving import redaction_of
-from gateway.domain.redaction import Redaction
 from gateway.settings import load_settings
+from otel.redaction import Redaction
 from otel.secrets import secrets_of
 
 KEY = "hcaik_01abc/def+ghi=="

@@ -21,6 +21,7 @@ from schemas import (
     to_batch,
     to_binary,
     to_structured,
+    without_dataschema,
 )
 from schemas.attributes import REQUIRED, _each_problem, _plainly_sound, canonical, forbidden_character
 from schemas.http_binding import decode_value, encode_value
@@ -150,6 +151,15 @@ def test_an_added_dataschema_changes_nothing_else(event: Envelope, dataschema: s
     written = parse_structured(to_structured(event, dataschema=dataschema))
     assert written.attributes == {"dataschema": dataschema, **event.attributes}
     assert written.body == event.body
+
+
+@given(events())
+def test_a_dataschema_that_is_left_out_takes_nothing_with_it(event: Envelope) -> None:
+    sent = without_dataschema(event)
+    again = parse_structured(sent.raw)
+    assert again.attributes == sent.attributes
+    assert {**again.attributes, "dataschema": event.dataschema} == {"dataschema": None, **event.attributes}
+    assert (again.body, again.content) == (event.body, event.content)
 
 
 @given(sound_text)

@@ -14,6 +14,7 @@ from schemas import (
     parse_structured,
     to_batch,
     to_structured,
+    without_dataschema,
 )
 
 EVENT = b'{"specversion":"1.0","id":"1","source":"/s","type":"t"}'
@@ -256,6 +257,22 @@ def test_a_null_dataschema_makes_room_for_the_one_added(name: bytes) -> None:
     again = parse_structured(written)
     assert (again.dataschema, again.body, again.subject) == ("https://x/y", b"[1,  2]", "a b")
     assert b"null" not in written
+
+
+@pytest.mark.parametrize("name", [b'"dataschema"', b'"data\\u0073chema"'])
+@pytest.mark.parametrize("data", [b'"data": {"a":1.0,  "dataschema": "x"}', b'"data_base64": "AA=="'])
+def test_a_dataschema_can_be_left_out(name: bytes, data: bytes) -> None:
+    raw = b'{"subject":"a b", ' + name + b': "https://x/y", ' + data + b"," + EVENT[1:]
+    envelope = parse_structured(raw)
+    sent = without_dataschema(envelope)
+    assert envelope.dataschema == "https://x/y"
+    assert parse_structured(sent.raw) == sent
+    assert parse_structured(sent.raw).attributes == sent.attributes
+    assert (sent.body, sent.content, sent.subject) == (envelope.body, envelope.content, "a b")
+    assert sent.attributes == {
+        key: value for key, value in envelope.attributes.items() if key != "dataschema"
+    }
+    assert without_dataschema(sent).raw is sent.raw
 
 
 def test_equal_envelopes_have_equal_bytes() -> None:

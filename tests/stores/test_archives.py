@@ -316,8 +316,8 @@ def test_every_column_of_the_log_is_archived(stores):
     assert {field.name for field in fields(ArchivedRow)} == columns
     fill(stores, 3)
     stores.sql(
-        "UPDATE log_entry SET partition_key = 'k', redriven_from = 'q', trace_id = 't', subject = 's', published_at = 9"
-        " WHERE position = 1"
+        "UPDATE log_entry SET partition_key = 'k', redriven_from = 'q', trace_id = 't', subject = 's',"
+        " published_at = 9, contract_broken = true WHERE position = 1"
     )
     before = stores.sql("SELECT * FROM log_entry WHERE position <= 2 ORDER BY position")
     archive(stores, 2)

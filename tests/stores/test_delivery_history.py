@@ -107,10 +107,12 @@ class World:
             started_at_us=1,
             duration_us=2,
             revision=1,
-            trace_id="t" * 32,
+            # Some in a batch, whose traces are those of some events as well: so that one list has both.
+            trace_id=f"{place.position // 10 + 4:032x}" if place.position % 3 else "t" * 32,
             span_id="s" * 16,
             status=STATUS.get(decision),
             next_at_us=9 if decision is Decision.FAILED else None,
+            batch=f"bat_{place.position // 10}" if place.position % 3 else None,
         )
 
     def expected(self, query: DeliveryQuery) -> list[DeliveryPlace]:
@@ -127,7 +129,10 @@ class World:
                 and (not asked.types or event.type in asked.types)
                 and asked.agent_id in {None, event.agent_id}
                 and asked.run_id in {None, event.run_id}
-                and asked.trace_id in {None, event.trace_id}
+                and (
+                    asked.trace_id in {None, event.trace_id}
+                    or any(item.batch_trace_id == asked.trace_id for item in done)
+                )
                 and place.position > asked.after
                 and (asked.until is None or place.position <= asked.until)
             )

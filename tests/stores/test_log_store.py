@@ -138,6 +138,13 @@ def test_when_the_stream_had_an_event_is_kept_beside_it(stores):
     ]
 
 
+def test_that_a_contract_was_broken_is_kept_beside_the_event(stores):
+    told = stores.run(stores.log.append([replace(entry(1), contract_broken=True), entry(2)]))
+    assert [item.entry.contract_broken for item in told] == [True, False]
+    assert [item.contract_broken for item in stores.run(stores.log.read(0, 10))] == [True, False]
+    assert stores.run(stores.log.get(1)).contract_broken is True
+
+
 def test_quarantine_is_written_with_the_append_and_once_per_entry(stores):
     record = NewQuarantine(
         "redis:s", "1-1", "malformed", [{"pointer": "/id", "detail": "is missing"}], b"\xff\x00"

@@ -43,13 +43,14 @@ def _about(store: MemoryStore, query: DeliveryQuery, place: DeliveryPlace) -> bo
     if not 0 < place.position <= store.head:
         return False
     columns = store.rows[place.position - 1].columns
-    wanted = (
-        (columns.agent_id, query.agent_id),
-        (columns.run_id, query.run_id),
-        (columns.trace_id, query.trace_id),
-    )
-    return (not query.types or columns.type in query.types) and all(
-        value is None or value == has for has, value in wanted
+    wanted = ((columns.agent_id, query.agent_id), (columns.run_id, query.run_id))
+    return (
+        (not query.types or columns.type in query.types)
+        and all(value is None or value == has for has, value in wanted)
+        and (
+            query.trace_id in {None, columns.trace_id}
+            or store.has_posted(place.number, place.position, query.trace_id or "")
+        )
     )
 
 

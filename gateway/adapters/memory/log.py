@@ -1,6 +1,6 @@
 """The event log in memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 
 from gateway.adapters.memory.store import MemoryStore, Row
@@ -41,10 +41,20 @@ class MemoryLog:
 
     async def search(self, query: EventQuery) -> Sequence[Entry]:
         """See ``EventLog.search``."""
-        found = [row.entry for row in self._store.rows if _matches(row, query)]
+        posted = set() if query.trace_id is None else self._posted(query.trace_id, query.organization)
+        found = [row.entry for row in self._store.rows if _matches(row, query, posted)]
         if not query.ascending:
             found.reverse()
         return found[: query.limit]
+
+    def _posted(self, trace_id: str, organization: str | None) -> set[int]:
+        """What a batch in this trace posted, of this organization's subscriptions."""
+        store = self._store
+        return {
+            position
+            for number, position in store.attempts
+            if organization in {None, store.names[number][1]} and store.has_posted(number, position, trace_id)
+        }
 
     async def page(self, query: EventQuery) -> EventPage:
         """See ``EventLog.page``."""
@@ -81,7 +91,7 @@ class MemoryLog:
         return [row.entry for row in rows if key in {row.columns.agent_id, row.columns.partition_key}][:limit]
 
 
-def _matches(row: Row, query: EventQuery) -> bool:
+def _matches(row: Row, query: EventQuery, posted: Container[int]) -> bool:
     entry, columns = row.entry, row.columns
     wanted = (
         (entry.organization, query.organization),
@@ -90,11 +100,11 @@ def _matches(row: Row, query: EventQuery) -> bool:
         (columns.subject, query.subject),
         (columns.agent_id, query.agent_id),
         (columns.run_id, query.run_id),
-        (columns.trace_id, query.trace_id),
     )
     return (
         _shows(entry, query.types)
         and all(value is None or value == has for has, value in wanted)
+        and (query.trace_id in {None, columns.trace_id} or entry.position in posted)
         and (query.since_us is None or entry.appended_at_us >= query.since_us)
         and (query.until_us is None or entry.appended_at_us < query.until_us)
         and (query.after is None or (entry.position > query.after) is query.ascending)

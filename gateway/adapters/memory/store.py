@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from gateway.domain.api_tokens import ApiToken
 from gateway.domain.breaker import StreamNote
 from gateway.domain.chain import GENESIS, NONCE_BYTES, event_key, key_owner, payload_hash, row_hash
-from gateway.domain.erasure import Target
+from gateway.domain.erasure import NO_TRACE, Target
 from gateway.domain.ids import RANDOM_BYTES, quarantine_id
 from gateway.domain.pending import PendingDelivery
 from gateway.ports import (
@@ -136,6 +136,11 @@ class MemoryStore:
         """When an entry was appended; None where there is none."""
         return self.rows[position - 1].entry.appended_at_us if 0 < position <= self.head else None
 
+    def has_posted(self, number: int, position: int, trace_id: str) -> bool:
+        """Whether a batch in this trace posted this delivery; what was erased is in none (S8b)."""
+        attempts = self.attempts.get((number, position), ())
+        return trace_id != NO_TRACE and any(item.batch_trace_id == trace_id for item in attempts)
+
     def record(self, number: int) -> SubscriptionRecord | None:
         """A subscription with its cursor and the number of its pending deliveries as they are now."""
         found = self.subscriptions.get(number)
@@ -173,5 +178,6 @@ class MemoryStore:
             addressee=addressee,
             redriven_from=columns.redriven_from,
             published_at_us=columns.published_at_us,
+            contract_broken=columns.contract_broken,
         )
         return Row(entry, columns, nonce, hashed)

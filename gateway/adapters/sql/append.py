@@ -24,7 +24,7 @@ _INSERT_ENTRIES = BulkInsert(
     (
         *("position", "kind", "type", "source", "event_id", "subject", "organization", "agent_id", "run_id"),
         *("trace_id", "partition_key", "addressee", "redriven_from", "appended_at", "nonce", "envelope"),
-        *("payload_hash", "row_hash", "published_at"),
+        *("payload_hash", "row_hash", "published_at", "contract_broken"),
     ),
 )
 _INSERT_KEYS = BulkInsert(_KEYS, ("key", "position"))
@@ -92,6 +92,7 @@ class _Chain:
             addressee=self.addressee,
             redriven_from=new.redriven_from,
             published_at_us=new.published_at_us,
+            contract_broken=new.contract_broken,
         )
 
 
@@ -201,6 +202,7 @@ def _row(item: Prepared, entry: Entry) -> tuple[Any, ...]:
         item.payload_hash,
         entry.row_hash,
         new.published_at_us,
+        new.contract_broken or None,
     )
 
 

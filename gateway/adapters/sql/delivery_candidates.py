@@ -1,6 +1,7 @@
 """Where the deliveries of a list are looked for: in the index that leads to the fewest that are not meant.
 
 - What happened in a trace or a run is little: the log has it by index, and the deliveries of those events are asked.
+  What a batch posted is in the batch's trace as well: the attempts have that by an index of their own.
 - What is pending, or ended without success, is little as well, unless much is wrong: the table of what is pending and
   the indexes of trouble have it, by subscription (``ix_attempt_trouble``) and for all (``ix_attempt_undelivered``).
 - What is left are lists that ask for an agent, or a type, or nothing: the log's index, or the deliveries in order.
@@ -21,6 +22,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Select, select, tuple_
 
 from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import IS_TROUBLE, Attempt, LogEntry, Pending, Subscription
+from gateway.adapters.sql.posted import posted_places
 from gateway.adapters.sql.search import latest_positions
 from gateway.adapters.sql.texts import same, sought
 from gateway.domain.delivery import State
@@ -60,10 +62,15 @@ def candidates(connection: Connection, query: DeliveryQuery) -> Iterator[Block]:
     """What may match, in the list's order; what can be none of it is not left out of it with certainty."""
     numbers = _numbers(connection, query)
     leading = _leading(query, numbers)
-    if leading is not None:
-        yield from _by_events(connection, query, leading, _restriction(query, numbers))
-        return
     first = min(_PART, query.limit + 1)
+    if leading is not None:
+        restriction = _restriction(query, numbers)
+        found = _by_events(connection, query, leading, restriction)
+        if query.trace_id is not None:
+            meant = [*restriction(_ATTEMPT.c), *_within(_ATTEMPT.c, query)]
+            found = _with(posted_places(connection, query.trace_id, meant), found, first)
+        yield from found
+        return
     if numbers is None:
         yield from _in_blocks(_read(connection, query, _anyones, first), first)
         return
@@ -133,6 +140,20 @@ def _read(
         if len(places) < size:
             return
         query, size = replace(query, before=places[-1]), _PART
+
+
+def _with(posted: Sequence[DeliveryPlace], blocks: Iterator[Block], size: int) -> Iterator[Block]:
+    """The blocks with these places in them, where the list's order has them, and the rest of them behind."""
+    if not posted:
+        yield from blocks
+        return
+    left = list(posted)
+    for block in blocks:
+        among = [place for place in left if place >= block.reached]
+        left = left[len(among) :]
+        places = sorted({*block.places, *among}, reverse=True)
+        yield Block(places, block.reached, block.looked_at + len(among))
+    yield from _in_blocks(iter(left), size)
 
 
 def _by_events(

@@ -98,11 +98,8 @@ def _judged(
 
 def _of_events(connection: Connection, query: DeliveryQuery, positions: Sequence[int]) -> set[int]:
     """Those of the positions whose events have what is asked for."""
-    equal = (
-        (_LOG.c.agent_id, query.agent_id),
-        (_LOG.c.run_id, query.run_id),
-        (_LOG.c.trace_id, query.trace_id),
-    )
+    # In the trace they are anyhow: it is what their candidates are found by, and a batch's is not in the log.
+    equal = ((_LOG.c.agent_id, query.agent_id), (_LOG.c.run_id, query.run_id))
     conditions = [sought(column, value) for column, value in equal if value is not None]
     if query.types:
         conditions.append(sought_among(_LOG.c.type, query.types))

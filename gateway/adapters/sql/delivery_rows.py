@@ -102,6 +102,7 @@ def pending_row(item: PendingDelivery) -> dict[str, Any]:
         "batch": item.batch,
         "batch_size": item.batch_size,
         "asked": item.asked,
+        "caught_up": item.caught_up,
         "request": item.request,
     }
 
@@ -125,5 +126,6 @@ def pending_of(row: Row[Any]) -> PendingDelivery:
         batch=row.batch,
         batch_size=row.batch_size,
         asked=row.asked,
+        caught_up=row.caught_up,
         request=row.request,
     )

@@ -24,6 +24,7 @@ COLUMNS = (
     _LOG.c.addressee,
     _LOG.c.redriven_from,
     _LOG.c.published_at,
+    _LOG.c.contract_broken,
 )
 """In the order of the fields of ``Entry``."""
 
@@ -35,7 +36,7 @@ def entry_of(row: Row[Any]) -> Entry:
     # By place: a name is looked up in every row anew, and the log is read by the hundred thousand.
     columns: tuple[Any, ...] = tuple(row)
     position, kind, type_, source, id_, owner, at_us, row_hash, envelope, *rest = columns
-    addressee, redriven_from, published_at_us = rest
+    addressee, redriven_from, published_at_us, contract_broken = rest
     return Entry(
         position,
         _KINDS[kind],
@@ -49,6 +50,7 @@ def entry_of(row: Row[Any]) -> Entry:
         addressee,
         redriven_from,
         published_at_us,
+        contract_broken is True,
     )
 
 

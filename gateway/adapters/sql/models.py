@@ -15,6 +15,8 @@ _IS_FACT = text("kind = 'fact'")
 _IS_ADDRESSED = text("addressee IS NOT NULL")
 IS_TROUBLE = text("decision NOT IN ('delivered', 'failed')")
 """Of an attempt: it ended its round, and not well. Few are, and they are what is looked for."""
+IS_POSTED = text("batch IS NOT NULL")
+"""Of an attempt: its POST was a batch's, in a trace of its own."""
 _HAS_KEY = text("partition_key IS NOT NULL")
 _IS_REPLAYED = text("replay IS NOT NULL")
 IS_WEBHOOK = text("webhook IS NOT NULL AND state <> 'deleted'")
@@ -69,6 +71,8 @@ class LogEntry(SQLModel, table=True):
     """The position of the fact that says that this was erased (S8b); source and id are empty then."""
     published_at: int | None = Field(default=None, sa_type=BigInteger)
     """When Redis had it, by the id of the stream's entry; beside the chain, and only to be shown."""
+    contract_broken: bool | None = Field(default=None)
+    """True: it was taken although it broke its contract, and goes out under none; beside the chain, too."""
 
 
 class EventKey(SQLModel, table=True):
@@ -371,6 +375,7 @@ class Pending(SQLModel, table=True):
     batch: str | None = Field(default=None, sa_type=Text)
     batch_size: int | None = None
     asked: bool = False
+    caught_up: bool = False
     request: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
 
 
@@ -429,6 +434,14 @@ class Attempt(SQLModel, table=True):
             "number",
             sqlite_where=IS_TROUBLE,
             postgresql_where=IS_TROUBLE,
+        ),
+        Index(
+            "ix_attempt_posted",
+            "trace_id",
+            "position",
+            "number",
+            sqlite_where=IS_POSTED,
+            postgresql_where=IS_POSTED,
         ),
     )
 

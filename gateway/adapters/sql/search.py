@@ -7,7 +7,9 @@ from typing import Any, Final
 from sqlalchemy import Column, ColumnElement, Connection, Row, and_, false, or_, select
 
 from gateway.adapters.sql.entries import COLUMNS, entry_of, position_before
+from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import LogEntry, LogHead
+from gateway.adapters.sql.posted import posted_positions
 from gateway.adapters.sql.stretches import STRETCH, stretches
 from gateway.adapters.sql.texts import fits, sought, sought_among
 from gateway.ports import Entry, EventQuery, Kind
@@ -52,7 +54,12 @@ def search(connection: Connection, query: EventQuery) -> list[Entry]:
     chosen = next((named[name] for name in _INDEXES if name in named), None)
     if chosen is None:
         return [entry_of(row) for row in connection.execute(_statement(conditions, within))]
-    return [entry_of(row) for row in _by_stretches(connection, chosen, conditions, within)]
+    rows = _by_stretches(connection, chosen, conditions, within)
+    if query.trace_id is not None:
+        others = [sought(column, value) for column, value in equal if column is not _LOG.c.trace_id]
+        posted = _posted(connection, query, [conditions[0], *others], within)
+        rows = _together(rows, posted, within) if posted else rows
+    return [entry_of(row) for row in rows]
 
 
 def named(
@@ -132,6 +139,27 @@ def _by_stretches(
         if len(found) >= within.limit:
             break
     return found
+
+
+def _posted(
+    connection: Connection, query: EventQuery, conditions: Sequence[ColumnElement[bool]], within: _Range
+) -> list[Row[Any]]:
+    """What a batch in this trace posted: its events are in traces of their own."""
+    found: list[Row[Any]] = []
+    positions = posted_positions(
+        connection, query.trace_id or "", (within.first, within.last), organization=query.organization
+    )
+    for part in parts(positions if within.ascending else positions[::-1]):
+        found += connection.execute(_statement([_LOG.c.position.in_(part), *conditions], within))
+        if len(found) >= within.limit:
+            break
+    return found
+
+
+def _together(one: Sequence[Row[Any]], other: Sequence[Row[Any]], within: _Range) -> list[Row[Any]]:
+    by_position = {row.position: row for row in (*one, *other)}
+    ordered = sorted(by_position, reverse=not within.ascending)
+    return [by_position[position] for position in ordered[: within.limit]]
 
 
 def _statement(

@@ -31,6 +31,8 @@ class LogItem(Shape):
     """The row's hash in the chain."""
     redriven_from: str | None = None
     """The record in quarantine that it came out of; absent where it never was there."""
+    contract_broken: bool = False
+    """True: it was taken although it broke its contract, and is sent without `dataschema`; absent elsewhere."""
     event: CloudEvent | None
     """The envelope as received; null once its payload was erased."""
 

@@ -102,7 +102,7 @@ class Simulation:
             subscriptions=WiredSubscriptions(self._wire, self.subscriptions),  # type: ignore[arg-type]
             commands=WiredCommands(self._wire, self.commands),  # type: ignore[arg-type]  # likewise
             sender=self.sinks.sender(self._wire, self.processes),
-            policy=AttemptPolicy(5.0, lambda _type, _position: None, dataref_of),
+            policy=AttemptPolicy(5.0, lambda _entry, envelope: (envelope, None), dataref_of),
             now=now_us,
             random=self.dice.randbytes,
             jitter=self.dice.random,

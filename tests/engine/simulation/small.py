@@ -65,7 +65,7 @@ class Engine:
             subscriptions=self.subscriptions,
             commands=self.commands,
             sender=self,
-            policy=AttemptPolicy(5.0, lambda _type, _position: None, dataref_of),
+            policy=AttemptPolicy(5.0, lambda _entry, envelope: (envelope, None), dataref_of),
             now=now_us,
             # Attempt ids of the process before this one must not come again.
             random=random.Random(2 + len(self.posts)).randbytes,
