@@ -243,8 +243,10 @@ def test_two_at_once_get_two_numbers(client, services):
     assert register(client, changed(note={"type": "string"})).headers["xregistry-versionid"] == "3"
 
 
-@pytest.mark.parametrize("name", ["typescript", "pydantic"])
-def test_types_of_what_was_registered_are_open(client, name):
+@pytest.mark.parametrize(
+    ("name", "said"), [("typescript", "  amount?: number;"), ("pydantic", 'extra="allow"')]
+)
+def test_types_of_what_was_registered_are_printed_or_open(client, name, said):
     path = "/registry/schemagroups/org.example/schemas/paid"
     schema = {"type": "object", "properties": {"amount": {"type": "number"}}}
     assert client.post(path, json=schema).status_code == 201
@@ -252,6 +254,16 @@ def test_types_of_what_was_registered_are_open(client, name):
         answer = client.get(place, params={"format": name})
         assert answer.status_code == 200
         assert "OrgExamplePaidEvent" in answer.text
+        assert said in answer.text
+
+
+def test_types_of_a_version_of_a_letta_event_are_those_in_force(client):
+    newer = client.get(STEP).json()
+    newer["properties"]["data"]["properties"]["cost"] = {"type": "number"}
+    assert client.post(STEP, json=newer).status_code == 201
+    of_both = [client.get(f"{STEP}{at}", params={"format": "typescript"}).text for at in ("", "/versions/1")]
+    assert ["cost?: number;" in text for text in of_both] == [True, False]
+    assert "export type LettaEvent =" in of_both[0]
 
 
 def test_a_body_that_is_too_large_is_told_no_setting_of_events(client):
