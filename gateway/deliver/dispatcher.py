@@ -285,7 +285,7 @@ class Dispatcher:
         # What is stored comes from here, so it can be ahead only by a resume from now (S3h).
         if current.record.skips and lane.skip(current.record.skips, current.record.cursor):
             # Also of one that goes on: whoever commands it wants it tried (S3g).
-            lane.breaker.reset()
+            lane.trust(self._world.now())
             self.lanes.mark(lane)
         configure(lane, current)
 
@@ -304,6 +304,7 @@ class Dispatcher:
         furthest = max([lanes.routed, *(current.record.cursor for current in self.directory)])
         if furthest > head.position:
             raise CursorAhead(f"The log ends at position {head.position}; deliveries had come to {furthest}.")
+        lanes.began_at_us = world.now()
         for current in self.directory:
             lanes.follow(current)
             self.handshakes.look(current)

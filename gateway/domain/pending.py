@@ -26,7 +26,7 @@ class PendingDelivery:
         batch: The batch that it is sent in, frozen since before its first POST (S10a).
         batch_size: How many deliveries that batch has.
         asked: A command put it here, and no lane counts it yet (S3h).
-        caught_up: It was read from further back, and not brought by the router: it is late for being old.
+        caught_up: It lay in the log when its stream began to move: it is late for being old, not for being slow.
         request: The position of the last fact that asked for it by hand, as far as the owner knows of it; 0: none.
         span_id: The span of the attempt under way, in the event's own trace, from the moment when its POST begins: what
             is journaled of a delivery in flight, for whoever repeats it after a crash. No part of what it is.

@@ -77,35 +77,58 @@ def test_s2f_a_lane_joins_where_its_cursor_is_the_routers() -> None:
     assert one.live
 
 
-def test_what_a_scan_brought_is_not_what_the_router_brought_also_once_the_lane_is_live() -> None:
-    def caught_up(position: int) -> bool:
-        (delivery,) = one.start(NOW) or ()
-        assert delivery.position == position
-        return delivery.caught_up
+def was_old(one: Lane, position: int, now_us: int = NOW) -> bool:
+    (delivery,) = one.start(now_us) or ()
+    assert delivery.position == position
+    return delivery.caught_up
 
+
+def test_old_is_what_lay_there_when_the_stream_began_to_move_however_it_comes() -> None:
     one = lane(seen=2)
-    one.offer(3)
-    assert not caught_up(3)
-    one.halt(3)
-    one.halted = False
-    one.offer(5)
+    one.set_out(NOW)
+    one.offer(3, now_us=NOW)
+    one.offer(4, now_us=NOW + 1)
+    assert was_old(one, 3)
+    assert not was_old(one, 4)
+    # One that cannot keep up reads the log by a scan: what came in meanwhile is late for being slow.
+    one.offer(5, now_us=NOW + 2)
+    one.demote(6)
+    one.offer(5, now_us=NOW + 2)
+    assert not was_old(one, 5)
     one.pass_over(6)
-    assert caught_up(5)
     assert one.join(6)
-    (three, five) = one.in_flight
-    assert (three.caught_up, five.caught_up) == (False, True), "as it came, not as the lane is now"
-    one.offer(7)
-    one.offer(8)
-    assert not caught_up(7)
-    one.demote(8)
-    one.offer(8)
-    assert caught_up(8), "what was only queued is read again by a scan"
-    # Its next attempt may be another process's, whose lane has followed the log from the beginning.
+    one.halt(6)
+    one.offer(8, now_us=NOW + 3)
+    one.halted = False
+    one.trust(NOW + 4)
+    assert was_old(one, 8), "it was stopped when this came"
+    assert {item.position: item.caught_up for item in one.in_flight} == {3: True, 4: False, 5: False, 8: True}
+    # Its next attempt may be another process's.
     another = lane(seen=8)
-    another.due(replace(five, next_at_us=NOW), counted=False)
-    assert another.live
-    (again,) = another.start(NOW) or ()
-    assert again.caught_up
+    another.due(replace(next(iter(one.in_flight)), next_at_us=NOW), counted=False)
+    assert was_old(another, 3)
+
+
+def test_what_waits_for_a_sink_that_asked_for_a_pause_or_fails_is_old() -> None:
+    one = lane(seen=0)
+    one.wait(NOW + 10)
+    one.set_out(NOW)
+    one.offer(1, now_us=NOW + 10)
+    one.offer(2, now_us=NOW + 11)
+    assert was_old(one, 1, NOW + 20)
+    assert not was_old(one, 2, NOW + 20)
+    for _ in range(CONSECUTIVE_MAX):
+        one.record(success=False, at_us=NOW + 30, jitter=0.5, routed=2)
+    for position in (1, 2):
+        one.settle(position, again=False)
+    one.offer(3, now_us=NOW + 31)
+    one.offer(4, now_us=NOW + 32)
+    probed_us = one.breaker.probe_at_us or 0
+    assert was_old(one, 3, probed_us)
+    one.offer(5, now_us=probed_us + 2)
+    assert one.record(success=True, at_us=probed_us + 1, jitter=0.5, routed=5) is Change.CLOSED
+    assert was_old(one, 4, probed_us + 3), "it came while nothing was to be sent"
+    assert not was_old(one, 5, probed_us + 3)
 
 
 def test_a_halted_lane_starts_nothing_and_does_not_join() -> None:
