@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from made_lanes import NOW, lane, ordered, started, waiting
 
+from gateway.domain.breaker import CONSECUTIVE_MAX, Change
 from gateway.domain.feed import IllegalTransition
 from gateway.domain.lane import Lane
 from gateway.domain.pending import PendingDelivery
