@@ -9,6 +9,7 @@ import typer
 from contracts import rendering
 from gateway.cli.output import plain, results
 from gateway.cli.registry import rendered_contract
+from gateway.cli.written import written
 from gateway.errors import UsageError
 from schemas import SHORT_NAMES, type_of
 
@@ -40,7 +41,8 @@ def _print(format_name: str, event_type: str | None, output: Path | None) -> Non
     if output is None:
         sys.stdout.write(text)
         return
-    output.write_text(text, encoding="utf-8")
+    with written(output, "--output") as file:
+        file.write(text.encode())
     results().print(plain(output), soft_wrap=True)
 
 
