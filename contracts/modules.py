@@ -16,17 +16,19 @@ class Part:
     Attributes:
         event_type: The full type.
         name: Of its payload's type.
-        text: The generated text, which defines that name; None: nothing is known, and it is an open object.
+        text: The text that defines that name; None: it has none in this language, and is an open object.
+        tells: Whether the payload says of itself what it is, in `event_type`.
     """
 
     event_type: str
     name: str
     text: str | None
+    tells: bool = True
 
 
 def typescript_module(parts: Sequence[Part]) -> str:
     """A module without imports: the payloads, their union, and the CloudEvents around them."""
-    payloads = [part.name for part in parts if part.text is not None]
+    payloads = [part.name for part in parts if part.text is not None and part.tells]
     events = [f'CloudEvent<"{part.event_type}", {part.name}>' for part in parts]
     return "\n".join(
         [

@@ -113,7 +113,7 @@ def test_types_of_ones_own_contract_are_the_gateway_s(
     assert ask("contracts", "add", written(tmp_path, SCHEMA), "--type", type_).returncode == 0
     env = {"GATEWAY_URL": dev.said["url"]}
     made = command("contracts", "typescript", type_, env=env)
-    assert (made.returncode, "export interface ComCliTypedSent" in made.stdout) == (0, True), made.stderr
+    assert (made.returncode, "export type ComCliTypedSentEvent = {" in made.stdout) == (0, True), made.stderr
     assert "LettaEvent" not in made.stdout
     assert "class ComCliTypedSent" in command("contracts", "pydantic", type_, env=env).stdout
     for where in (env, {}):
