@@ -354,6 +354,17 @@ class CursorAhead(OperationError):
     )
 
 
+class LogCut(OperationError):
+    """The last row of the log is not the one that its head names: it lost its end, or is of two backups (S3a)."""
+
+    slug = "log-cut"
+    title = "The log lost its end"
+    default_hint = (
+        "Restore the whole database from one backup; `letta-gateway verify-log` says up to where this one is sound. "
+        "Nothing is delivered from a log that lost its end, and nothing appended to it."
+    )
+
+
 class DataDirInUse(OperationError):
     """Another gateway runs on this data directory."""
 

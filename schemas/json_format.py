@@ -6,7 +6,7 @@ only `data` is decoded below it, to prove that it is strict JSON.
 
 import base64
 import binascii
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, Final
 
 from schemas import media_type, strict_json
@@ -115,14 +115,7 @@ def to_structured(envelope: Envelope, *, dataschema: str | None = None) -> bytes
         added["datacontenttype"] = JSON_TYPE
     if dataschema is not None and "dataschema" not in envelope.attributes:
         added["dataschema"] = dataschema
-    if not added:
-        return envelope.raw
-    raw = envelope.raw
-    if b"null" in raw:
-        # A null attribute is an absent one; left in place, the added member would be its duplicate.
-        raw = _without(raw, added)
-    end = raw.rindex(b"}")
-    return raw[:end] + b"," + strict_json.encode(added)[1:-1] + raw[end:]
+    return _with(envelope.raw, added) if added else envelope.raw
 
 
 def to_reference(envelope: Envelope, dataref: str, *, dataschema: str | None = None) -> bytes:
@@ -149,6 +142,27 @@ def without_dataschema(envelope: Envelope) -> Envelope:
     attributes = {name: value for name, value in envelope.attributes.items() if name != "dataschema"}
     raw = _without(envelope.raw, ("dataschema",))
     return Envelope(raw, attributes, envelope.body, envelope.content)
+
+
+def with_trace(envelope: Envelope, traceparent: str, tracestate: str | None = None) -> Envelope:
+    """The event with the creation context that it does not have yet, and otherwise as it is."""
+    added = {"traceparent": traceparent} | ({"tracestate": tracestate} if tracestate else {})
+    # A state without its trace says nothing, and must not stand beside another trace.
+    attributes = {name: value for name, value in envelope.attributes.items() if name != "tracestate"}
+    raw = (
+        envelope.raw
+        if len(attributes) == len(envelope.attributes)
+        else _without(envelope.raw, ("tracestate",))
+    )
+    return Envelope(_with(raw, added), attributes | added, envelope.body, envelope.content)
+
+
+def _with(raw: bytes, added: Mapping[str, str]) -> bytes:
+    if b"null" in raw:
+        # A null attribute is an absent one; left in place, the added member would be its duplicate.
+        raw = _without(raw, added)
+    end = raw.rindex(b"}")
+    return raw[:end] + b"," + strict_json.encode(added)[1:-1] + raw[end:]
 
 
 def _without(raw: bytes, names: Container[str]) -> bytes:

@@ -7,11 +7,12 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 
 from gateway.api.auth import Administrator
 from gateway.api.body import read_json
+from gateway.api.paging import number_in, page_of
 from gateway.api.parameters import LIMIT, LIMIT_MAX
 from gateway.api.services import Services, services
 from gateway.domain.archive_input import AskedArchive, parse_archive
-from gateway.domain.ids import NUMBER_MAX, decode_cursor, encode_cursor
-from gateway.errors import ArchiveUnusable, FieldError, InvalidCursor, InvalidRequest, NotFound
+from gateway.domain.ids import NUMBER_MAX
+from gateway.errors import ArchiveUnusable, FieldError, InvalidRequest, NotFound
 from gateway.ports import ArchiveRecord
 from gateway.views.archives import archive_json, plan_json, run_json
 
@@ -53,10 +54,8 @@ async def list_archives(
     cursor: str | None = None,
 ) -> JSONResponse:
     """A page of archives."""
-    found = await services(request).archives.page(after=_after(cursor), limit=limit + 1)
-    page = found[:limit]
-    following = encode_cursor(_LIST, page[-1].first) if len(found) > limit else None
-    return JSONResponse({"items": [archive_json(record) for record in page], "next": following})
+    found = await services(request).archives.page(after=number_in(_LIST, cursor) or 0, limit=limit + 1)
+    return page_of(_LIST, found, limit, keys=lambda record: (record.first,), shown=archive_json)
 
 
 @router.get("/runs/{run_id}", summary="How far an archiving is")
@@ -124,13 +123,3 @@ async def _until(service: Services, asked: AskedArchive) -> int:
     if asked.before is None:
         raise AssertionError("one of them is set")
     return await service.log.position_at(int(asked.before.timestamp() * _SECOND_US))
-
-
-def _after(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    match decode_cursor(_LIST, cursor):
-        case (int(first),):
-            return first
-        case _:
-            raise InvalidCursor("This cursor was not given out for this list.")

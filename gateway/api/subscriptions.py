@@ -12,10 +12,10 @@ from gateway.api.auth import Caller
 from gateway.api.body import read_json
 from gateway.api.conditions import condition_of, shown
 from gateway.api.idempotency import HEADER, Answer, kept, key_of
+from gateway.api.paging import number_in, page_of
 from gateway.api.services import Services, services
 from gateway.domain.api_tokens import Principal
 from gateway.domain.facts import rfc3339
-from gateway.domain.ids import decode_cursor, encode_cursor
 from gateway.domain.sending import SinkRefused as SinkNotAllowed
 from gateway.domain.signing import NEW_SECRET_BYTES, check_secret, new_secret
 from gateway.domain.subscription import EVERY_ORGANIZATION, PULL_SINK, SubscriptionSpec
@@ -23,7 +23,6 @@ from gateway.domain.subscription_input import parse_patch, parse_replacement, pa
 from gateway.errors import (
     FieldError,
     ForeignOrganization,
-    InvalidCursor,
     InvalidRequest,
     NotFound,
     PreconditionFailed,
@@ -36,6 +35,7 @@ from schemas import Problem
 PREFIX = "/v1/subscriptions"
 
 router = APIRouter(prefix=PREFIX, tags=["subscriptions"])
+_LIST = "subscriptions"
 
 TOKEN_URL = "/sinkcredential/tokenurl"  # noqa: S105 - where the URL of a token endpoint stands
 LIMIT = 50
@@ -130,11 +130,9 @@ async def list_subscriptions(
 ) -> JSONResponse:
     """A page of subscriptions in order of creation."""
     found = await services(request).subscriptions.page(
-        organization=caller.organization, after=_after(cursor), limit=limit + 1
+        organization=caller.organization, after=number_in(_LIST, cursor) or 0, limit=limit + 1
     )
-    page, more = found[:limit], len(found) > limit
-    following = encode_cursor("subscriptions", page[-1].number) if more else None
-    return JSONResponse({"items": [subscription_json(record) for record in page], "next": following})
+    return page_of(_LIST, found, limit, keys=lambda record: (record.number,), shown=subscription_json)
 
 
 @router.get("/{subscription_id}", summary="One subscription")
@@ -336,16 +334,6 @@ def _new_secret_of(body: object) -> str | None:
         case _:
             pass
     raise InvalidRequest("This is no rotation.", fields=[FieldError(fault.pointer, fault.detail)])
-
-
-def _after(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    match decode_cursor("subscriptions", cursor):
-        case (int(number),):
-            return number
-        case _:
-            raise InvalidCursor("This cursor was not given out for this list.")
 
 
 def _invalid(problems: Sequence[Problem]) -> InvalidRequest:

@@ -30,7 +30,7 @@ def test_a_dry_run_archives_nothing(client):
     for _ in range(3):
         client.post("/v1/subscriptions", json={"sink": "pull:"})
     answer = client.post("/v1/archives", json={"before_position": 3, "dry_run": True})
-    expected = {"first_position": 1, "until_position": 2, "positions": 2, "held_by": []}
+    expected = {"first_position": 1, "until_position": 2, "positions": 2, "again": [], "held_by": []}
     assert (answer.status_code, answer.json()) == (200, expected)
     assert client.get("/v1/archives").json() == {"items": [], "next": None}
     late = client.post("/v1/archives", json={"before": "2001-01-01T00:00:00Z", "dry_run": True})

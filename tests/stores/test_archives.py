@@ -289,12 +289,37 @@ def test_restored_as_it_was_and_archived_again(stores):
     subscribe(stores, start=3)
     held = archive(stores, 22)
     assert held.state is RunState.FAILED
-    assert (held.cursor, run.cursor) == (20, 20)
+    assert (held.cursor, run.cursor) == (0, 20)  # what was put back is in the log
     for item in stores.run(stores.subscriptions.page(organization=None, after=0, limit=10)):
         stores.run(stores.subscriptions.delete(item.number))
     again = archive(stores, 22)
     assert (again.state, again.cursor) == (RunState.FINISHED, 22)
     assert [item for item in positions(stores) if item <= 22] == []
+    assert verify(stores, stores.folder).ok
+
+
+def test_a_plan_has_what_was_put_back(stores):
+    fill(stores, 60)
+    for until in (20, 40):
+        archive(stores, until)
+    assert stores.run(stores.archives.plan(40)).positions == 0
+    for position in (1, 30):
+        stores.run(stores.archives.restore(position))
+    plan = stores.run(stores.archives.plan(50))
+    assert (plan.first, plan.until, plan.again, plan.positions) == (41, 50, [(1, 20), (21, 40)], 50)
+    assert stores.run(stores.archives.plan(30)).again == [(1, 20)]
+    record = subscribe(stores, start=25)
+    plan = stores.run(stores.archives.plan(50))
+    assert (plan.until, plan.again, plan.positions) == (40, [(1, 20)], 20)
+    run = archive(stores, 50)
+    assert (run.state, run.cursor, run.events, run.archives) == (RunState.FAILED, 20, 20, 1)
+    assert f"behind position {record.cursor}" in run.problem
+    stores.run(stores.subscriptions.delete(record.number))
+    run = archive(stores, 30)
+    assert (run.state, run.cursor, run.events) == (RunState.FINISHED, 20, 0)  # the second one ends behind it
+    assert stores.run(stores.archives.plan(50)).positions == 30
+    run = archive(stores, 50)
+    assert (run.state, run.cursor, run.events) == (RunState.FINISHED, 50, 30)
     assert verify(stores, stores.folder).ok
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, delete, update
 
 from gateway.adapters.archive_files import read_rows
 from gateway.adapters.sql.archive_holders import Holders
-from gateway.adapters.sql.archive_rows import holding, last_archived, note, span_of
+from gateway.adapters.sql.archive_rows import archived_without_gap, holding, note, span_of
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.models import Archiving, LogEntry
 from gateway.adapters.sql.saying import FactWriter
@@ -61,7 +61,7 @@ class Dropper:
                     update(_RUN)
                     .where(_RUN.c.state == RunState.RUNNING.value)
                     .values(
-                        cursor=last_archived(connection),
+                        cursor=archived_without_gap(connection),
                         archives=_RUN.c.archives + 1,
                         events=_RUN.c.events + row.events,
                     )

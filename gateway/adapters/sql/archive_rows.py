@@ -69,6 +69,18 @@ def last_archived(connection: Connection) -> int:
     return int(connection.execute(select(func.max(_ARCHIVE.c.last))).scalar() or 0)
 
 
+def archived_without_gap(connection: Connection) -> int:
+    """Up to where everything is in archives and nothing of it in the log: what was put back ends it."""
+    back = _ARCHIVE.c.state.in_((ArchiveState.RESTORED.value, ArchiveState.DROPPING.value))
+    first = connection.execute(select(func.min(_ARCHIVE.c.first)).where(back)).scalar()
+    return last_archived(connection) if first is None else int(first) - 1
+
+
+def put_back(until: int) -> Any:  # noqa: ANN401 - a SELECT
+    """The archives that were put back and end by a position, in log order: an archive leaves the log whole."""
+    return in_state(ArchiveState.RESTORED).where(_ARCHIVE.c.last <= until)
+
+
 def running() -> Any:  # noqa: ANN401 - a SELECT
     """The archiving that runs."""
     return select(_RUN).where(_RUN.c.state == RunState.RUNNING.value)

@@ -200,6 +200,7 @@ class Archiving(Shape):
     state: Literal["running", "finished", "failed"]
     until_position: Count
     archived_until: Count
+    """Up to there everything is archived; what was put back into the log ends it."""
     archives: Count
     events: Count
     problem: str | None
@@ -215,10 +216,21 @@ class Holder(Shape):
     why: str
 
 
+class PutBack(Shape):
+    """An archive that was put back into the log."""
+
+    first_position: Position
+    last_position: Position
+
+
 class ArchivePlan(Shape):
     """What would be archived (`dry_run`)."""
 
     first_position: Position
     until_position: Count
+    """Before `first_position` where nothing of the log would be exported."""
     positions: Count
+    """How many would leave the log, those that were put back included."""
+    again: list[PutBack]
+    """What was put back, and would leave the log once more."""
     held_by: list[Holder]
