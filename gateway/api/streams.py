@@ -17,6 +17,7 @@ from fastapi import APIRouter, Query, Request, Response
 from gateway.api.archived import check_present
 from gateway.api.auth import Caller
 from gateway.api.event_filters import Asked
+from gateway.api.parameters import trace_of
 from gateway.api.services import Services, services
 from gateway.api.sse import (
     MEDIA_TYPE,
@@ -136,7 +137,7 @@ async def watch(
     The gateway's own facts are shown only where ``type`` names them.
     """
     service = services(request)
-    query = replace(asked, trace_id=None if trace_id is None else trace_id.lower())
+    query = replace(asked, trace_id=trace_of(trace_id, None))
     last = _last_event_id(request)
     begin = after if last is None else last
     if begin is None:

@@ -10,10 +10,11 @@ import typer
 
 from gateway.cli.client import GatewayClient, Json, connect
 from gateway.cli.groups import MakesByDefault
-from gateway.cli.options import AsJson, DataDir
+from gateway.cli.options import AsJson, DataDir, time_option
 from gateway.cli.output import plain, print_details, print_record, print_table, results, say
 from gateway.cli.progress import bar, goes_on
 from gateway.cli.written import ONES_OWN, unwritable, written
+from gateway.domain.ids import NUMBER_MAX
 from gateway.errors import AnswerError, CommandError, UsageError
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ _ARCHIVES: Final = "/v1/archives"
 _LOOK_S: Final = 0.2
 _RESTORE_S: Final = 600.0
 _PAGE: Final = 100
+_DIGITS_MAX: Final = 19
 Position = Annotated[int, typer.Argument(min=1, help="Any position that the archive holds.")]
 
 
@@ -54,7 +56,7 @@ def make(
     What a subscription has still to be sent stays, and what lies behind that. It goes on by itself where this command,
     or the gateway, ends before it.
     """
-    body: Json = {"before_position": int(before)} if before.isdecimal() else {"before": before}
+    body = _before(before)
     with connect(data_dir) as client:
         if to is not None and not dry_run:
             _check_writable(to)
@@ -83,6 +85,16 @@ def make(
             "What comes next is in an archive that was put back and ends behind what was asked for; an archive leaves "
             "the log whole or not at all. `letta-gateway archive list` says where it ends."
         )
+
+
+def _before(text: str) -> Json:
+    """What the option says, as the API takes it. Raises ``UsageError`` by the name that it has here."""
+    if not (text.isascii() and text.isdecimal()):
+        return {"before": time_option("--before", text, other="a position, such as 1000")}
+    position = int(text) if len(text) <= _DIGITS_MAX else 0
+    if not 0 < position <= NUMBER_MAX:
+        raise UsageError(f"--before: {text} is no position of a log.")
+    return {"before_position": position}
 
 
 @app.command("list")

@@ -10,7 +10,7 @@ import typer
 
 from gateway.cli.emit_spans import EmitSpans
 from gateway.cli.endpoint import DEFAULT_DATA_DIR, read_endpoint
-from gateway.cli.options import AsJson, json_object_option, json_option
+from gateway.cli.options import AsJson, event_names, json_object_option, json_option
 from gateway.cli.output import print_record, results
 from gateway.errors import FieldError, NoServer, UsageError
 from letta_emitter import EmitterSettings, emit_once
@@ -40,7 +40,12 @@ _URL, _STREAM, _SPOOL = (f"LETTA_EMITTER_{name}" for name in ("REDIS_URL", "STRE
 def emit(
     *,
     event_type: Annotated[
-        str, typer.Argument(metavar="TYPE", help="A Letta event, short or full, or any other type.")
+        str,
+        typer.Argument(
+            metavar="TYPE",
+            help="A Letta event, short or full, or any other type.",
+            autocompletion=event_names,
+        ),
     ],
     data: Annotated[
         str,

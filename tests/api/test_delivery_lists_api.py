@@ -66,7 +66,7 @@ def test_the_latest_events_first(client, path, positions):
         ({"type": ["t.b", "t.c"]}, []),
         ({"agent_id": "agent-1"}, []),
         ({"run_id": "run-1"}, []),
-        ({"trace_id": "t" * 32}, []),
+        ({"trace_id": "F" * 32}, []),
         ({"status_code": 503}, [6]),
         ({"status_code": 204, "state": "delivered"}, [4, 3, 2]),
         ({"since": "2000-01-01T00:00:00Z"}, [6, 5, 4, 3, 2]),
@@ -77,6 +77,14 @@ def test_the_latest_events_first(client, path, positions):
 )
 def test_filters(positions, params, expected):
     assert positions(**params) == expected
+
+
+@pytest.mark.parametrize("trace_id", ["", "t" * 32, "f" * 31, "f" * 33, "bat_1", "f" * 32 + "\n"])
+def test_what_is_no_trace_id_is_refused(client, path, trace_id):
+    for where in (path, "/v1/events", "/v1/events/stream"):
+        answer = client.get(where, params={"trace_id": trace_id})
+        assert answer.status_code == 422, where
+        assert [one["pointer"] for one in answer.json()["errors"]] == ["trace_id"]
 
 
 def test_since_and_until_are_the_events_appended_at(client, positions):

@@ -326,8 +326,16 @@ def test_what_was_never_tried_cannot_be_tried_again(client, mine, journal, deliv
 def test_nothing_is_replayed_to_one_that_is_only_pulled(client, publish):
     publish()
     pulled = client.post("/v1/subscriptions", json={"sink": "pull:"}).json()["id"]
-    answer = client.post(f"/v1/subscriptions/{pulled}/replay", json={"from_position": 1})
-    assert (answer.status_code, "only pulled" in answer.json()["detail"]) == (409, True)
+    for more in ({}, {"dry_run": True}):
+        answer = client.post(f"/v1/subscriptions/{pulled}/replay", json={"from_position": 1} | more)
+        assert (answer.status_code, "only pulled" in answer.json()["detail"]) == (409, True)
+
+
+def test_a_test_event_for_one_that_is_only_pulled_is_there_to_be_fetched(client):
+    pulled = client.post("/v1/subscriptions", json={"sink": "pull:"}).json()["id"]
+    position = client.post(f"/v1/subscriptions/{pulled}/test").json()["position"]
+    (event,) = client.get(f"/v1/subscriptions/{pulled}/stream?after={position - 1}").json()
+    assert event["type"] == "com.letta.gateway.subscription.test"
 
 
 def test_a_replay_until_before_it_begins(client, mine):
