@@ -1,5 +1,6 @@
 """Query parameters that several routes share."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -23,16 +24,27 @@ BatchId = Annotated[
     Query(description="In the batch with this id, which is its `webhook-id`; goes without `trace_id`"),
 ]
 
+_TRACE_ID = re.compile(r"[0-9a-fA-F]{32}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def trace_of(trace_id: str | None, batch: str | None) -> str | None:
-    """The trace to look for: the one that is named, or that of the batch. Raises ``InvalidRequest`` for both."""
+    """The trace to look for: the one that is named, or that of the batch. Raises ``InvalidRequest`` for both.
+
+    And for what is no trace id: it would be a list that is empty for another reason than it seems.
+    """
     if batch is None:
-        return None if trace_id is None else trace_id.lower()
+        return None if trace_id is None else _known_form(trace_id)
     if trace_id is not None:
         raise InvalidRequest("`batch` goes without `trace_id`: a batch is posted in a trace of its own.")
     return batch_trace(batch).trace_id
+
+
+def _known_form(trace_id: str) -> str:
+    if _TRACE_ID.fullmatch(trace_id) is None:
+        detail = "32 hex digits, such as 4bf92f3577b34da6a3ce929d0e0e4736; a batch is asked for by `batch`"
+        raise InvalidRequest("This is no trace id.", fields=[FieldError("trace_id", detail)])
+    return trace_id.lower()
 
 
 def micros(name: str, moment: datetime | None) -> int | None:

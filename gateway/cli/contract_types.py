@@ -13,6 +13,7 @@ from gateway.cli.client import Json
 from gateway.cli.options import DataDir
 from gateway.cli.output import plain, results
 from gateway.cli.registry import known_contracts, rendered_contract
+from gateway.cli.written import written
 from gateway.errors import UsageError
 from schemas import SHORT_NAMES, type_of
 
@@ -50,7 +51,8 @@ def _print(format_name: str, event_type: str | None, output: Path | None, data_d
     if output is None:
         sys.stdout.write(text)
         return
-    output.write_text(text, encoding="utf-8")
+    with written(output, "--output") as file:
+        file.write(text.encode())
     results().print(plain(output), soft_wrap=True)
 
 

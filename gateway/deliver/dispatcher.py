@@ -59,7 +59,7 @@ class Dispatcher:
         self.cache = EnvelopeCache(world.log)
         self.journal = Journal(world.deliveries, self.lanes.checkpoint, limits, world.meters.committed)
         self.timers = Timers(world.deliveries, self.lanes, self.journal, world.now, limits)
-        spans = None if world.tracing is None else DeliverySpans(world.tracing, world)
+        self._spans = spans = None if world.tracing is None else DeliverySpans(world.tracing, world)
         self.router = Router(
             world.log,
             self.directory,
@@ -285,7 +285,7 @@ class Dispatcher:
         # What is stored comes from here, so it can be ahead only by a resume from now (S3h).
         if current.record.skips and lane.skip(current.record.skips, current.record.cursor):
             # Also of one that goes on: whoever commands it wants it tried (S3g).
-            lane.breaker.reset()
+            lane.trust(self._world.now())
             self.lanes.mark(lane)
         configure(lane, current)
 
@@ -304,6 +304,7 @@ class Dispatcher:
         furthest = max([lanes.routed, *(current.record.cursor for current in self.directory)])
         if furthest > head.position:
             raise CursorAhead(f"The log ends at position {head.position}; deliveries had come to {furthest}.")
+        lanes.began_at_us = world.now()
         for current in self.directory:
             lanes.follow(current)
             self.handshakes.look(current)
@@ -311,3 +312,5 @@ class Dispatcher:
         for delivery in repeated:
             self.timers.add(delivery)
         self.attempts.write_ahead_until = head.position
+        if self._spans is not None:
+            self._spans.follow(head.appended_at_us)

@@ -31,6 +31,8 @@ class Lanes(Roll):
         self._in_flight = 0
         self._replay_heads: dict[int, list[PendingDelivery]] = {}
         self.routed = 0
+        self.began_at_us = 0
+        """When this process took the streams up: what the log had by then is old for all of them."""
         self.start: Start = _not_started
         self.wakes: Callable[[int, int], None] = lambda _number, _at_us: None
         self.backlogged: Callable[[Lane], None] = lambda _lane: None
@@ -95,8 +97,9 @@ class Lanes(Roll):
         lane.waits_until_us = 0 if note is None else note.waits_until_us or 0
         configure(lane, current)
         _block(lane.feed, rest.take_heads(number))
+        lane.set_out(max(self.began_at_us, record.created_at_us))
         if stood is not None and current.active:
-            lane.breaker.reset()  # whoever resumes it wants it tried
+            lane.trust(self._now())
         elif lane.breaker.open:
             lane.demote(self.routed)
         lane.halted = not current.active
@@ -142,7 +145,7 @@ class Lanes(Roll):
     def resume(self, lane: Lane) -> None:
         """Let a lane that stood still go on, as one that is trusted."""
         lane.halted = False
-        lane.breaker.reset()
+        lane.trust(self._now())
         self.mark(lane)
         self.moved(lane)
 

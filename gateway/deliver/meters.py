@@ -58,7 +58,7 @@ class Try(Protocol):
 
 
 class _Way:
-    """Durations of streams that follow the log, or of those that catch up with it."""
+    """Durations of events that came in while their stream moved, or of those that lay there when it began to."""
 
     __slots__ = ("delivered", "emitted", "first")
 
@@ -122,7 +122,7 @@ class DeliveryMeters:
             return  # a replay or a retry by hand says nothing of how late its event was
         trace, at_us = ended.trace, ended.ended_at_us
         trace_id = trace.trace_id if trace.sampled else None
-        # As the event came to its stream, not as the stream is now: one that has caught up is live with old ones due.
+        # By whether the event was old when its stream set out, not by how the stream is fed: a slow one is no excuse.
         way = self._behind if delivery.caught_up else self._live
         appended_us = event.entry.appended_at_us
         if not delivery.attempts:

@@ -45,7 +45,7 @@ class Successors:
                 if following in sent or lane.holds(following):
                     continue  # a replay has sent it since: it lies in a part that a resume left out
                 if awaits(current.record, event) and self._directory.routable(event):
-                    found.append(Queued(event.entry.position, key))
+                    found.append(Queued(following, key, since_us=event.entry.appended_at_us))
                     self._cache.put(event)
             more = len(entries) == FOLLOWERS_MAX
             after = entries[-1].position if more else until

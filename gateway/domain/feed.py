@@ -29,7 +29,7 @@ class Queued(NamedTuple):
         position: The event.
         key: What it is ordered by; None: nothing.
         size_bytes: The size of its envelope, for batches.
-        since_us: When it was offered, for batches.
+        since_us: When it was appended: batches ripen by that, and it says whether it was old for its stream.
         delivery: As it left its last round, in a replay; None: it was never started.
     """
 

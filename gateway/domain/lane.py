@@ -59,7 +59,6 @@ class Lane(Stock):
         super().__init__(
             number,
             Feed(seen=seen, queue_max=queue_max),
-            live=live,
             concurrency=concurrency,
             waiting=waiting,
             pending_max=pending_max,
@@ -159,8 +158,6 @@ class Lane(Stock):
             self.feed.rewind()
         elif self.live:
             self.feed.pass_over(routed)
-        if self.live:
-            self.followed_to = self.feed.seen
         self.live = False
 
     def halt(self, routed: int) -> None:
@@ -172,8 +169,6 @@ class Lane(Stock):
         """Become live, if everything up to the router's position is dispatched (S2f)."""
         if not self.live and not self.halted and not self.breaker.open and self.cursor == routed:
             self.live = True
-            # What it has begun until now came from a scan, also where that ends later.
-            self.followed_from, self.followed_to = routed, NO_END
         return self.live
 
     def skip(self, ranges: Sequence[Skip], position: int) -> bool:
@@ -190,7 +185,17 @@ class Lane(Stock):
     def wait(self, until_us: int) -> None:
         """The sink asked for a pause (429, Retry-After): nothing starts before then (S3e)."""
         self.waits_until_us = max(self.waits_until_us, until_us)
+        self.old_until_us = max(self.old_until_us, until_us)
         self.breaker.changed = True  # the next process is to wait as well
+
+    def set_out(self, at_us: int) -> None:
+        """It begins to move at this moment: what the log has by then is old for it, whatever it takes to catch up."""
+        self.old_until_us = NO_END if self.breaker.open else max(at_us, self.waits_until_us)
+
+    def trust(self, at_us: int) -> None:
+        """Somebody resumed it and wants it tried: it sets out anew, whatever its sink did before."""
+        self.breaker.reset()
+        self.set_out(at_us)
 
     def note(self, now_us: int) -> StreamNote:
         """What another process, or another lane of this stream, is to know."""
@@ -235,6 +240,9 @@ class Lane(Stock):
         change = self.breaker.record(success=success, at_us=at_us, jitter=jitter)
         if change is Change.OPENED:
             self.demote(routed)
+            self.old_until_us = NO_END  # what comes until it closes waits for the sink
+        elif change is Change.CLOSED:
+            self.set_out(at_us)
         return change
 
     def _probe_wakes_at_us(self, held_to: int, now_us: int) -> int | None:

@@ -16,6 +16,7 @@ from gateway.domain.pending import PendingDelivery
 from gateway.domain.replay import ReplayFeed, ReplayFeeds
 
 NO_END: Final = 2**63
+"""Later than every moment."""
 
 
 class Stock:
@@ -29,9 +30,8 @@ class Stock:
         "batching",
         "concurrency",
         "feed",
-        "followed_from",
-        "followed_to",
         "number",
+        "old_until_us",
         "ordered",
         "pending_max",
         "replays",
@@ -42,7 +42,6 @@ class Stock:
         number: int,
         feed: Feed,
         *,
-        live: bool,
         concurrency: int,
         waiting: int,
         pending_max: int,
@@ -51,10 +50,8 @@ class Stock:
     ) -> None:
         self.number = number
         self.feed = feed
-        self.followed_from = 0
-        """What lies behind it, up to ``followed_to``, came from the router, and all else from a scan."""
-        self.followed_to = NO_END if live else 0
-        """The last that the router brought; without an end while the lane is live."""
+        self.old_until_us = -1
+        """What was appended by then was old when the stream began to move: late for that, not for being slow."""
         self.concurrency = concurrency
         self.pending_max = pending_max
         self.ordered = ordered
@@ -198,7 +195,7 @@ class Stock:
                 position,
                 partition_key=following.key,
                 blocked_from=position,
-                caught_up=self._has_caught_up(position),
+                caught_up=self._was_old(following),
             )
         ]
 
@@ -297,7 +294,7 @@ class Stock:
         return started
 
     def _new(self, item: Queued, now_us: int, *, stored: bool = False) -> PendingDelivery:
-        caught_up = self._has_caught_up(item.position)
+        caught_up = self._was_old(item)
         if item.key is None:
             return PendingDelivery(
                 self.number, item.position, first_at_us=now_us, caught_up=caught_up, stored=stored
@@ -312,9 +309,9 @@ class Stock:
             stored=stored,
         )
 
-    def _has_caught_up(self, position: int) -> bool:
-        """Whether a scan brought it; the delivery keeps that, for by its next attempt the lane may have joined."""
-        return not self.followed_from < position <= self.followed_to
+    def _was_old(self, item: Queued) -> bool:
+        """Whether it lay there when the stream began to move; the delivery keeps that for its next attempts."""
+        return item.since_us <= self.old_until_us
 
     def _replay(self, replay: ReplayFeed, now_us: int) -> Started:
         self.replays.had_its_turn(replay)

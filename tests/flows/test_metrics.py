@@ -176,8 +176,22 @@ def test_what_a_stream_catches_up_with_is_not_counted_as_live(gateway, receiver,
     )
 
 
-def test_how_an_event_came_to_its_stream_is_known_after_a_restart(make_gateway, receiver, make_event, until):
-    """A retry of what was read from further back does not make a stream that follows the log late."""
+def test_what_comes_in_for_a_sink_that_is_slow_is_late_and_not_old(gateway, sink, make_event, until):
+    gateway.subscribe(sink, config={"max_concurrency": 1, "timeout_s": 15})
+    hold = sink.reply_later()
+    gateway.publish(*(make_event() for _ in range(6)))
+    # It holds the router back and reads the log by itself from here on (S2b): that is no excuse.
+    until(lambda: Figures(gateway)("streams", state="catching_up") == 1)
+    hold.set()
+    sink.wait(6)
+    found = until(lambda: (now := Figures(gateway))("append_to_delivered_seconds_count") == 6 and now)
+    for name in ("append_to_first_attempt_seconds_count", "append_to_delivered_seconds_count"):
+        assert found(name, feed="live") == 6
+        assert found(name, feed="catch_up") == 0
+
+
+def test_what_was_old_for_its_stream_is_known_after_a_restart(make_gateway, receiver, make_event, until):
+    """A retry of what lay there when a stream began does not make it late."""
     gateway = make_gateway().start()
     behind, following = (receiver.sink().reply_always(503) for _ in range(2))
     config = {"retry": [4.0] * 100}

@@ -151,6 +151,23 @@ def check_posts(tree: Tree, attempts: dict[str, dict], port: int) -> None:
     assert all(not post.links for post in posts if post not in again)
 
 
+def test_the_span_of_the_request_that_brought_an_event_is_linked(traced, otlp, sink, make_event, kind):
+    """As an instrumented client sends it; the event's own trace is not the request's."""
+    request = f"00-{'a' * 32}-{'b' * 16}-01"
+    traced.subscribe(sink, types=[kind])
+    answer = traced.client.post(
+        "/v1/events",
+        json=make_event(),
+        headers={"Content-Type": "application/cloudevents+json", "traceparent": request},
+    )
+    assert answer.status_code == 202
+    (post,) = sink.wait(1)
+    trace_id = post.headers["traceparent"].split("-")[1]
+    assert trace_id != "a" * 32
+    tree = otlp.wait(trace_id, lambda found: len(found.spans) == 3, "three spans")
+    assert [link[:2] for link in tree.one("ingest /v1/events").links] == [("a" * 32, "b" * 16)]
+
+
 def test_an_event_without_a_trace_begins_one(traced, otlp, sink, make_event, kind):
     """Over HTTP: its ingest span is the root, and its attempts stand below it."""
     traced.subscribe(sink, types=[kind])
@@ -231,6 +248,32 @@ def test_after_a_kill_between_append_and_post(traced, otlp, sink, make_event, ki
     # Its beginning may have been told by either process, or by both: by the same ids.
     assert {span.span_id for span in begun.roots()} == {begun.named("ingest")[0].span_id}
     assert all(span.parent in begun.by_id for span in begun.spans if span.parent)
+
+
+def test_after_a_kill_of_what_was_matched_and_not_exported(
+    make_gateway, otlp, receiver, make_event, kind, until
+):
+    """Its beginning died in the exporter, so whoever tries it next tells that again: the tree holds together."""
+    delay = "OTEL_BSP_SCHEDULE_DELAY"
+    traced = make_gateway(**{**otlp.env(), delay: "600000"}).start()
+    paused, served = receiver.sink(), receiver.sink()
+    made = traced.subscribe(paused, types=[kind])
+    traced.subscribe(served, types=[kind])
+    traced.subscription(made, "pause")
+    (position,) = traced.publish(make_event())
+    served.wait(1)
+    # Once that is in the journal, the next process matches the event no more.
+    until(lambda: len(traced.deliveries(position)) == 1)
+    traced.kill()
+    traced.env[delay] = otlp.env()[delay]
+    traced.start()
+    traced.subscription(made, "resume")
+    (post,) = paused.wait(1)
+    trace_id = post.headers["traceparent"].split("-")[1]
+    tree = otlp.wait(trace_id, lambda found: found.named("POST"), "POST")
+    tree = otlp.wait(trace_id, lambda found: found.named("ingest"), "the root of it")
+    assert {span.span_id for span in tree.roots()} == {tree.named("ingest")[0].span_id}
+    assert all(span.parent in tree.by_id for span in tree.spans if span.parent)
 
 
 def test_replays_and_redeliveries_are_linked_to_the_attempt_before(
