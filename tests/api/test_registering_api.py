@@ -247,6 +247,18 @@ def test_what_is_stored_is_there_after_a_restart(client, anonymous, services):
     assert again.catalogue.root == services.catalogue.root
 
 
+def test_what_was_registered_before_slow_patterns_were_refused_holds_nothing_up(client, services):
+    store = services.registering._store
+    document = json.dumps({"type": "string", "pattern": "^(a{0,500}){0,200}$"}).encode()
+    slow = NewContract(TYPE, "com.example", "order.placed", document, compatibility="none")
+    client.portal.call(store.add, slow, 1)
+    client.portal.call(services.registering.begin)
+    assert publish(client, "aaa").status_code == 202
+    refused = publish(client, "a" * 50_000)
+    assert refused.status_code == 422
+    assert "is longer than 10 characters" in refused.json()["errors"][0]["detail"]
+
+
 def test_two_at_once_get_two_numbers(client, services):
     """What another process has registered meanwhile is seen, and nothing is numbered twice."""
     register(client)
