@@ -149,6 +149,27 @@ def test_a_stream_that_stands_still_lags_and_says_why(gateway, receiver, make_ev
     assert len(lines(gateway, message="attempt")) <= 25
 
 
+def test_a_stream_that_may_move_follows_before_its_first_event_too(make_gateway, receiver, until):
+    gateway = make_gateway().start()
+    moving = [gateway.subscribe(receiver.sink()) for _ in range(3)]
+    gateway.subscribe("pull:", config={"retry": None})
+
+    def states(now):  # what is only fetched is no stream here
+        return {state: now("streams", state=state) for state in ("following", "catching_up", "stopped")}
+
+    until(lambda: states(Figures(gateway)) == {"following": 3, "catching_up": 0, "stopped": 0})
+    gateway.subscription(moving[0], "pause")
+    until(lambda: states(Figures(gateway)) == {"following": 2, "catching_up": 0, "stopped": 1})
+    gateway.subscription(moving[0], "resume")
+    until(lambda: states(Figures(gateway)) == {"following": 3, "catching_up": 0, "stopped": 0})
+    gateway.subscription(moving[0], "pause")
+    gateway.client.delete(f"/v1/subscriptions/{moving[1]['id']}")
+    until(lambda: states(Figures(gateway)) == {"following": 1, "catching_up": 0, "stopped": 1})
+    assert gateway.stop() == 0
+    gateway.start()
+    until(lambda: states(Figures(gateway)) == {"following": 1, "catching_up": 0, "stopped": 1}, within_s=60)
+
+
 def test_what_a_stream_catches_up_with_is_not_counted_as_live(gateway, receiver, make_event, until):
     sink, other = receiver.sink(), receiver.sink()
     made = gateway.subscribe(sink)
