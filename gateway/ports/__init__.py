@@ -60,6 +60,7 @@ from gateway.ports.streams import (
     StreamCommands,
 )
 from gateway.ports.subscriptions import (
+    Named,
     NewSubscription,
     Opened,
     Private,
@@ -112,6 +113,7 @@ __all__ = [
     "Kind",
     "Leadership",
     "Moment",
+    "Named",
     "NewApiToken",
     "NewContract",
     "NewEntry",
