@@ -1,5 +1,6 @@
 """Query parameters that several routes share."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -23,16 +24,23 @@ BatchId = Annotated[
     Query(description="In the batch with this id, which is its `webhook-id`; goes without `trace_id`"),
 ]
 
+_TRACE_ID = re.compile(r"[0-9a-fA-F]{32}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def trace_of(trace_id: str | None, batch: str | None) -> str | None:
-    """The trace to look for: the one that is named, or that of the batch. Raises ``InvalidRequest`` for both."""
-    if batch is None:
-        return None if trace_id is None else trace_id.lower()
-    if trace_id is not None:
+    """The trace to look for: the one that is named, or that of the batch.
+
+    Raises:
+        InvalidRequest: Both are given, or what is named can be no trace's id.
+    """
+    if trace_id is None:
+        return None if batch is None else batch_trace(batch).trace_id
+    if batch is not None:
         raise InvalidRequest("`batch` goes without `trace_id`: a batch is posted in a trace of its own.")
-    return batch_trace(batch).trace_id
+    if not _TRACE_ID.fullmatch(trace_id):
+        raise InvalidRequest("This is no trace's id.", fields=[FieldError("trace_id", "32 hex digits")])
+    return trace_id.lower()
 
 
 def micros(name: str, moment: datetime | None) -> int | None:

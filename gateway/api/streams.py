@@ -16,6 +16,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gateway.api.archived import check_present
 from gateway.api.auth import Caller
+from gateway.api.parameters import trace_of
 from gateway.api.services import Services, services
 from gateway.api.sse import (
     MEDIA_TYPE,
@@ -150,7 +151,7 @@ async def watch(
         agent_id=agent_id,
         organization_id=organization_id,
         run_id=run_id,
-        trace_id=None if trace_id is None else trace_id.lower(),
+        trace_id=trace_of(trace_id, None),
     )
     last = _last_event_id(request)
     begin = after if last is None else last

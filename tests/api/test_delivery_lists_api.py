@@ -81,7 +81,7 @@ def test_the_latest_events_first(client, path, positions):
         ({"type": ["t.b", "t.c"]}, []),
         ({"agent_id": "agent-1"}, []),
         ({"run_id": "run-1"}, []),
-        ({"trace_id": "t" * 32}, []),
+        ({"trace_id": "e" * 32}, []),
         ({"status_code": 503}, [6]),
         ({"status_code": 204, "state": "delivered"}, [4, 3, 2]),
         ({"since": "2000-01-01T00:00:00Z"}, [6, 5, 4, 3, 2]),
