@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Query
 
 from gateway.errors import FieldError, InvalidRequest
+from otel.origin import batch_trace
 
 LIMIT = 50
 LIMIT_MAX = 500
