@@ -141,7 +141,7 @@ async def get_deliveries(
     service = services(request)
     entry = await entry_at(service, caller, position)
     went = await deliveries_at(service, caller, entry, limit=limit, cursor=cursor)
-    items = deliveries_of(entry, went.attempts, went.pending, went.subscriptions)
+    items = deliveries_of(entry, went.attempts, went.pending, went.subscriptions, went.deleted)
     return JSONResponse({"items": items, "next": went.following})
 
 

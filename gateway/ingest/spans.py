@@ -76,6 +76,10 @@ class IngestSpans:
                 links = _links_to(request, told.origin)
                 self._ingested(_HTTP, _HTTP_DESTINATION, told, started_us, ended_us, links=links)
 
+    def wants(self, envelope: Envelope) -> bool:
+        """Whether spans are made of this event."""
+        return not is_unsampled(envelope) and self._samples(origin_of(envelope))
+
     def _wanted(self, entries: Sequence[NewEntry], appended: Sequence[Appended]) -> list[_Told]:
         """Those that are sampled, the first time they come: a duplicate was told of when the original came."""
         found: list[_Told] = []

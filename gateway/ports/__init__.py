@@ -68,6 +68,7 @@ from gateway.ports.streams import (
     StreamCommands,
 )
 from gateway.ports.subscriptions import (
+    Named,
     NewSubscription,
     Opened,
     Private,
@@ -120,6 +121,7 @@ __all__ = [
     "Kind",
     "Leadership",
     "Moment",
+    "Named",
     "NewApiToken",
     "NewContract",
     "NewEntry",
