@@ -56,7 +56,7 @@ class Compiled:
                 return []
             problems: list[Problem] = []
             for error in self._validator.iter_errors(data):
-                problems.append(_problem(error))
+                problems.append(_problem(error, data))
                 if len(problems) == PROBLEMS_MAX:
                     break
         except (ValueError, TypeError, OverflowError) as error:
@@ -140,12 +140,23 @@ def _fetch_nothing(uri: str) -> NoReturn:
     raise LookupError(f"{uri} is not part of the contract, and nothing is fetched")
 
 
-def _problem(error: Any) -> Problem:  # noqa: ANN401  (likewise)
+def _problem(error: Any, data: object) -> Problem:  # noqa: ANN401  (likewise)
     path = cast("list[str | int]", list(error.instance_path))
     missing = getattr(error.kind, "property", None)
     if missing is not None:
         return Problem(pointer_of("data", *path, missing), "is missing; its contract requires it")
+    # The library takes for null what no double holds.
+    if error.instance is None and isinstance(_found(data, path), float):
+        return Problem(
+            pointer_of("data", *path), "is a number too large to be checked: none beyond 1.8e308 is"
+        )
     return Problem(pointer_of("data", *path), _shortened(error.message))
+
+
+def _found(data: Any, path: list[str | int]) -> object:  # noqa: ANN401  (a JSON value is any of six types)
+    for part in path:
+        data = data[part]
+    return data
 
 
 def _shortened(message: str) -> str:

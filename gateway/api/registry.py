@@ -239,6 +239,7 @@ async def register(
     if name.endswith(DETAILS):
         raise ActionNotSupported(_subject(request), action="POST")
     said = _attributes(request, group, name)
+    _said_once(request)
     posted = await read_json(request)
     if posted is None:
         raise MissingBody(_subject(request))
@@ -255,6 +256,15 @@ async def register(
     answer = _document(request, contract, entity, url=contract.url, caching="no-store", headers=headers)
     answer.status_code = 201 if registered.made else 200
     return answer
+
+
+def _said_once(request: Request) -> None:
+    """Two answers to what the versions promise would be one too many, also where they agree."""
+    header = _HEADER + _COMPATIBILITY
+    given = request.query_params.getlist("compatibility") + request.headers.getlist(header)
+    if len(given) > 1:
+        detail = f"is given {len(given)} times; give it once, as ?compatibility= or as a header"
+        raise InvalidAttribute(_subject(request), name="compatibility", error_detail=detail)
 
 
 def _attributes(request: Request, group: str, name: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from gateway.cli import json_text
 from gateway.cli.endpoint import Connection, resolve
 from gateway.cli.sse import ServerEvent, parse_events
 from gateway.errors import AnswerError, FieldError, NoServer, NotNow
@@ -201,7 +202,7 @@ class GatewayClient:
         if not answer.content:
             return Answered({}, self._stranger)
         try:
-            decoded = answer.json(object_hook=lambda members: Answered(members, self._stranger))
+            decoded = json_text.decode(answer.content, lambda members: Answered(members, self._stranger))
         except (ValueError, RecursionError):
             raise self._stranger() from None
         if not isinstance(decoded, dict):

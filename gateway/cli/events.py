@@ -1,12 +1,12 @@
 """`events`, `tail`: reading the log."""
 
-import json
 import sys
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
+from gateway.cli import json_text
 from gateway.cli.archived import ArchivedNote
 from gateway.cli.client import Json, connect
 from gateway.cli.following import follow
@@ -108,7 +108,7 @@ def tail(
     with connect(data_dir) as client, ended_by_signals():
         for event in follow(client, _STREAM, params=params, after=after):
             if event.data is not None:
-                item = json.loads(event.data)
+                item = json_text.decode(event.data)
                 print_record(item) if as_json else _print_line(item)
 
 

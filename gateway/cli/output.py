@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gateway.cli import json_text
+
 #: What is piped is not folded, whatever COLUMNS says: ids stay whole, one record a line.
 _PIPED_WIDTH = 1_000_000
 #: On a narrower terminal a table of many columns would have some of no width at all.
@@ -48,7 +50,7 @@ def plain(value: object) -> str:
 
 def print_record(record: object) -> None:
     """Print one record as one line of JSON, at once."""
-    sys.stdout.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")
+    sys.stdout.write(json_text.encode(record) + "\n")
     sys.stdout.flush()
 
 

@@ -128,6 +128,22 @@ def test_what_versions_promise_is_set_once(client, anonymous, how):
     assert anonymous.get(OWN + "/versions/1$details").json()["compatibilityvalidated"] is True
 
 
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"params": {"compatibility": ["none", "full_transitive"]}},
+        {"params": {"compatibility": ["none", "none"]}},
+        {"params": {"compatibility": "none"}, "headers": {"xRegistry-meta.compatibility": "full_transitive"}},
+        {"headers": [("xRegistry-meta.compatibility", "none"), ("xRegistry-meta.compatibility", "none")]},
+    ],
+)
+def test_what_versions_promise_is_said_once(client, anonymous, how):
+    refused = register(client, **how)
+    assert (refused.status_code, refused.json()["type"]) == (400, SPEC + "invalid_attribute")
+    assert "give it once" in refused.json()["title"]
+    assert anonymous.get(OWN).status_code == 404
+
+
 def test_full_asks_both_ways(client):
     register(client, params={"compatibility": "full_transitive"})
     assert register(client, changed(extra={"type": "string"})).status_code == 201
@@ -144,6 +160,10 @@ def test_what_cannot_be_a_contract_is_refused_with_every_reason(client):
         assert (answer.status_code, answer.json()["type"]) == (400, SPEC + "format_violation")
     pattern = register(client, {"properties": {"a": {"pattern": "("}}})
     assert [item["pointer"] for item in pattern.json()["errors"]] == ["/properties/a/pattern"]
+    slow = register(client, {"properties": {"a": {"pattern": "^(a{0,500}){0,200}$"}}})
+    (found,) = slow.json()["errors"]
+    assert (slow.status_code, found["pointer"]) == (400, "/properties/a/pattern")
+    assert "takes too long on a long text" in found["detail"]
     empty = client.post(OWN)
     assert (empty.status_code, empty.json()["type"]) == (400, HTTP + "missing_body")
     assert client.post(OWN, content=b"{").status_code == 400
@@ -225,6 +245,18 @@ def test_what_is_stored_is_there_after_a_restart(client, anonymous, services):
     client.portal.call(again.begin)
     assert again.catalogue.at("com.example", "order.placed").version("2").body() == anonymous.get(OWN).content
     assert again.catalogue.root == services.catalogue.root
+
+
+def test_what_was_registered_before_slow_patterns_were_refused_holds_nothing_up(client, services):
+    store = services.registering._store
+    document = json.dumps({"type": "string", "pattern": "^(a{0,500}){0,200}$"}).encode()
+    slow = NewContract(TYPE, "com.example", "order.placed", document, compatibility="none")
+    client.portal.call(store.add, slow, 1)
+    client.portal.call(services.registering.begin)
+    assert publish(client, "aaa").status_code == 202
+    refused = publish(client, "a" * 50_000)
+    assert refused.status_code == 422
+    assert "is longer than 10 characters" in refused.json()["errors"][0]["detail"]
 
 
 def test_two_at_once_get_two_numbers(client, services):

@@ -116,3 +116,14 @@ def test_a_compiled_contract_tells_every_problem() -> None:
     )
     assert pointers(compiled.problems({"b": "a" * 20_000 + "b"})) == ["/data/a", "/data/b"]
     assert compiled.problems({"a": 1}) == []
+
+
+def test_a_number_that_no_double_holds_is_not_called_null() -> None:
+    compiled = contracts.Compiled({"type": "object", "properties": {"a/b": {"items": {"type": "number"}}}})
+    (problem,) = compiled.problems({"a/b": [1, float("-inf")]})
+    assert problem.pointer == "/data/a~1b/1"
+    assert "number too large" in problem.detail
+    (null,) = compiled.problems({"a/b": [None]})
+    assert null.detail == 'null is not of type "number"'
+    (whole,) = contracts.Compiled({"type": "integer"}).problems(float("inf"))
+    assert (whole.pointer, "number too large" in whole.detail) == ("/data", True)
