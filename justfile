@@ -62,7 +62,7 @@ types: _venv
 
 # check alert rules, dashboard and collector configuration, with Debian's promtool (fetched, not installed)
 alerts: _venv
-    {{ bin }}/python -m pytest -q tests/otel/test_observing.py tests/flows/test_metrics.py
+    {{ bin }}/python -m pytest -q tests/otel/test_observing.py tests/otel/test_collector.py tests/flows/test_metrics.py
 
 # check which room imports which
 imports: _venv

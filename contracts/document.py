@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from contracts.json_values import TYPE_NAMES, finite, key_of
+from contracts.patterns import too_slow
 from schemas.errors import Problem, pointer_of
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -76,7 +77,7 @@ def resolve(document: Mapping[str, Any], reference: str) -> object:
         KeyError: There is nothing at that place.
     """
     found: object = document
-    for part in _parts(reference):
+    for part in parts_of(reference):
         if isinstance(found, dict) and part in found:
             found = found[part]
         elif isinstance(found, list) and part.isascii() and part.isdigit() and int(part) < len(found):
@@ -97,7 +98,21 @@ def inner_schemas(schema: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, 
             yield from (((name, key), inner) for key, inner in value.items())
 
 
-def _parts(reference: str) -> list[str]:
+def patterns_in(schema: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Give the regular expressions of a schema, those of the schemas within it left out, with their places."""
+    if isinstance(schema.get("pattern"), str):
+        yield ("pattern",), schema["pattern"]
+    if isinstance(schema.get("patternProperties"), dict):
+        yield from ((("patternProperties", pattern), pattern) for pattern in schema["patternProperties"])
+
+
+def _longest(schema: Mapping[str, Any]) -> int | None:
+    said = schema.get("maxLength")
+    return said if _count(said) is None else None
+
+
+def parts_of(reference: str) -> list[str]:
+    """Return the names on the way to what a local `$ref` names."""
     path = unquote(reference.removeprefix("#"))
     return [part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:]]
 
@@ -139,6 +154,10 @@ class _Walk:
             complaint = _complaint(name, value, root=not place)
             if complaint is not None:
                 self._say((*place, name), complaint)
+        for below, pattern in patterns_in(schema):
+            complaint = too_slow(pattern, _longest(schema) if below == ("pattern",) else None)
+            if complaint is not None:
+                self._say((*place, *below), complaint)
 
     def check_references(self) -> None:
         """Every `$ref` names a schema of this document, and none comes back to itself without going into a part."""

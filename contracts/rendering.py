@@ -1,7 +1,8 @@
 """Contracts as types of other languages: one text per contract, and one module of all of them.
 
 The texts were made by well-kept generators (`just generate-types`) and are committed beside the contracts, so that
-nobody needs a generator to have them. A contract that is not of this package has none: it becomes an open object.
+nobody needs a generator to have them. A contract that is not of this package has none: it is printed as it stands, or
+becomes an open object in a language that nothing here prints.
 """
 
 import re
@@ -9,12 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
+from contracts.compatibility.produced import Produced
 from contracts.export import relative_path
 from contracts.modules import Part, pydantic_module, typescript_module
 from contracts.store import HOME, load
 from contracts.titles import type_name
+from contracts.typescript import declaration
 from schemas.names import TYPE_PREFIX
 
 
@@ -26,11 +30,13 @@ class Format:
         suffix: Of the file beside the contract's.
         media_type: Of the text.
         join: Makes one module of many types.
+        declare: Prints a schema as a type of a name; None: nothing here does.
     """
 
     suffix: str
     media_type: str
     join: Callable[[Sequence[Part]], str]
+    declare: Callable[[Mapping[str, Any], str], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +83,53 @@ def module(format_name: str) -> str:
     return module_of(format_name, [(one, max(known.versions(one))) for one in known.types()])
 
 
-def module_of(format_name: str, asked: Sequence[tuple[str, int]]) -> str:
+def module_of(
+    format_name: str,
+    asked: Sequence[tuple[str, int]],
+    schemas: Mapping[tuple[str, int], Mapping[str, Any]] = MappingProxyType({}),
+) -> str:
     """Return contracts, by type and version, as one module.
+
+    Args:
+        format_name: One of `FORMATS`.
+        asked: The full types and versions; of each type one.
+        schemas: The schemas of those that are not of this package, where they are known.
 
     Raises:
         KeyError: There is no such format.
     """
-    found = [(event_type, render(format_name, event_type, version)) for event_type, version in asked]
+    found = [(key, render(format_name, *key)) for key in asked]
     texts = "".join(one.text for _, one in found if one is not None)
     parts: list[Part] = []
-    for event_type, one in found:
-        name = type_name(event_type) if one is not None else _free_name(event_type, texts, parts)
-        parts.append(Part(event_type, name, None if one is None else one.text))
+    for key, one in found:
+        if one is not None:
+            parts.append(Part(key[0], type_name(key[0]), one.text))
+        else:
+            name = _free_name(key[0], texts, parts)
+            parts.append(_printed(format_name, key[0], name, schemas.get(key)))
     return FORMATS[format_name].join(parts)
+
+
+def _printed(format_name: str, event_type: str, name: str, schema: Mapping[str, Any] | None) -> Part:
+    declare = FORMATS[format_name].declare
+    if declare is None or schema is None:
+        return Part(event_type, name, None, any_value=schema is not None and not _only_objects(schema))
+    return Part(event_type, name, declare(schema, name), tells=_tells(event_type, schema))
+
+
+def _only_objects(schema: Mapping[str, Any]) -> bool:
+    return Produced(schema, [schema]).kinds == {"object"}
+
+
+def _tells(event_type: str, schema: Mapping[str, Any]) -> bool:
+    """Whether the payloads of a contract can be told apart from Letta's others by their `event_type`."""
+    member = schema.get("properties", {}).get("event_type")
+    return (
+        event_type.startswith(TYPE_PREFIX)
+        and isinstance(member, Mapping)
+        and isinstance(member.get("const"), str)
+        and "event_type" in schema.get("required", ())
+    )
 
 
 def _free_name(event_type: str, texts: str, parts: Sequence[Part]) -> str:
@@ -101,11 +141,20 @@ def _free_name(event_type: str, texts: str, parts: Sequence[Part]) -> str:
     return name
 
 
-_TAKEN: Final = frozenset({"CloudEvent", "LettaEvent", "LettaCloudEvent"})
+_TAKEN: Final = frozenset(
+    {
+        "CloudEvent",
+        "CloudEventAttributes",
+        "LettaEvent",
+        "LettaCloudEvent",
+        "LettaThinCloudEvent",
+        "ThinCloudEvent",
+    }
+)
 """What the module itself defines."""
 
 FORMATS: Final[Mapping[str, Format]] = {
-    "typescript": Format(".ts", "application/typescript; charset=utf-8", typescript_module),
+    "typescript": Format(".ts", "application/typescript; charset=utf-8", typescript_module, declaration),
     "pydantic": Format(".py", "text/x-python; charset=utf-8", pydantic_module),
 }
 """Every format by the name that commands and `?format=` give it."""

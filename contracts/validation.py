@@ -1,15 +1,17 @@
 """An event's data against its contract: every problem at once, compiled once per contract.
 
-Patterns run in linear time, whatever they are and whatever comes in; one that would need more is refused when it is
-compiled.
+Patterns run in time that is linear in the text, and in what `contracts.patterns` counts. One that this makes slow
+sees no text that is too long for it: such a text is refused instead.
 
 Needs `jsonschema-rs`, which comes with the extra `[gateway]`; an emitter never validates.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, NoReturn, cast
 
+from contracts.guarding import guarded
+from contracts.patterns import without_counts
 from contracts.store import Contracts, load
 from schemas.errors import Problem, pointer_of
 
@@ -102,17 +104,36 @@ def _compile(schema: Mapping[str, Any]) -> Any:  # noqa: ANN401  (the library is
         raise ValidatorMissingError(
             "checking events against contracts needs jsonschema-rs: pip install 'letta-gateway[gateway]'"
         ) from None
-    try:
+
+    def made(of: Mapping[str, Any]) -> Any:  # noqa: ANN401  (likewise)
         return jsonschema_rs.Draft202012Validator(
-            dict(schema),
+            dict(of),
             validate_formats=True,
             pattern_options=jsonschema_rs.RegexOptions(),
             retriever=_fetch_nothing,
         )
+
+    try:
+        if bounded := guarded(schema):
+            made(schema)  # what is wrong is told by the places of the schema as it was written
+        return made(bounded or schema)
     except (ValueError, jsonschema_rs.ValidationError) as error:
         place = getattr(error, "instance_path", ())
         detail = _shortened(str(error).partition(chr(10))[0])
+        if _is_too_large(getattr(error, "instance", None), made):
+            detail = "is too large for the engine: needs smaller counts, or narrower classes than \\p{…}"
         raise SchemaError(Problem(pointer_of(*place), detail)) from None
+
+
+def _is_too_large(refused: object, made: Callable[[Mapping[str, Any]], object]) -> bool:
+    """Whether what was refused is a pattern that the engine takes without its counts."""
+    if not isinstance(refused, str) or (smaller := without_counts(refused)) == refused:
+        return False
+    try:
+        made({"pattern": smaller})
+    except Exception:  # noqa: BLE001  (whatever it is, it is told as the engine told it of the whole)
+        return False
+    return True
 
 
 def _fetch_nothing(uri: str) -> NoReturn:

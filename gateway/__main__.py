@@ -2,13 +2,17 @@
 
 import sys
 
+from letta_emitter.entry import loading, prepare_streams
+
 _OWN = ("gateway", "schemas", "contracts", "otel", "letta_emitter")
 
 
 def main() -> None:
     """Run the command line, or say what to install where only the emitter's part of the package is."""
+    prepare_streams()
     try:
-        from gateway.cli.main import run  # noqa: PLC0415 - what it imports may not be installed
+        with loading("letta-gateway"):
+            from gateway.cli.main import run  # noqa: PLC0415 - what it imports may not be installed
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if not missing or missing in _OWN:

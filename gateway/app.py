@@ -16,6 +16,7 @@ import anyio
 import anyio.to_thread
 
 from gateway.adapters.embedded_redis import embedded_redis
+from gateway.adapters.sql.log_end import check_end
 from gateway.adapters.sql.migrate import upgrade
 from gateway.adapters.sql.opening import open_database
 from gateway.adapters.sql.rebuild import Rebuilt
@@ -49,13 +50,14 @@ async def run(
     """Serve until cancelled; then end in good order: finish what is in flight, journal it, close everything.
 
     ``on_waiting`` is told in a sentence what the start waits for, if it does. Raises ``GatewayError`` where it
-    cannot start: database in use or newer, address taken, Redis not startable; and ``LeaseLost`` where another
-    process has taken the log over.
+    cannot start: database in use or newer, a log without its end, address taken, Redis not startable; and
+    ``LeaseLost`` where another process has taken the log over.
     """
     place = Place(role, host, port, data_dir)
     async with contextlib.AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings, data_dir, waiting=on_waiting))
         await upgrade(database)
+        await check_end(database)
         listening = stack.enter_context(listening_socket(host, port))
         redis_url = await stack.enter_async_context(_redis(settings, data_dir))
         address, bound_port = listening.getsockname()[:2]
@@ -115,6 +117,7 @@ async def rebuild(
             )
         vault = SubscriptionVault(Keyring(settings.secret_keys_raw))
         await upgrade(database)
+        await check_end(database)
         return await derive_again(database, vault, now_us=now_us(), progress=progress)
 
 

@@ -7,13 +7,24 @@ import json
 import sys
 from collections.abc import Sequence
 
+from letta_emitter.entry import let_go_of_output, loading, prepare_streams
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # a command imports what it needs
+    from letta_emitter.doctor import Report
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0 good, 1 a failed check, 2 wrong usage."""
-    options = _parser().parse_args(arguments)
-    if options.command == "run":
-        return _run(options.program)
-    return _doctor(as_json=options.json)
+    prepare_streams()
+    try:
+        options = _parser().parse_args(arguments)
+        if options.command == "run":
+            return _run(options.program)
+        return _doctor(as_json=options.json)
+    except KeyboardInterrupt:
+        sys.stderr.write("letta-emitter: Interrupted.\n")
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,7 +48,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(program: list[str]) -> int:
-    from letta_emitter.launch import run  # noqa: PLC0415 (each command imports what it needs)
+    with loading("letta-emitter"):
+        from letta_emitter.launch import run  # noqa: PLC0415 (each command imports what it needs)
 
     command = program[1:] if program[:1] == ["--"] else program
     if not command:
@@ -49,18 +61,29 @@ def _run(program: list[str]) -> int:
 
 
 def _doctor(*, as_json: bool) -> int:
-    from letta_emitter.doctor import examine  # noqa: PLC0415 (each command imports what it needs)
+    with loading("letta-emitter"):
+        from letta_emitter.doctor import examine  # noqa: PLC0415 (each command imports what it needs)
 
     report = examine()
-    if as_json:
-        sys.stdout.write(json.dumps(report.as_json()) + "\n")
-    else:
-        width = max(len(check.name) for check in report.checks)
-        for check in report.checks:
-            sys.stdout.write(f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<{width}}  {check.detail}\n")
-        for name, count in report.counters.items():
-            sys.stdout.write(f"      {name:<{width}}  {count}\n")
+    try:
+        sys.stdout.write(json.dumps(report.as_json()) + "\n" if as_json else _as_text(report))
+        sys.stdout.flush()
+    except OSError as error:
+        let_go_of_output()
+        if not isinstance(error, BrokenPipeError):  # whose reader has seen enough
+            sys.stderr.write(f"letta-emitter: stdout cannot be written: {error.strerror or error}\n")
+        return 1
     return 0 if report.ok else 1
+
+
+def _as_text(report: Report) -> str:
+    width = max(len(check.name) for check in report.checks)
+    lines = [
+        f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<{width}}  {check.detail}\n"
+        for check in report.checks
+    ]
+    lines += [f"      {name:<{width}}  {count}\n" for name, count in report.counters.items()]
+    return "".join(lines)
 
 
 if __name__ == "__main__":

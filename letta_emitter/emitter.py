@@ -19,6 +19,7 @@ from letta_emitter.settings import EmitterSettings, is_enabled
 from letta_emitter.shown import shown_by
 from letta_emitter.spool import LOCK_WAIT_S, Appended, Spool
 from letta_emitter.stats import Gap, Snapshot, Stats
+from letta_emitter.tracing import written
 from otel.producing import emit_span, end_span, is_traced
 
 if TYPE_CHECKING:
@@ -88,9 +89,11 @@ class Emitter:
         per kind and minute. Interrupts of the caller (`KeyboardInterrupt`, `CancelledError`) pass through.
 
         Args:
-            event: a Letta event, or an envelope, which is published as it is (with a `sequence`, if it has none).
-            trace: where the event came to be; becomes its `traceparent`.
-            tracestate: the vendor part of it.
+            event: a Letta event, or an envelope, which is published as it is (with a `sequence`, and with the
+                trace in which it is emitted, where it has none).
+            trace: where the event came to be; becomes its `traceparent`. Without it the current OpenTelemetry span,
+                sampled or not; outside of any span a Letta event begins a trace.
+            tracestate: the vendor part of `trace`.
             causationid: the id of the event that this one follows from.
         """
         if self._spool is None:
@@ -112,16 +115,12 @@ class Emitter:
         settings = self.settings
         if settings is None:
             return
-        envelope = (
-            event
-            if isinstance(event, schemas.Envelope)
-            else schemas.to_envelope(
-                event,
-                source_base=settings.source_base,
-                traceparent=None if trace is None else trace.render(),
-                tracestate=tracestate,
-                causationid=causationid,
-            )
+        envelope = written(
+            event,
+            source_base=settings.source_base,
+            trace=trace,
+            tracestate=tracestate,
+            causationid=causationid,
         )
         if self.stats.has_gaps and time.monotonic() >= self._gap_try_at:
             self._report_gaps([])

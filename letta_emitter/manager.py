@@ -47,8 +47,8 @@ class WebhookManager:
             run_id: put into `data` for you, where it is not there yet.
             event_id: yours, if the same thing may be told twice and must collapse (`schemas.event_id`); else random.
             timestamp: when it happened, with a time zone; now, if not given.
-            trace: where it came to be.
-            tracestate: the vendor part of the trace.
+            trace: where it came to be; without it the current OpenTelemetry span, else a trace that begins here.
+            tracestate: the vendor part of `trace`.
             causationid: the id of the event that this one follows from.
 
         Raises:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-import schemas
 from letta_emitter.emitter import Emitter
 from letta_emitter.errors import NotDeliveredError
 from letta_emitter.folder import Folder
 from letta_emitter.progress import Progress
 from letta_emitter.settings import EmitterSettings, shown_url
+from letta_emitter.shown import shown_by
+from letta_emitter.tracing import written
+from otel.producing import emit_span, end_span, is_traced
 
 if TYPE_CHECKING:
+    import schemas
     from otel.traceparent import TraceParent
 
 TIMEOUT_S = 10.0
@@ -33,7 +36,7 @@ def emit_once(
     timeout_s: float = TIMEOUT_S,
     trace: TraceParent | None = None,
 ) -> Receipt:
-    """Put an event into the spool as the emitter does, and wait until Redis has it.
+    """Put an event into the spool as the emitter does, and wait until Redis has it; ``trace`` as of `Emitter.emit`.
 
     Raises:
         EnvelopeError: the event cannot be written as a CloudEvent.
@@ -41,19 +44,16 @@ def emit_once(
         NotDeliveredError: it is in the spool, but did not reach Redis within the time; it goes out with the
         next `emit_once` or emitter on that spool.
     """
-    envelope = (
-        event
-        if isinstance(event, schemas.Envelope)
-        else schemas.to_envelope(
-            event,
-            source_base=settings.source_base,
-            traceparent=None if trace is None else trace.render(),
-        )
-    )
+    envelope = written(event, source_base=settings.source_base, trace=trace)
     emitter = Emitter(settings)
     deadline = time.monotonic() + timeout_s
     try:
-        appended = emitter.append(envelope, wait_s=timeout_s)
+        span = emit_span(envelope, settings.stream, shown_by(settings)) if is_traced() else None
+        try:
+            appended = emitter.append(envelope, wait_s=timeout_s)
+        finally:
+            if span is not None:
+                end_span(span)
         emitter.start()
         folder = Folder(settings.spool_dir)
         # Another process of this host may hold the drain, so its file is asked, not our own thread.

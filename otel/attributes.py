@@ -13,12 +13,22 @@ TEXT_CHARS_MAX: Final = 256
 """Of a text that somebody else chose, such as an event's subject."""
 
 REDACTED: Final = "REDACTED"
-_SEGMENTS_MAX: Final = 3
-_BEFORE_A_KEY: Final = re.compile(r"(?:.*[-_.])?(?:web)?(?:hook|token|trigger|key|secret|path)s?(?:[-_.].*)?")
-_HEX: Final = re.compile(r"[0-9a-f]{4,}")
 _PORTS: Final = {"http": 80, "https": 443}
-_PLAIN: Final = re.compile(r"(?:[a-z]{1,16}[-_.])*[a-z]{1,16}(?:[-_.]?[0-9]{1,4})?")
-_PLAIN_CHARS_MAX: Final = 16
+_USUAL: Final = frozenset(
+    {
+        *("agent", "agents", "api", "apis", "app", "callback", "callbacks", "cloudevent", "cloudevents"),
+        *("consumer", "consumers", "event", "events", "external", "functions", "gateway", "hook", "hooks"),
+        *("http", "in", "inbound", "inbox", "incoming", "ingest", "integration", "integrations", "internal"),
+        *("letta", "listener", "message", "messages", "notification", "notifications", "notify", "post"),
+        *("public", "receive", "receiver", "rest", "service", "services", "sink", "source", "sources"),
+        *("subscriber", "subscribers", "webhook", "webhooks", "workflow", "workflows"),
+        *("v1", "v2", "v3", "v4"),
+    }
+)
+"""Words of a path that are no secret of anybody's, since everybody uses them."""
+_WORDS_MAX: Final = 2
+"""Of one segment, such as `letta-webhook`: more of them, however usual, may be a pass phrase."""
+_BETWEEN_WORDS: Final = re.compile(r"[-_.]")
 
 
 def cut(text: str) -> str:
@@ -58,10 +68,10 @@ def sink_attributes(sink: str) -> dict[str, Value]:
 
 
 def shown_url(url: str) -> str:
-    """A URL without what may be a secret: no user, no query, and of its path the first plain words.
+    """A URL without what may be a secret: no user, no query, and of its path the usual words that it begins with.
 
-    For many receivers the path is the key (`/services/T0/B0/…`, `/hook/letmein`), and it may look like any word: what
-    follows a word such as `hook` or `token`, or anything that is left out, is left out as well.
+    For many receivers the path is the key (`/services/T0/B0/…`, `/hook-letmein`), and a key may look like any word. So
+    what is not one of a few well-known words is left out, with all that follows it.
     """
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
@@ -71,19 +81,13 @@ def shown_url(url: str) -> str:
 
 def _shown_segments(segments: Sequence[str]) -> Iterator[str]:
     """The first is what stands before the first slash: nothing."""
-    for place, segment in enumerate(segments):
-        if not segment:
-            yield segment
-        elif place > _SEGMENTS_MAX or not _is_plain(segment):
+    for segment in segments:
+        if segment and not _is_usual(segment):
             yield REDACTED
             return
-        else:
-            yield segment
-            if _BEFORE_A_KEY.fullmatch(segment) and any(segments[place + 1 :]):
-                yield REDACTED
-                return
+        yield segment
 
 
-def _is_plain(segment: str) -> bool:
-    fits = len(segment) <= _PLAIN_CHARS_MAX and _HEX.fullmatch(segment) is None
-    return fits and _PLAIN.fullmatch(segment) is not None
+def _is_usual(segment: str) -> bool:
+    words = _BETWEEN_WORDS.split(segment)
+    return len(words) <= _WORDS_MAX and all(word in _USUAL for word in words)

@@ -4,8 +4,10 @@ A signal goes out where its `OTEL_…_EXPORTER` names an exporter, or where an O
 turns all of them off.
 """
 
+import importlib
 import importlib.util
 from collections.abc import Collection, Mapping
+from types import ModuleType
 from typing import Final, Literal
 
 Signal = Literal["traces", "metrics"]
@@ -51,6 +53,16 @@ def require_sdk() -> None:
     """Raises ``TelemetryUnusable`` where the SDK is not installed."""
     if importlib.util.find_spec("opentelemetry.sdk") is None:
         raise TelemetryUnusable(f"The OpenTelemetry SDK is not installed: {INSTALL}.")
+
+
+def import_sdk(module: str) -> ModuleType:
+    """A module of ours that imports the SDK. Raises ``TelemetryUnusable`` where that fails: it reads variables then."""
+    try:
+        return importlib.import_module(module)
+    except Exception as error:
+        raise TelemetryUnusable(
+            f"The OpenTelemetry SDK cannot be loaded: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _otlp(environ: Mapping[str, str], kind: str) -> str:

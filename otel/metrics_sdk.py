@@ -65,9 +65,9 @@ class SdkMetrics:
         for exporter in self._exporters:
             try:
                 exporter.export(self.data(families))
-            except Exception:
-                # Whatever it is, the gateway goes on without it; a failed answer the exporter has told of itself.
-                _LOGGER.exception("the figures were not pushed")
+            except Exception as error:  # noqa: BLE001 - whatever it is, the gateway goes on without it
+                # A failed answer the exporter has told of itself.
+                _LOGGER.error("the figures were not pushed: %s: %s", type(error).__name__, error)  # noqa: TRY400
 
     def close(self, families: Sequence[Family], timeout_s: float) -> None:
         """See ``MetricsExport.close``."""

@@ -5,13 +5,13 @@ turns that off. Endpoints, headers, time-outs and the resource are read by the S
 SDK is imported from here, and only when it is asked for: a process without it pays nothing.
 """
 
-import importlib
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol, cast
 
-from otel.exporters import TelemetryUnusable, exporters_of, require_sdk
+from otel.exporters import TelemetryUnusable, exporters_of, import_sdk, require_sdk
 from otel.metrics import Family
+from otel.variables import check_variables
 
 _LOGGER = logging.getLogger(__name__)
 _INTERVAL: Final = "OTEL_METRIC_EXPORT_INTERVAL"
@@ -54,7 +54,8 @@ def metrics_from(environ: Mapping[str, str], *, version: str) -> MetricsExport |
         return None
     require_sdk()
     interval_s = _interval_s(environ)
-    module = cast("_Module", importlib.import_module("otel.metrics_sdk"))
+    check_variables(environ, "metrics")
+    module = cast("_Module", import_sdk("otel.metrics_sdk"))
     return module.open_metrics(exporters, version=version, interval_s=interval_s)
 
 

@@ -5,13 +5,13 @@ turns it off. Sampler, resource, batch sizes, endpoints, headers and time-outs a
 themselves. The SDK is imported from here, and only when it is asked for: a process without it pays nothing.
 """
 
-import importlib
 import logging
 from collections.abc import Callable, Mapping
 from typing import Protocol, cast
 
-from otel.exporters import TelemetryUnusable, exporters_of, require_sdk
+from otel.exporters import TelemetryUnusable, exporters_of, import_sdk, require_sdk
 from otel.spans import Tracing
+from otel.variables import check_variables, drop_empty
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -35,7 +35,9 @@ def tracing_from(
     if not exporters:
         return None
     require_sdk()
-    module = cast("_Module", importlib.import_module("otel.sdk"))
+    check_variables(environ, "traces")
+    drop_empty()
+    module = cast("_Module", import_sdk("otel.sdk"))
     return module.open_tracing(exporters, version, masked)
 
 

@@ -36,6 +36,7 @@ from schemas.json_format import (
     to_batch,
     to_reference,
     to_structured,
+    with_trace,
     without_dataschema,
 )
 from schemas.names import (
@@ -118,5 +119,6 @@ __all__ = [
     "to_reference",
     "to_structured",
     "type_of",
+    "with_trace",
     "without_dataschema",
 ]

@@ -27,6 +27,7 @@ _UNCUT: Final = 16
 _EDGE_CHARS: Final = 512
 """A secret is shorter: where a text was cut before it was looked for, it may be there in part."""
 
+_TELEMETRY: Final = "opentelemetry."
 _JSON: Final = json.JSONEncoder(separators=(",", ":"), default=str).encode
 
 
@@ -57,8 +58,8 @@ class _Lines(logging.Formatter):
 
     def _told(self, record: logging.LogRecord) -> tuple[str, dict[str, Any], str | None]:
         """The message, what else the line tells, and where it happened."""
-        message, fields, stack = _bounded(record.getMessage(), MESSAGE_CHARS_MAX), _fields(record), None
-        if record.exc_info or record.stack_info:
+        message, fields, stack = _bounded(_message(record), MESSAGE_CHARS_MAX), _fields(record), None
+        if (record.exc_info or record.stack_info) and not record.name.startswith(_TELEMETRY):
             # The end of it says what happened.
             stack = self._stack(record)[-_UNCUT * STACK_CHARS_MAX :]
         texts = [message, stack or "", *(value for value in fields.values() if isinstance(value, str))]
@@ -128,6 +129,19 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
         for name, value in islice(told.items(), FIELDS_MAX)
         if value is not None
     }
+
+
+def _message(record: logging.LogRecord) -> str:
+    """The message; of a failure of telemetry with its cause, which is a user's variable or an exporter's end."""
+    message = record.getMessage()
+    if record.exc_info and record.exc_info[1] is not None and record.name.startswith(_TELEMETRY):
+        error = record.exc_info[1]
+        return (
+            f"{message} ({type(error).__name__}: {error})"
+            if str(error)
+            else f"{message} ({type(error).__name__})"
+        )
+    return message
 
 
 def _bounded(text: str, chars_max: int) -> str:

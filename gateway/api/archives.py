@@ -7,11 +7,12 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 
 from gateway.api.auth import Administrator
 from gateway.api.body import read_json
+from gateway.api.paging import number_in, page_of
 from gateway.api.parameters import LIMIT, LIMIT_MAX
 from gateway.api.services import Services, services
 from gateway.domain.archive_input import AskedArchive, parse_archive
-from gateway.domain.ids import NUMBER_MAX, decode_cursor, encode_cursor
-from gateway.errors import ArchiveUnusable, FieldError, InvalidCursor, InvalidRequest, NotFound
+from gateway.domain.ids import NUMBER_MAX
+from gateway.errors import ArchiveUnusable, FieldError, InvalidRequest, NotFound
 from gateway.ports import ArchiveRecord
 from gateway.views.archives import archive_json, plan_json, run_json
 
@@ -53,10 +54,8 @@ async def list_archives(
     cursor: str | None = None,
 ) -> JSONResponse:
     """A page of archives."""
-    found = await services(request).archives.page(after=_after(cursor), limit=limit + 1)
-    page = found[:limit]
-    following = encode_cursor(_LIST, page[-1].first) if len(found) > limit else None
-    return JSONResponse({"items": [archive_json(record) for record in page], "next": following})
+    found = await services(request).archives.page(after=number_in(_LIST, cursor) or 0, limit=limit + 1)
+    return page_of(_LIST, found, limit, keys=lambda record: (record.first,), shown=archive_json)
 
 
 @router.get("/runs/{run_id}", summary="How far an archiving is")
@@ -93,9 +92,7 @@ async def read_file(request: Request, _caller: Administrator, position: Position
     record = await _holding(service, position)
     path = service.archives.path(record)
     if not path.is_file():
-        raise ArchiveUnusable(
-            f"The file {record.file} is not in the folder of the archives.", hint=_PUT_IT_BACK
-        )
+        raise ArchiveUnusable.missing(record.file)
     return FileResponse(path, media_type="application/gzip", filename=record.file)
 
 
@@ -106,9 +103,6 @@ async def restore(request: Request, _caller: Administrator, position: Position) 
     record = await service.archives.restore(position)
     service.appended()
     return JSONResponse(archive_json(record))
-
-
-_PUT_IT_BACK: Final = "Put it back there, under its name, as it was."
 
 
 async def _holding(service: Services, position: int) -> ArchiveRecord:
@@ -124,13 +118,3 @@ async def _until(service: Services, asked: AskedArchive) -> int:
     if asked.before is None:
         raise AssertionError("one of them is set")
     return await service.log.position_at(int(asked.before.timestamp() * _SECOND_US))
-
-
-def _after(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    match decode_cursor(_LIST, cursor):
-        case (int(first),):
-            return first
-        case _:
-            raise InvalidCursor("This cursor was not given out for this list.")

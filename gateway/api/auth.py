@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
+from gateway.api.queries import check_query
 from gateway.api.services import services
 from gateway.domain.api_tokens import Principal
 from gateway.errors import Forbidden, Unauthenticated
@@ -23,7 +24,8 @@ _PASSED_ON: Final = (
 async def principal(request: Request) -> Principal:
     """The principal of a request.
 
-    Raises ``Unauthenticated``; and ``Forbidden`` where its token only reads, and the request is to change something.
+    Raises ``Unauthenticated``; ``Forbidden`` where its token only reads, and the request is to change something; and
+    ``InvalidRequest`` where its query is not one of its route: every route of `/v1` asks who it is.
     """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
@@ -31,6 +33,7 @@ async def principal(request: Request) -> Principal:
     found = await services(request).credentials.principal(token.strip())
     if not found.writes and request.method not in _READING:
         raise Forbidden("This token only reads.", hint="Use one that may change things.")
+    check_query(request)
     return found
 
 

@@ -9,14 +9,15 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
 
 from gateway.api.auth import Caller
+from gateway.api.paging import keys_in, number_in
 from gateway.api.parameters import LIMIT, BatchId, Limit, Since, TraceId, Until, micros, trace_of
 from gateway.api.services import Services, services
 from gateway.api.subscriptions import own_subscription
 from gateway.domain.api_tokens import Principal
 from gateway.domain.filters import full_types
 from gateway.domain.history import StateWord, states_of
-from gateway.domain.ids import decode_cursor, encode_cursor
-from gateway.errors import InvalidCursor, NotFound
+from gateway.domain.ids import encode_cursor
+from gateway.errors import NotFound
 from gateway.ports import DeliveryPlace, DeliveryQuery, SubscriptionRecord
 from gateway.views.deliveries import delivery_json
 
@@ -111,13 +112,8 @@ async def list_all(
     """
     service = services(request)
     number = None if subscription is None else await _number_of(service, caller, subscription)
-    before = None
-    if asked.cursor is not None:
-        match decode_cursor(_OF_ALL, asked.cursor):
-            case (int(position), int(of)):
-                before = DeliveryPlace(position, of)
-            case _:
-                raise _foreign_cursor()
+    place = keys_in(_OF_ALL, asked.cursor, int, int)
+    before = None if place is None else DeliveryPlace(*place)
     query = await _query(service, asked, number=number, organization=caller.organization, before=before)
     items, following = await _page(service, query)
     return _answer(items, None if following is None else encode_cursor(_OF_ALL, *following))
@@ -142,13 +138,8 @@ async def deliveries_page(
     service: Services, record: SubscriptionRecord, asked: DeliveryFilter
 ) -> JSONResponse:
     """A page of the deliveries of a subscription."""
-    before = None
-    if asked.cursor is not None:
-        match decode_cursor(_OF_ONE, asked.cursor):
-            case (int(position),):
-                before = DeliveryPlace(position, 0)
-            case _:
-                raise _foreign_cursor()
+    position = number_in(_OF_ONE, asked.cursor)
+    before = None if position is None else DeliveryPlace(position, 0)
     query = await _query(service, asked, number=record.number, organization=None, before=before)
     items, following = await _page(service, query)
     return _answer(items, None if following is None else encode_cursor(_OF_ONE, following.position))
@@ -215,7 +206,3 @@ def _answer(items: list[dict[str, object]], following: str | None) -> JSONRespon
 async def _position_at(service: Services, at_us: int | None) -> int | None:
     """The last position that was appended before this time."""
     return None if at_us is None else await service.log.position_at(at_us)
-
-
-def _foreign_cursor() -> InvalidCursor:
-    return InvalidCursor("This cursor was not given out for this list.")

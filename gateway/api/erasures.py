@@ -7,11 +7,11 @@ from fastapi.responses import JSONResponse
 
 from gateway.api.auth import Administrator
 from gateway.api.body import read_json
+from gateway.api.paging import number_in, page_of
 from gateway.api.parameters import LIMIT, LIMIT_MAX
 from gateway.api.services import services
 from gateway.domain.erasure_input import parse_erasure
-from gateway.domain.ids import decode_cursor, encode_cursor
-from gateway.errors import FieldError, InvalidCursor, InvalidRequest, NotFound
+from gateway.errors import FieldError, InvalidRequest, NotFound
 from gateway.views.erasures import erasure_json
 
 router = APIRouter(prefix="/v1/erasures", tags=["erasures"])
@@ -80,10 +80,10 @@ async def list_erasures(
     cursor: str | None = None,
 ) -> JSONResponse:
     """A page of erasures. None of them says whose data it was."""
-    found = await services(request).erasures.page(before=_before(cursor), limit=limit + 1)
-    page = found[:limit]
-    following = encode_cursor(_LIST, page[-1][0]) if len(found) > limit else None
-    return JSONResponse({"items": [erasure_json(record) for _, record in page], "next": following})
+    found = await services(request).erasures.page(before=number_in(_LIST, cursor), limit=limit + 1)
+    return page_of(
+        _LIST, found, limit, keys=lambda item: (item[0],), shown=lambda item: erasure_json(item[1])
+    )
 
 
 @router.get("/{erasure_id}", summary="How far an erasure is")
@@ -93,13 +93,3 @@ async def read_erasure(request: Request, _caller: Administrator, erasure_id: str
     if record is None:
         raise NotFound("There is no erasure with this id.")
     return JSONResponse(erasure_json(record))
-
-
-def _before(cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    match decode_cursor(_LIST, cursor):
-        case (int(position),):
-            return position
-        case _:
-            raise InvalidCursor("This cursor was not given out for this list.")

@@ -4,11 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.api.archived import check_present
+from gateway.api.paging import number_in
 from gateway.api.services import Services
 from gateway.domain.api_tokens import Principal
-from gateway.domain.ids import NUMBER_MAX, decode_cursor, encode_cursor
+from gateway.domain.ids import NUMBER_MAX, encode_cursor
 from gateway.domain.pending import PendingDelivery
-from gateway.errors import InvalidCursor, NotFound
+from gateway.errors import NotFound
 from gateway.ports import AttemptRecord, Entry
 
 NO_EVENT = "There is no event at this position."
@@ -55,7 +56,7 @@ async def deliveries_at(
     service: Services, caller: Principal, entry: Entry, *, limit: int, cursor: str | None
 ) -> Went:
     """A page of its deliveries to the caller's subscriptions, in order of creation. Raises ``InvalidCursor``."""
-    after = _after(cursor)
+    after = number_in(_DELIVERIES, cursor) or 0
     # In this order: a delivery that is settled in between is then seen with its outcome.
     pending = await service.deliveries.pending_at(entry.position)
     attempts = await service.deliveries.attempts_at(entry.position)
@@ -66,13 +67,3 @@ async def deliveries_at(
     deleted = {number for number in page if known[number].deleted}
     following = encode_cursor(_DELIVERIES, max(page)) if len(mine) > limit else None
     return Went(page, deleted, attempts, pending, following)
-
-
-def _after(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    match decode_cursor(_DELIVERIES, cursor):
-        case (int(number),):
-            return number
-        case _:
-            raise InvalidCursor("This cursor was not given out for this list.")

@@ -1,6 +1,7 @@
 """``/v1/events``: CloudEvents in, and the log out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -9,7 +10,9 @@ from fastapi.responses import JSONResponse
 from gateway.api.archived import check_present
 from gateway.api.auth import Caller
 from gateway.api.body import read_body
+from gateway.api.event_filters import Asked
 from gateway.api.event_places import NO_EVENT, deliveries_at, entry_at, place_of
+from gateway.api.paging import number_in
 from gateway.api.parameters import (
     LIMIT,
     LIMIT_MAX,
@@ -23,13 +26,11 @@ from gateway.api.parameters import (
 )
 from gateway.api.services import Services, services
 from gateway.domain.api_tokens import Principal
-from gateway.domain.filters import full_types
-from gateway.domain.ids import decode_cursor, encode_cursor
+from gateway.domain.ids import encode_cursor
 from gateway.errors import (
     ContractBroken,
     FieldError,
     ForeignOrganization,
-    InvalidCursor,
     InvalidRequest,
     MalformedEvent,
     NotFound,
@@ -39,7 +40,7 @@ from gateway.errors import (
     UnsupportedFormat,
 )
 from gateway.ingest.door import Reason, Refused
-from gateway.ports import Appended, EventQuery, NewEntry
+from gateway.ports import Appended, NewEntry
 from gateway.views.deliveries import deliveries_of
 from gateway.views.events import item_json, page_json
 from gateway.views.explain import Explainer
@@ -73,7 +74,7 @@ async def publish(request: Request, caller: Caller) -> JSONResponse:
     started_us = 0 if service.spans is None else service.spans.now()
     appended = await _append(entries, service)
     if service.spans is not None:
-        service.spans.from_http(entries, appended, started_us)
+        service.spans.from_http(entries, appended, started_us, request.headers.getlist("traceparent"))
     duplicates = sum(item.duplicate for item in appended)
     answer = {
         "accepted": len(appended) - duplicates,
@@ -87,13 +88,8 @@ async def publish(request: Request, caller: Caller) -> JSONResponse:
 async def list_events(
     request: Request,
     caller: Caller,
+    asked: Asked,
     *,
-    type_: Annotated[list[str] | None, Query(alias="type", description="Short or full, repeatable")] = None,
-    source: str | None = None,
-    subject: str | None = None,
-    agent_id: str | None = None,
-    organization_id: str | None = None,
-    run_id: str | None = None,
     trace_id: TraceId = None,
     batch: BatchId = None,
     id_: Annotated[
@@ -112,20 +108,13 @@ async def list_events(
     """
     if id_ is not None:
         return await _named(request, caller, id_, cursor)
-    ascending = order == "asc"
-    query = EventQuery(
-        organization=caller.organization,
-        types=tuple(name for given in type_ or () for name in full_types(given)),
-        source=source,
-        subject=subject,
-        agent_id=agent_id,
-        organization_id=organization_id,
-        run_id=run_id,
+    query = replace(
+        asked,
         trace_id=trace_of(trace_id, batch),
         since_us=micros("since", since),
         until_us=micros("until", until),
-        ascending=ascending,
-        after=_after(order, cursor),
+        ascending=order == "asc",
+        after=number_in(f"events-{order}", cursor),
         limit=limit,
     )
     page = await services(request).log.page(query)
@@ -196,13 +185,7 @@ async def _named(request: Request, caller: Principal, event_id: str, cursor: str
     """The events of an id, found by looking: a page is of so many rows of the log, whatever they hold."""
     if set(request.query_params) - {"id", "limit", "cursor"}:
         raise InvalidRequest("`id` goes without other filters: it says which event.")
-    before = None
-    if cursor is not None:
-        match decode_cursor("events-id", cursor):
-            case (int(position),):
-                before = position
-            case _:
-                raise InvalidCursor("This cursor was not given out for this list.")
+    before = number_in("events-id", cursor)
     page = await services(request).log.named(
         event_id, organization=caller.organization, before=before, rows=_ROWS_LOOKED_AT
     )
@@ -250,16 +233,6 @@ def _admit(envelopes: Sequence[Envelope], service: Services, caller: Principal) 
             fields += _fields([problem.below(prefix) for problem in refused.problems])
         raise _REFUSALS[first.reason](first.detail, fields=fields)
     return entries
-
-
-def _after(order: str, cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    match decode_cursor(f"events-{order}", cursor):
-        case (int(position),):
-            return position
-        case _:
-            raise InvalidCursor("This cursor was not given out for this list.")
 
 
 def _fields(problems: Sequence[Problem]) -> list[FieldError]:

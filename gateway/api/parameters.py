@@ -29,17 +29,21 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def trace_of(trace_id: str | None, batch: str | None) -> str | None:
-    """The trace to look for: the one that is named, or that of the batch.
+    """The trace to look for: the one that is named, or that of the batch. Raises ``InvalidRequest`` for both.
 
-    Raises:
-        InvalidRequest: Both are given, or what is named can be no trace's id.
+    And for what is no trace id: it would be a list that is empty for another reason than it seems.
     """
-    if trace_id is None:
-        return None if batch is None else batch_trace(batch).trace_id
-    if batch is not None:
+    if batch is None:
+        return None if trace_id is None else _known_form(trace_id)
+    if trace_id is not None:
         raise InvalidRequest("`batch` goes without `trace_id`: a batch is posted in a trace of its own.")
-    if not _TRACE_ID.fullmatch(trace_id):
-        raise InvalidRequest("This is no trace's id.", fields=[FieldError("trace_id", "32 hex digits")])
+    return batch_trace(batch).trace_id
+
+
+def _known_form(trace_id: str) -> str:
+    if _TRACE_ID.fullmatch(trace_id) is None:
+        detail = "32 hex digits, such as 4bf92f3577b34da6a3ce929d0e0e4736; a batch is asked for by `batch`"
+        raise InvalidRequest("This is no trace id.", fields=[FieldError("trace_id", detail)])
     return trace_id.lower()
 
 

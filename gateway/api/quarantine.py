@@ -8,10 +8,10 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from gateway.api.auth import Caller
+from gateway.api.paging import keys_in, page_of
 from gateway.api.services import Services, services
 from gateway.domain.api_tokens import Principal
-from gateway.domain.ids import decode_cursor, encode_cursor
-from gateway.errors import InvalidCursor, NotFound
+from gateway.errors import NotFound
 from gateway.ingest.redriving import Redriver
 from gateway.ports import QuarantineRecord, QuarantineState
 from gateway.views.quarantine import quarantine_json
@@ -45,13 +45,13 @@ async def list_quarantine(
     """A page of records, without what came in."""
     found = await services(request).quarantine.page(
         organization=caller.organization,
-        before=_before(cursor),
+        before=keys_in(_LIST, cursor, int, str),
         limit=limit + 1,
         state=None if state is Shown.ALL else QuarantineState(state.value),
     )
-    page, more = found[:limit], len(found) > limit
-    following = encode_cursor(_LIST, page[-1].received_at_us, page[-1].id) if more else None
-    return JSONResponse({"items": [quarantine_json(record) for record in page], "next": following})
+    return page_of(
+        _LIST, found, limit, keys=lambda record: (record.received_at_us, record.id), shown=quarantine_json
+    )
 
 
 @router.get("/{quarantine_id}", summary="One record, with what came in")
@@ -91,13 +91,3 @@ async def _own(service: Services, caller: Principal, quarantine_id: str) -> Quar
     if record is None or not caller.sees(record.organization):
         raise NotFound("There is nothing in quarantine with this id.")
     return record
-
-
-def _before(cursor: str | None) -> tuple[int, str] | None:
-    if cursor is None:
-        return None
-    match decode_cursor(_LIST, cursor):
-        case (int(at_us), str(quarantine_id)):
-            return at_us, quarantine_id
-        case _:
-            raise InvalidCursor("This cursor was not given out for this list.")

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gateway.api.auth import Administrator
 from gateway.api.body import read_json
+from gateway.api.conditions import names
 from gateway.api.registry_problems import root_link
 from gateway.api.services import services
 from gateway.errors import FieldError, InvalidRequest
@@ -348,14 +349,8 @@ def _answer(request: Request, body: bytes, media_type: str, headers: Mapping[str
     """Answer a read, or a write with what is there now; 304 where the reader has the same bytes."""
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     told = {**headers, "ETag": etag, "Link": root_link(request), "Content-Type": media_type}
-    if request.method in {"GET", "HEAD"} and _has(", ".join(request.headers.getlist("if-none-match")), etag):
+    if request.method in {"GET", "HEAD"} and names(request, etag):
         return Response(status_code=304, headers=told)
     if request.method == "HEAD":
         return Response(headers={**told, "Content-Length": str(len(body))})
     return Response(body, headers=told)
-
-
-def _has(said: str, etag: str) -> bool:
-    """Whether `If-None-Match` names this (RFC 9110, section 13.1.2: compared weakly)."""
-    tags = {tag.strip().removeprefix("W/") for tag in said.split(",")}
-    return "*" in tags or etag in tags

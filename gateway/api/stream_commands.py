@@ -41,6 +41,8 @@ async def replay(request: Request, caller: Caller, subscription_id: str) -> JSON
     if asked is None:
         fields = [FieldError(problem.pointer, problem.detail) for problem in problems]
         raise InvalidRequest("This is not a replay.", fields=fields)
+    if record.pull_only:
+        raise Conflict("Nothing is sent to it: this subscription is only pulled.", hint="Fetch with `after`.")
     wanted = await _range(service, asked)
     if asked.dry_run:
         await check_present(service, wanted.from_position, wanted.until_position)
@@ -49,8 +51,6 @@ async def replay(request: Request, caller: Caller, subscription_id: str) -> JSON
             {"count": count, "from_position": wanted.from_position, "until_position": wanted.until_position}
         )
     check_enabled(record)
-    if record.pull_only:
-        raise Conflict("Nothing is sent to it: this subscription is only pulled.", hint="Fetch with `after`.")
     found = await service.commands.request_replay(record.number, wanted)
     service.changed(record.number)
     return JSONResponse(replay_json(found), status_code=202)

@@ -7,7 +7,7 @@ log, and move on over what is not for it.
 import logging
 import re
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Final
 
@@ -16,6 +16,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gateway.api.archived import check_present
 from gateway.api.auth import Caller
+from gateway.api.event_filters import Asked
 from gateway.api.parameters import trace_of
 from gateway.api.services import Services, services
 from gateway.api.sse import (
@@ -33,11 +34,9 @@ from gateway.deliver.listing import OfEvents
 from gateway.deliver.pulling import OfSubscription, PageBounds, StreamPage, StreamReader
 from gateway.deliver.tail import Tail
 from gateway.domain.api_tokens import Principal
-from gateway.domain.filters import full_types
 from gateway.domain.ids import NUMBER_MAX
 from gateway.domain.subscription import EVERY_ORGANIZATION
 from gateway.errors import FieldError, GatewayError, InvalidRequest, InvalidToken, NotFound, PositionAhead
-from gateway.ports import EventQuery
 from gateway.views.events import item_json
 from schemas import to_batch, to_structured
 from schemas.json_format import BATCH_CONTENT_TYPE, BATCH_MEDIA_TYPE
@@ -128,13 +127,8 @@ async def pull(
 async def watch(
     request: Request,
     caller: Caller,
+    asked: Asked,
     *,
-    type_: Annotated[list[str] | None, Query(alias="type", description="Short or full, repeatable")] = None,
-    source: str | None = None,
-    subject: str | None = None,
-    agent_id: str | None = None,
-    organization_id: str | None = None,
-    run_id: str | None = None,
     trace_id: str | None = None,
     after: After = None,
 ) -> Response:
@@ -143,16 +137,7 @@ async def watch(
     The gateway's own facts are shown only where ``type`` names them.
     """
     service = services(request)
-    query = EventQuery(
-        organization=caller.organization,
-        types=tuple(name for given in type_ or () for name in full_types(given)),
-        source=source,
-        subject=subject,
-        agent_id=agent_id,
-        organization_id=organization_id,
-        run_id=run_id,
-        trace_id=trace_of(trace_id, None),
-    )
+    query = replace(asked, trace_id=trace_of(trace_id, None))
     last = _last_event_id(request)
     begin = after if last is None else last
     if begin is None:

@@ -10,11 +10,12 @@ from fastapi.responses import JSONResponse
 
 from gateway.api.auth import Caller
 from gateway.api.body import read_json
+from gateway.api.conditions import condition_of, shown
 from gateway.api.idempotency import HEADER, Answer, kept, key_of
+from gateway.api.paging import number_in, page_of
 from gateway.api.services import Services, services
 from gateway.domain.api_tokens import Principal
 from gateway.domain.facts import rfc3339
-from gateway.domain.ids import decode_cursor, encode_cursor
 from gateway.domain.sending import SinkRefused as SinkNotAllowed
 from gateway.domain.signing import NEW_SECRET_BYTES, check_secret, new_secret
 from gateway.domain.subscription import EVERY_ORGANIZATION, PULL_SINK, SubscriptionSpec
@@ -22,19 +23,19 @@ from gateway.domain.subscription_input import parse_patch, parse_replacement, pa
 from gateway.errors import (
     FieldError,
     ForeignOrganization,
-    InvalidCursor,
     InvalidRequest,
     NotFound,
     PreconditionFailed,
     SinkRefused,
 )
 from gateway.ports import Remembering, SubscriptionRecord, SubscriptionState
-from gateway.views.subscriptions import changed_at, etag, subscription_json
+from gateway.views.subscriptions import etag, subscription_json
 from schemas import Problem
 
 PREFIX = "/v1/subscriptions"
 
 router = APIRouter(prefix=PREFIX, tags=["subscriptions"])
+_LIST = "subscriptions"
 
 TOKEN_URL = "/sinkcredential/tokenurl"  # noqa: S105 - where the URL of a token endpoint stands
 LIMIT = 50
@@ -129,17 +130,16 @@ async def list_subscriptions(
 ) -> JSONResponse:
     """A page of subscriptions in order of creation."""
     found = await services(request).subscriptions.page(
-        organization=caller.organization, after=_after(cursor), limit=limit + 1
+        organization=caller.organization, after=number_in(_LIST, cursor) or 0, limit=limit + 1
     )
-    page, more = found[:limit], len(found) > limit
-    following = encode_cursor("subscriptions", page[-1].number) if more else None
-    return JSONResponse({"items": [subscription_json(record) for record in page], "next": following})
+    return page_of(_LIST, found, limit, keys=lambda record: (record.number,), shown=subscription_json)
 
 
 @router.get("/{subscription_id}", summary="One subscription")
-async def read(request: Request, caller: Caller, subscription_id: str) -> JSONResponse:
+async def read(request: Request, caller: Caller, subscription_id: str) -> Response:
     """A subscription with its present state."""
-    return _answer(await own_subscription(services(request), caller, subscription_id))
+    record = await own_subscription(services(request), caller, subscription_id)
+    return shown(request, record, subscription_json(record))
 
 
 @router.put("/{subscription_id}", summary="Replace a subscription")
@@ -158,7 +158,7 @@ async def patch(request: Request, caller: Caller, subscription_id: str) -> JSONR
             return await _revise(request, caller, subscription_id, change)
         except PreconditionFailed:
             # A patch is over what was read; if somebody else was faster, it is over what they made of it.
-            if "if-match" in request.headers:
+            if "if-match" in request.headers or "if-none-match" in request.headers:
                 raise
     raise PreconditionFailed("The subscription is being changed by others all the time.")
 
@@ -185,7 +185,9 @@ async def pause(request: Request, caller: Caller, subscription_id: str) -> JSONR
     """Start nothing more; what is in flight ends. A paused stream costs nothing, however long."""
     service = services(request)
     record = await own_subscription(service, caller, subscription_id)
-    record = await service.subscriptions.set_state(record.number, SubscriptionState.PAUSED, cause="a command")
+    record = await service.subscriptions.set_state(
+        record.number, SubscriptionState.PAUSED, cause="a command", revision=_revision_asked(request, record)
+    )
     await service.in_force(record.number)
     return _answer(record)
 
@@ -197,7 +199,11 @@ async def resume(request: Request, caller: Caller, subscription_id: str) -> JSON
     record = await own_subscription(service, caller, subscription_id)
     begin = _resume_from(await read_json(request))
     record = await service.subscriptions.set_state(
-        record.number, SubscriptionState.ACTIVE, cause="a command", skip=begin == "now"
+        record.number,
+        SubscriptionState.ACTIVE,
+        cause="a command",
+        revision=_revision_asked(request, record),
+        skip=begin == "now",
     )
     service.changed(record.number)
     return _answer(record)
@@ -208,12 +214,13 @@ async def rotate_secret(request: Request, caller: Caller, subscription_id: str) 
     """Sign with a new secret, given or made, and show it this once; for 24 h the one before it signs as well."""
     service = services(request)
     record = await own_subscription(service, caller, subscription_id)
+    condition_of(request, record)
     secret = _new_secret_of(await read_json(request)) or new_secret(service.random(NEW_SECRET_BYTES))
     record = await service.subscriptions.rotate_secret(record.number, secret)
     await service.in_force(record.number)
     until_us = max((one.until_us for one in record.secrets if one.until_us is not None), default=None)
-    shown = {"secret": secret, "overlap_until": None if until_us is None else rfc3339(until_us)}
-    return JSONResponse({**subscription_json(record), **shown}, headers={"ETag": etag(record)})
+    once = {"secret": secret, "overlap_until": None if until_us is None else rfc3339(until_us)}
+    return JSONResponse({**subscription_json(record), **once}, headers={"ETag": etag(record)})
 
 
 async def _revise(request: Request, caller: Principal, subscription_id: str, change: _Change) -> JSONResponse:
@@ -232,6 +239,11 @@ async def _revise(request: Request, caller: Principal, subscription_id: str, cha
     )
     await service.in_force(record.number)
     return _answer(record)
+
+
+def _revision_asked(request: Request, record: SubscriptionRecord) -> int | None:
+    """The revision that a change of state is for, where the request has a condition. Raises as `condition_of` does."""
+    return None if condition_of(request, record) is None else record.revision
 
 
 def _keep_from_others(record: SubscriptionRecord, spec: SubscriptionSpec) -> None:
@@ -296,17 +308,6 @@ def _answer(record: SubscriptionRecord) -> JSONResponse:
     return JSONResponse(subscription_json(record), headers={"ETag": etag(record)})
 
 
-def condition_of(request: Request, record: SubscriptionRecord) -> int | None:
-    """What ``If-Match`` asks for (RFC 9110, 13.1.1): the present version, or any."""
-    given = request.headers.get("if-match")
-    if given is None or given.strip() == "*":
-        return None
-    moments = [changed_at(record.number, part) for part in given.split(",")]
-    if record.updated_at_us not in moments:
-        raise PreconditionFailed("The subscription is not the version that If-Match names.")
-    return record.updated_at_us
-
-
 def _resume_from(body: object) -> Literal["cursor", "now"]:
     if body is None or body == {}:
         return "cursor"
@@ -333,16 +334,6 @@ def _new_secret_of(body: object) -> str | None:
         case _:
             pass
     raise InvalidRequest("This is no rotation.", fields=[FieldError(fault.pointer, fault.detail)])
-
-
-def _after(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    match decode_cursor("subscriptions", cursor):
-        case (int(number),):
-            return number
-        case _:
-            raise InvalidCursor("This cursor was not given out for this list.")
 
 
 def _invalid(problems: Sequence[Problem]) -> InvalidRequest:

@@ -7,12 +7,12 @@ from fastapi.responses import JSONResponse
 
 from gateway.api.auth import Administrator
 from gateway.api.body import read_json
+from gateway.api.paging import keys_in, page_of
 from gateway.api.parameters import LIMIT, LIMIT_MAX
 from gateway.api.services import services
 from gateway.domain.api_tokens import SECRET_BYTES, new_token
-from gateway.domain.ids import decode_cursor, encode_cursor
 from gateway.domain.token_input import parse_token
-from gateway.errors import FieldError, InvalidCursor, InvalidRequest, NotFound
+from gateway.errors import FieldError, InvalidRequest, NotFound
 from gateway.ports import NewApiToken
 from gateway.views.tokens import token_json
 
@@ -58,12 +58,15 @@ async def list_tokens(
 ) -> JSONResponse:
     """A page of tokens in order of creation, without those that are revoked and without the first one, a setting."""
     service = services(request)
-    found = await service.credentials.tokens.page(after=_after(cursor), limit=limit + 1)
-    page, more = found[:limit], len(found) > limit
-    following = encode_cursor(_LIST, page[-1].created_at_us, page[-1].id) if more else None
+    found = await service.credentials.tokens.page(after=keys_in(_LIST, cursor, int, str), limit=limit + 1)
     now_us = service.now()
-    items = [token_json(service.credentials.as_used(token), now_us) for token in page]
-    return JSONResponse({"items": items, "next": following})
+    return page_of(
+        _LIST,
+        found,
+        limit,
+        keys=lambda token: (token.created_at_us, token.id),
+        shown=lambda token: token_json(service.credentials.as_used(token), now_us),
+    )
 
 
 @router.get("/{token_id}", summary="One token")
@@ -83,13 +86,3 @@ async def revoke(request: Request, caller: Administrator, token_id: str) -> Resp
     await service.credentials.revoke(token_id, by=caller.token_id)
     service.appended()
     return Response(status_code=204)
-
-
-def _after(cursor: str | None) -> tuple[int, str] | None:
-    if cursor is None:
-        return None
-    match decode_cursor(_LIST, cursor):
-        case (int(at_us), str(token_id)):
-            return at_us, token_id
-        case _:
-            raise InvalidCursor("This cursor was not given out for this list.")

@@ -4,10 +4,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from gateway.api.auth import Administrator
+from gateway.api.paging import keys_in
 from gateway.api.services import services
-from gateway.domain.ids import decode_cursor, encode_cursor
-from gateway.errors import InvalidCursor
-from gateway.ports import RowKey
+from gateway.domain.ids import encode_cursor
 from gateway.views.vault_keys import keys_json
 
 router = APIRouter(prefix="/v1/secrets", tags=["secrets"])
@@ -23,7 +22,7 @@ async def rotate_key(
     request: Request, _administrator: Administrator, *, cursor: str | None = None
 ) -> JSONResponse:
     """One bounded batch; go on with `cursor` until `next` is null. Any batch may be repeated."""
-    found = await services(request).vault_keys.reseal(_after(cursor), BATCH_ROWS)
+    found = await services(request).vault_keys.reseal(keys_in(_LIST, cursor, str, str, int), BATCH_ROWS)
     return JSONResponse(
         {
             "checked": found.checked,
@@ -42,13 +41,3 @@ async def list_keys(request: Request, _administrator: Administrator) -> JSONResp
     """The keys by their ids, the sealing one first; never the keys themselves."""
     service = services(request)
     return JSONResponse({"items": keys_json(await service.vault_keys.uses(), service.now()), "next": None})
-
-
-def _after(cursor: str | None) -> RowKey | None:
-    if cursor is None:
-        return None
-    match decode_cursor(_LIST, cursor):
-        case (str(kind), str(owner), int(revision)):
-            return kind, owner, revision
-        case _:
-            raise InvalidCursor("This cursor was not given out for this list.")

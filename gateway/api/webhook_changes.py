@@ -7,8 +7,9 @@ where the one before it left off, or all begin again: what comes out is what one
 from fastapi import Request
 from fastapi.responses import JSONResponse
 
+from gateway.api.conditions import condition_of
 from gateway.api.services import Services, services
-from gateway.api.subscriptions import check_sink, condition_of
+from gateway.api.subscriptions import check_sink
 from gateway.domain.api_tokens import Principal
 from gateway.domain.signing import NEW_SECRET_BYTES, new_secret
 from gateway.domain.webhooks import WebhookInput, WebhookScope

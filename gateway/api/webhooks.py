@@ -5,20 +5,20 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.convertors import Convertor, register_url_convertor
 
 from gateway.api.auth import Administrator, Caller
 from gateway.api.body import read_json
+from gateway.api.conditions import condition_of, shown
 from gateway.api.deliveries import own_delivery
 from gateway.api.delivery_lists import DeliveryFilter, asked_of_agent, asked_of_any, deliveries_page
 from gateway.api.services import Services, services
 from gateway.api.stream_commands import send_test, try_again
-from gateway.api.subscriptions import condition_of
 from gateway.api.webhook_changes import put_webhook
 from gateway.domain.subscription import EVERY_ORGANIZATION
-from gateway.domain.webhooks import WebhookScope, is_id, parse_webhook
+from gateway.domain.webhooks import ID_CHARS_MAX, WebhookScope, is_id, parse_webhook
 from gateway.errors import FieldError, InvalidRequest, NotFound
 from gateway.ports import SubscriptionRecord
-from gateway.views.subscriptions import etag
 from gateway.views.webhooks import webhook_json
 
 Named = Annotated[
@@ -32,20 +32,29 @@ Named = Annotated[
 def _of_agent(caller: Caller, agent_id: str, organization: Named = None) -> WebhookScope:
     """The agent within the token's organization, within the one named, or, an administrator's, within all (S11a)."""
     own = organization or caller.organization or EVERY_ORGANIZATION
-    if not is_id(agent_id) or not is_id(own) or not caller.sees(own):
+    _check_ids(agent_id=agent_id, organization=own)
+    if not caller.sees(own):
         raise _unknown()
     return WebhookScope(own, agent_id)
 
 
 def _of_organization(caller: Caller, organization_id: str) -> WebhookScope:
     """One organization, if it is the caller's to see."""
-    if (
-        not is_id(organization_id)
-        or organization_id == EVERY_ORGANIZATION
-        or not caller.sees(organization_id)
-    ):
+    _check_ids(organization_id=organization_id)
+    if not caller.sees(organization_id):
         raise _unknown()
+    if organization_id == EVERY_ORGANIZATION:
+        fault = FieldError("organization_id", "names one organization; the webhook of all is at /v1/webhook")
+        raise InvalidRequest("This is no organization.", fields=[fault])
     return WebhookScope(organization_id)
+
+
+def _check_ids(**ids: str) -> None:
+    """Raises ``InvalidRequest`` for what nobody can be called: there is none, and none can be made."""
+    detail = f"an id has 1 to {ID_CHARS_MAX} characters, all of them printable"
+    faults = [FieldError(name, detail) for name, value in ids.items() if not is_id(value)]
+    if faults:
+        raise InvalidRequest("Nobody can be called so.", fields=faults)
 
 
 def _of_all(_caller: Administrator) -> WebhookScope:
@@ -78,10 +87,10 @@ def _routes(
         return await put_webhook(request, caller, scope, asked)
 
     @router.get("", summary=f"The webhook of {called}")
-    async def read(request: Request, scope: Scope) -> JSONResponse:
+    async def read(request: Request, scope: Scope) -> Response:
         """The webhook with its present state; 404 where there is none."""
         record = await _webhook(services(request), scope)
-        return JSONResponse(webhook_json(record, scope), headers={"ETag": etag(record)})
+        return shown(request, record, webhook_json(record, scope))
 
     @router.delete("", status_code=204, summary=f"Remove the webhook of {called}")
     async def delete(request: Request, scope: Scope) -> Response:
@@ -121,9 +130,23 @@ def _routes(
     return router
 
 
+class _AnyId(Convertor[str]):
+    """An id in a path, slashes and all: the server has decoded `%2F` by the time a route is looked for."""
+
+    regex = "(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("any_id", _AnyId())
+
 routers = (
-    _routes("/v1/agents/{agent_id}/webhook", _of_agent, "an agent", asked_of_agent),
-    _routes("/v1/organizations/{organization_id}/webhook", _of_organization, "an organization"),
+    _routes("/v1/agents/{agent_id:any_id}/webhook", _of_agent, "an agent", asked_of_agent),
+    _routes("/v1/organizations/{organization_id:any_id}/webhook", _of_organization, "an organization"),
     _routes("/v1/webhook", _of_all, "all organizations"),
 )
 

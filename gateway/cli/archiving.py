@@ -10,9 +10,11 @@ import typer
 
 from gateway.cli.client import GatewayClient, Json, connect
 from gateway.cli.groups import MakesByDefault
-from gateway.cli.options import AsJson, DataDir
+from gateway.cli.options import AsJson, DataDir, time_option
 from gateway.cli.output import plain, print_details, print_record, print_table, results, say
 from gateway.cli.progress import bar, goes_on
+from gateway.cli.written import ONES_OWN, unwritable, written
+from gateway.domain.ids import NUMBER_MAX
 from gateway.errors import AnswerError, CommandError, UsageError
 
 app = typer.Typer(
@@ -26,7 +28,7 @@ _ARCHIVES: Final = "/v1/archives"
 _LOOK_S: Final = 0.2
 _RESTORE_S: Final = 600.0
 _PAGE: Final = 100
-_PART: Final = ".part"
+_DIGITS_MAX: Final = 19
 Position = Annotated[int, typer.Argument(min=1, help="Any position that the archive holds.")]
 
 
@@ -54,7 +56,7 @@ def make(
     What a subscription has still to be sent stays, and what lies behind that. It goes on by itself where this command,
     or the gateway, ends before it.
     """
-    body: Json = {"before_position": int(before)} if before.isdecimal() else {"before": before}
+    body = _before(before)
     with connect(data_dir) as client:
         if to is not None and not dry_run:
             _check_writable(to)
@@ -62,15 +64,14 @@ def make(
         if dry_run:
             _print_plan(plan, as_json=as_json)
             return
-        record = _followed(client, plan, client.request("POST", _ARCHIVES, body=body))
+        record = _followed(client, client.request("POST", _ARCHIVES, body=body))
         if record["state"] == "failed":
             raise CommandError(
-                f"{record['events']} events were archived, up to position {record['archived_until']}. "
-                f"{record['problem']}",
+                f"{record['events']} events were archived{_reached(record)}. {record['problem']}",
                 hint="Run the command again once that is mended: it goes on from there.",
             )
         if to is not None:
-            _fetch_all(client, plan["first_position"], record["archived_until"], to)
+            _fetch_all(client, plan, record["archived_until"], to)
     if as_json:
         print_record(record)
         return
@@ -79,6 +80,21 @@ def make(
         f"files: {record['archives']}.",
         soft_wrap=True,
     )
+    if record["archived_until"] < record["until_position"]:
+        say(
+            "What comes next is in an archive that was put back and ends behind what was asked for; an archive leaves "
+            "the log whole or not at all. `letta-gateway archive list` says where it ends."
+        )
+
+
+def _before(text: str) -> Json:
+    """What the option says, as the API takes it. Raises ``UsageError`` by the name that it has here."""
+    if not (text.isascii() and text.isdecimal()):
+        return {"before": time_option("--before", text, other="a position, such as 1000")}
+    position = int(text) if len(text) <= _DIGITS_MAX else 0
+    if not 0 < position <= NUMBER_MAX:
+        raise UsageError(f"--before: {text} is no position of a log.")
+    return {"before_position": position}
 
 
 @app.command("list")
@@ -151,11 +167,7 @@ def _print_plan(plan: Json, *, as_json: bool) -> None:
     if as_json:
         print_record(plan)
         return
-    if plan["positions"]:
-        first, last = plan["first_position"], plan["until_position"]
-        results().print(f"Would archive positions {first} to {last}.", soft_wrap=True)
-    else:
-        results().print("Would archive nothing.")
+    results().print(f"Would archive {_told(plan)}.", soft_wrap=True)
     for held in plan["held_by"]:
         say(
             f"Subscription {held['subscription']} still needs what is behind position {held['position']}: "
@@ -163,14 +175,31 @@ def _print_plan(plan: Json, *, as_json: bool) -> None:
         )
 
 
-def _followed(client: GatewayClient, plan: Json, record: Json) -> Json:
+def _told(plan: Json) -> str:
+    """What of the log would leave it: what was put back, and what is in no archive yet."""
+    first, last = plan["first_position"], plan["until_position"]
+    parts = [
+        f"once more positions {item['first_position']} to {item['last_position']}, which were put back"
+        for item in plan["again"]
+    ]
+    if last >= first:
+        parts.append(f"positions {first} to {last}")
+    return "; ".join(parts) or "nothing"
+
+
+def _reached(record: Json) -> str:
+    until = record["archived_until"]
+    return f"; up to position {until} everything is archived" if until else ""
+
+
+def _followed(client: GatewayClient, record: Json) -> Json:
     """The archiving once it is done."""
-    first = plan["first_position"]
-    with goes_on("The archiving"), bar("archived", max(0, record["until_position"] - first + 1)) as advance:
+    began = record["archived_until"]
+    with goes_on("The archiving"), bar("archived", max(0, record["until_position"] - began)) as advance:
         while record["state"] == "running":
             time.sleep(_LOOK_S)
             record = client.request("GET", f"{_ARCHIVES}/runs/{record['id']}")
-            advance(max(0, record["archived_until"] - first + 1))
+            advance(max(0, record["archived_until"] - began))
     return record
 
 
@@ -185,8 +214,14 @@ def _all(client: GatewayClient) -> list[Json]:
             return items
 
 
-def _fetch_all(client: GatewayClient, first: int, last: int, folder: Path) -> None:
-    wanted = [item for item in _all(client) if first <= item["first_position"] <= last]
+def _fetch_all(client: GatewayClient, plan: Json, last: int, folder: Path) -> None:
+    """Fetch what was archived by a plan, up to a position: new files, and those of what was put back."""
+    again = {item["first_position"] for item in plan["again"]}
+    wanted = [
+        item
+        for item in _all(client)
+        if item["first_position"] in again or plan["first_position"] <= item["first_position"] <= last
+    ]
     with bar("files fetched", len(wanted)) as advance:
         for done, item in enumerate(wanted, 1):
             _fetch(client, item, folder)
@@ -196,28 +231,24 @@ def _fetch_all(client: GatewayClient, first: int, last: int, folder: Path) -> No
 def _fetch(client: GatewayClient, record: Json, folder: Path) -> Path:
     """Fetch one file: under its name once it is whole and on the disk."""
     name = Path(str(record["file"])).name
-    part = folder / (name + _PART)
     digest = hashlib.sha256()
-    try:
-        with part.open("wb") as file:
-            for chunk in client.fetch(f"{_ARCHIVES}/{record['first_position']}/file"):
-                digest.update(chunk)
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
+    with written(folder / name, "--to", mode=ONES_OWN) as file:
+        for chunk in client.fetch(f"{_ARCHIVES}/{record['first_position']}/file"):
+            digest.update(chunk)
+            file.write(chunk)
         if digest.hexdigest() != record["sha256"]:
             raise AnswerError(
                 f"{name} did not arrive whole.", hint="Fetch it again; if it stays so, verify the log."
             )
-        part.replace(folder / name)
-    finally:
-        part.unlink(missing_ok=True)
     return folder / name
 
 
 def _check_writable(folder: Path) -> None:
     """Raises before anything is done, where nothing can be written later."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(error, folder, "--to") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UsageError(f"Nothing can be written into {folder}.")
 

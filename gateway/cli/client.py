@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -115,6 +116,11 @@ class GatewayClient:
             return answer
         raise self._refusal(answer)
 
+    def versioned(self, path: str) -> tuple[Json, str]:
+        """An object, and the ETag of the version that it is. Raises as `request` does."""
+        answer = self.exchange("GET", path)
+        return self._decoded(answer), answer.headers.get("ETag", "")
+
     def fetch(self, path: str) -> Iterator[bytes]:
         """The bytes of a file, as they come. Raises as `request` does."""
         request = self._http.build_request("GET", path, timeout=httpx.Timeout(TIMEOUT_S, read=SILENCE_S_MAX))
@@ -218,11 +224,22 @@ class GatewayClient:
         members = problem.get("errors")
         return (NotNow if answer.status_code in _NOT_NOW else AnswerError)(
             said[:_SAID_CHARS_MAX],
+            hint=self._of_path(answer.status_code),
             fields=[
                 FieldError(str(member.get("pointer", "")), str(member.get("detail", "")))
                 for member in (members if isinstance(members, list) else [])
                 if isinstance(member, dict)
             ],
+        )
+
+    def _of_path(self, status: int) -> str | None:
+        """What else may be wrong where nothing is found: an address that was copied with a path."""
+        parts = urlsplit(self.connection.url)
+        if status != httpx.codes.NOT_FOUND or not parts.path:
+            return None
+        return (
+            f"GATEWAY_URL names the path {parts.path}: unless a proxy serves the gateway there, it should be "
+            f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}."
         )
 
     def _stranger(self) -> AnswerError:

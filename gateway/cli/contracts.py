@@ -12,7 +12,7 @@ import typer
 import contracts as store
 from gateway.cli import contract_types
 from gateway.cli.client import connect
-from gateway.cli.options import AsJson, DataDir
+from gateway.cli.options import AsJson, DataDir, event_names
 from gateway.cli.output import plain, print_record, print_table, results
 from gateway.cli.registry import add_contract, known_contracts
 from gateway.errors import CheckFailed, UsageError
@@ -56,7 +56,10 @@ def list_(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
 @app.command()
 def show(
     *,
-    event_type: Annotated[str, typer.Argument(metavar="TYPE", help="An event type, short or full.")],
+    event_type: Annotated[
+        str,
+        typer.Argument(metavar="TYPE", help="An event type, short or full.", autocompletion=event_names),
+    ],
     version: Annotated[
         int | None, typer.Option("--version", min=1, help="This version; without it, the newest.")
     ] = None,

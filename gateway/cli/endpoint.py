@@ -119,7 +119,9 @@ def resolve(
         )
     if data_dir is None and (url := environ.get("GATEWAY_URL")):
         if not is_http(url):
-            raise UsageError("GATEWAY_URL must be an http:// or https:// URL.")
+            raise UsageError(
+                "GATEWAY_URL must be an http:// or https:// URL, and its port, if any, one from 1 to 65535."
+            )
         if not token and token_needed:
             raise UsageError("GATEWAY_URL is set, so GATEWAY_API_TOKEN must be set too.")
         return Connection(url.rstrip("/"), token, "GATEWAY_URL and GATEWAY_API_TOKEN")
@@ -142,6 +144,6 @@ def is_http(url: str) -> bool:
     """Whether a text is a URL that can be spoken HTTP to."""
     try:
         parts = urlsplit(url)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 0) >= 0
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False

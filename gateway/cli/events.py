@@ -11,7 +11,7 @@ from gateway.cli.archived import ArchivedNote
 from gateway.cli.client import Json, connect
 from gateway.cli.following import follow
 from gateway.cli.interrupts import ended_by_signals
-from gateway.cli.options import AsJson, DataDir, Limit, Since, Until, full_types
+from gateway.cli.options import AsJson, DataDir, Limit, Since, Until, event_names, full_types
 from gateway.cli.output import plain, print_record, print_table, results
 from schemas import short_of
 
@@ -19,7 +19,10 @@ _PATH = "/v1/events"
 _STREAM = f"{_PATH}/stream"
 
 Types = Annotated[
-    list[str] | None, typer.Option("--type", help="Only this type, short or full; repeat for more.")
+    list[str] | None,
+    typer.Option(
+        "--type", help="Only this type, short or full; repeat for more.", autocompletion=event_names
+    ),
 ]
 Source = Annotated[str | None, typer.Option("--source", help="Only of this source.")]
 Subject = Annotated[str | None, typer.Option("--subject", help="Only about this subject.")]
@@ -111,7 +114,7 @@ def tail(
 
 def _row(item: Json) -> tuple[object, ...]:
     event = item["event"] or {}  # null once erased
-    name = short_of(str(event.get("type"))) or event.get("type")
+    name = "(erased)" if item["event"] is None else short_of(str(event.get("type"))) or event.get("type")
     if item.get("contract_broken"):
         name = f"{name} (contract broken)"
     return (item["position"], item["appended_at"], name, event.get("subject"), event.get("id"))

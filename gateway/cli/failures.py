@@ -47,18 +47,19 @@ def _explain_group(group: BaseExceptionGroup[BaseException]) -> Failure | None:
     return Failure("\n".join(sentences), max(failure.exit_code for failure in known))
 
 
+_SENTENCES = {
+    errno.ENOSPC: "no space is left on the device. Free some, or choose another --data-dir.",
+    errno.EACCES: "permission denied. Check its owner and mode.",
+    errno.EROFS: "the file system is read-only. Choose another --data-dir.",
+    errno.EADDRINUSE: "the address is in use. Choose another --port, or 0 for a free one.",
+}
+_SENTENCES |= {errno.EDQUOT: _SENTENCES[errno.ENOSPC], errno.EPERM: _SENTENCES[errno.EACCES]}
+
+
 def _os_sentence(error: OSError) -> str:
+    if error.errno == errno.EPIPE:
+        return ""
+    if error.errno == errno.EBADF and not error.filename:
+        return "stdin or stdout is closed. Give /dev/null where nothing is to be read or kept."
     where = f"{error.filename}: " if error.filename else ""
-    match error.errno:
-        case errno.ENOSPC | errno.EDQUOT:
-            return f"{where}no space is left on the device. Free some, or choose another --data-dir."
-        case errno.EACCES | errno.EPERM:
-            return f"{where}permission denied. Check its owner and mode."
-        case errno.EROFS:
-            return f"{where}the file system is read-only. Choose another --data-dir."
-        case errno.EPIPE:
-            return ""
-        case errno.EADDRINUSE:
-            return f"{where}the address is in use. Choose another --port, or 0 for a free one."
-        case _:
-            return f"{where}{error.strerror or error}."
+    return where + _SENTENCES.get(error.errno or 0, f"{error.strerror or error}.")

@@ -19,6 +19,10 @@ class ListsByDefault(TyperGroup):
             args = ["list", *args]
         return super().parse_args(ctx, args)
 
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:  # noqa: ANN401 - likewise
+        """What the group knows, and the options of the command that may be left unnamed."""
+        return [*super().shell_complete(ctx, incomplete), *_options_of(self, "list", ctx, incomplete)]
+
 
 class MakesByDefault(TyperGroup):
     """`archive --before 2026-01-01T00:00:00Z` makes archives; `archive list`, `archive restore 7` name what they do."""
@@ -29,3 +33,15 @@ class MakesByDefault(TyperGroup):
         if first.startswith("-") and first not in ctx.help_option_names:
             args = ["make", *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:  # noqa: ANN401 - likewise
+        """What the group knows, and the options of the command that may be left unnamed."""
+        return [*super().shell_complete(ctx, incomplete), *_options_of(self, "make", ctx, incomplete)]
+
+
+def _options_of(group: TyperGroup, name: str, ctx: Any, incomplete: str) -> list[Any]:  # noqa: ANN401 - likewise
+    command = group.get_command(ctx, name)
+    if command is None or not incomplete.startswith("-"):
+        return []
+    found = command.shell_complete(ctx, incomplete)
+    return [one for one in found if one.value not in ctx.help_option_names]  # the group has that itself

@@ -1,6 +1,5 @@
 """The command line: which commands there are, and how the process ends."""
 
-import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -30,6 +29,7 @@ from gateway.cli import (
 )
 from gateway.cli.failures import FAILED, WRONG_USAGE, explain
 from gateway.cli.output import say
+from letta_emitter.entry import let_go_of_output
 
 _INTERRUPTED = 130
 
@@ -85,20 +85,25 @@ app.add_typer(vault_keys.app, name="secrets")
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 1 for a failed check or operation, 2 for wrong usage."""
     try:
+        return _ended(arguments)
+    except BaseException as error:
+        failure = explain(error)
+        if failure is None:
+            raise
+        let_go_of_output()
+        if failure.sentence:
+            say(f"letta-gateway: {failure.sentence}")
+        return failure.exit_code
+
+
+def _ended(arguments: Sequence[str] | None) -> int:
+    try:
         app(args=arguments, prog_name="letta-gateway")
     except SystemExit as done:
         # Typer's own code for Ctrl-C is 130; a command ends with 0, 1 or 2 and nothing else.
         if done.code == _INTERRUPTED:
             say("letta-gateway: Interrupted.")
+        # What does not reach its reader is a failure that the interpreter's own flush could not tell.
+        sys.stdout.flush()
         return WRONG_USAGE if done.code == WRONG_USAGE else FAILED if done.code else 0
-    except BaseException as error:
-        failure = explain(error)
-        if failure is None:
-            raise
-        if isinstance(error, BrokenPipeError):
-            # What is still buffered would fail again when the interpreter flushes it.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if failure.sentence:
-            say(f"letta-gateway: {failure.sentence}")
-        return failure.exit_code
     return 0

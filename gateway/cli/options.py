@@ -1,5 +1,6 @@
 """Options that several commands share, spelled once."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,8 +18,31 @@ DataDir = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document per record and line.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="Print at most this many records.")]
-Since = Annotated[str | None, typer.Option("--since", help="Not before this time (RFC 3339).")]
-Until = Annotated[str | None, typer.Option("--until", help="Before this time (RFC 3339).")]
+
+
+def time_option(option: str, text: str, *, other: str = "") -> str:
+    """A time that an option was given, as it is; raises UsageError, which names the option, and what else it takes."""
+    try:
+        fits = datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        fits = False
+    if not fits:
+        also = f", or {other}" if other else ""
+        raise UsageError(
+            f"{option}: {text!r} is no time: give an RFC 3339 time with its offset, such as "
+            f"2026-01-01T12:00:00Z{also}."
+        )
+    return text
+
+
+def _time(parameter: typer.CallbackParam, text: str | None) -> str | None:
+    return None if text is None else time_option(parameter.opts[0], text)
+
+
+Since = Annotated[
+    str | None, typer.Option("--since", callback=_time, help="Not before this time (RFC 3339).")
+]
+Until = Annotated[str | None, typer.Option("--until", callback=_time, help="Before this time (RFC 3339).")]
 
 
 def json_option(option: str, text: str) -> Any:  # noqa: ANN401 - a JSON value is any of six types
@@ -40,3 +64,8 @@ def json_object_option(option: str, text: str) -> dict[str, Any]:
 def full_types(types: list[str] | None) -> list[str] | None:
     """Event types with Letta's short names spelled out; others are taken as they are, none given is None."""
     return [type_of(name) if name in SHORT_NAMES else name for name in types] if types else None
+
+
+def event_names(incomplete: str) -> list[str]:
+    """The short names of Letta's events, for a shell to complete."""
+    return [name for name in SHORT_NAMES if name.startswith(incomplete)]

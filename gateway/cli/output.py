@@ -4,14 +4,16 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-#: Piped tables are not folded to a terminal's width: ids stay whole, one record a line.
-_PIPED_WIDTH = 400
+#: What is piped is not folded, whatever COLUMNS says: ids stay whole, one record a line.
+_PIPED_WIDTH = 1_000_000
+#: On a narrower terminal a table of many columns would have some of no width at all.
+_WIDTH_MIN = 40
 
 
 def results() -> Console:
@@ -26,8 +28,11 @@ def diagnostics() -> Console:
 
 def _console(*, error: bool) -> Console:
     stream = sys.stderr if error else sys.stdout
-    width = None if stream.isatty() or "COLUMNS" in os.environ else _PIPED_WIDTH
-    return Console(stderr=error, highlight=False, markup=False, emoji=False, width=width)
+    # Who wants no colours (no-color.org) wants no bold and no dim either: there is nothing to tell them from.
+    colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+    console = Console(stderr=error, highlight=False, markup=False, emoji=False, color_system=colours)
+    console.width = max(console.width, _WIDTH_MIN) if stream.isatty() else _PIPED_WIDTH
+    return console
 
 
 def say(text: str) -> None:
@@ -64,14 +69,16 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
 
 def print_details(details: Sequence[tuple[str, object]]) -> None:
-    """Print the members of one record, a line each; members without a value are left out."""
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in details:
-        if value not in (None, "", [], {}):
-            table.add_row(Text(name), Text(plain(_shown(value))))
-    results().print(table)
+    """Print the members of one record, a line each; members without a value are left out.
+
+    A line that is too long is the terminal's to wrap: a secret, which is shown once, is copied from it in one piece.
+    """
+    given = [(name, plain(_shown(value))) for name, value in details if value not in (None, "", [], {})]
+    width = max((len(name) for name, _ in given), default=0)
+    console = results()
+    for name, text in given:
+        indented = text.replace("\n", "\n" + " " * (width + 1))
+        console.print(Text(f"{name:<{width}} ", style="bold") + Text(indented), soft_wrap=True)
 
 
 def _shown(value: Any) -> str:  # noqa: ANN401 - a JSON value

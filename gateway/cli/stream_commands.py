@@ -8,10 +8,11 @@ from urllib.parse import quote
 import typer
 
 from gateway.cli.client import GatewayClient, Json, connect
-from gateway.cli.options import AsJson, DataDir
+from gateway.cli.options import AsJson, DataDir, time_option
 from gateway.cli.output import print_record, print_table, results
 from gateway.cli.progress import bar, goes_on
 from gateway.cli.subscriptions import SubscriptionId, app, path_of
+from gateway.domain.subscription import PULL_SINK
 from gateway.errors import UsageError
 
 _LOOK_S: Final = 0.2
@@ -29,14 +30,16 @@ def send_test(*, subscription_id: SubscriptionId, data_dir: DataDir = None, as_j
     """Send an event that only this subscription gets, to see that its sink answers."""
     with connect(data_dir) as client:
         sent = client.request("POST", path_of(subscription_id) + "/test", body={})
+        pulled = not as_json and client.request("GET", path_of(subscription_id)).get("sink") == PULL_SINK
+    position = sent["position"]
     if as_json:
         print_record(sent)
-    else:
-        results().print(
-            f"A test event stands at position {sent['position']}; "
-            f"see how it went: letta-gateway deliveries list --event {sent['position']}",
-            soft_wrap=True,
-        )
+        return
+    further = f"see how it went: letta-gateway deliveries list --event {position}"
+    if pulled:
+        # Nothing is sent to it, so there is no delivery of it to be looked at.
+        further = f"who fetches this subscription gets it, behind `after={position - 1}` of its stream"
+    results().print(f"A test event stands at position {position}; {further}", soft_wrap=True)
 
 
 @app.command()
@@ -71,6 +74,9 @@ def replay(
     """Send events of the log again; the live stream goes on meanwhile."""
     if (since is None) == (from_position is None):
         raise UsageError("Name either --since TIME or --from-position N: where the replay begins.")
+    for option, text in (("--since", since), ("--until", until)):
+        if text is not None:
+            time_option(option, text)
     given: dict[str, Any] = {
         "since": since,
         "from_position": from_position,

@@ -6,11 +6,11 @@ from urllib.parse import quote
 
 import typer
 
-from gateway.cli.client import Json, connect
+from gateway.cli.client import GatewayClient, Json, connect
 from gateway.cli.importing import import_
-from gateway.cli.options import AsJson, DataDir, Limit, full_types, json_object_option
+from gateway.cli.options import AsJson, DataDir, Limit, event_names, full_types, json_object_option
 from gateway.cli.output import print_details, print_record, print_table, results, say
-from gateway.errors import UsageError
+from gateway.errors import AnswerError, UsageError
 
 app = typer.Typer(no_args_is_help=True, help="Who is sent what: list, create and change subscriptions.")
 
@@ -19,7 +19,11 @@ _PATH = "/v1/subscriptions"
 SubscriptionId = Annotated[str, typer.Argument(metavar="ID", help="The subscription's id.")]
 Types = Annotated[
     list[str] | None,
-    typer.Option("--type", help="An event type to send, short or full; repeat for more. None: every type."),
+    typer.Option(
+        "--type",
+        help="An event type to send, short or full; repeat for more. None: every type.",
+        autocompletion=event_names,
+    ),
 ]
 Filters = Annotated[
     list[str] | None,
@@ -132,6 +136,14 @@ def update(
     headers: Headers = None,
     name: Name = None,
     description: Description = None,
+    unchanged_since: Annotated[
+        str | None,
+        typer.Option(
+            "--unchanged-since",
+            metavar="TIME",
+            help="Only if its `updated_at` is still this: somebody else's change is then not overwritten.",
+        ),
+    ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -148,8 +160,21 @@ def update(
     )
     if not body:
         raise UsageError("Name at least one member to change, such as --sink.")
+    path = path_of(subscription_id)
     with connect(data_dir) as client:
-        _print(client.request("PATCH", path_of(subscription_id), body=body), as_json=as_json)
+        condition = None if unchanged_since is None else _condition(client, path, unchanged_since)
+        _print(client.request("PATCH", path, body=body, headers=condition), as_json=as_json)
+
+
+def _condition(client: GatewayClient, path: str, unchanged_since: str) -> dict[str, str]:
+    """The version that was changed last at that time, for the gateway to hold on to (RFC 9110, 13.1.1)."""
+    found, tag = client.versioned(path)
+    if found["updated_at"] != unchanged_since:
+        raise AnswerError(
+            f"It was changed at {found['updated_at']}, and not last at {unchanged_since}.",
+            hint="Nothing was changed now. Look at it again: letta-gateway subscriptions show.",
+        )
+    return {"If-Match": tag}
 
 
 @app.command()

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import typer
 
 from gateway.cli.client import Json, connect
-from gateway.cli.options import AsJson, DataDir, Limit
+from gateway.cli.options import AsJson, DataDir, Limit, time_option
 from gateway.cli.output import print_details, print_record, print_table, results, say
 from gateway.errors import UsageError
 
@@ -57,6 +57,8 @@ def create(
     """Make a token for one organization, or for all with --admin. It is shown this once."""
     if admin == (organization is not None):
         raise UsageError("Say what it opens: either --organization NAME, or --admin.")
+    if expires_at is not None:
+        time_option("--expires-at", expires_at)
     asked: dict[str, Any] = {"read_only": read_only, "expires_at": expires_at, "name": name}
     asked |= {"admin": True} if admin else {"organization": organization}
     body: Json = {member: value for member, value in asked.items() if value is not None}

@@ -1,6 +1,7 @@
 """`trace`: the way of an event, or of all events of a trace, from the emitter to each POST."""
 
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
@@ -192,11 +193,12 @@ def _draw(told: list[Json], wanted: str) -> None:
             (one, shared, [waterfall.delivery_lines(each, appended_ms) for each in one["deliveries"]])
         )
     # One scale for all, so that what happened at once stands below each other.
-    scale = waterfall.Scale(
+    everything = (
         line
         for _, shared, deliveries in drawn
         for line in (*shared, *(one for each in deliveries for one in each))
     )
+    scale = waterfall.Scale(everything, ascii_only=not waterfall.drawn_in(sys.stdout.encoding))
     if len(told) > 1:
         _say(f"{len(told)} events {_what_they_share(told, wanted)}, from {told[0]['began_at']} on")
     for one, shared, deliveries in drawn:

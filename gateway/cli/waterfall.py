@@ -13,6 +13,8 @@ from gateway.cli.client import Json
 BAR_CHARS: Final = 36
 _POINT, _GAP, _WORK = "◆", "┈", "█"
 _STYLES: Final = {_POINT: "cyan", _GAP: "dim", _WORK: "green"}
+_ASCII: Final = {_POINT: "*", _GAP: ".", _WORK: "#"}
+"""For a terminal whose encoding does not have the others."""
 _FAILED: Final = "red"
 _SECOND_US: Final = 1_000_000
 _MINUTE_S: Final = 60
@@ -82,9 +84,14 @@ class Scale:
 
     A step takes microseconds and a replay comes a day later, so each stretch between two moments is as wide as the
     logarithm of its length: all of them are seen, and the times beside the bars are what adds up.
+
+    Args:
+        lines: All that is drawn.
+        ascii_only: Whether the bars are drawn in ASCII.
     """
 
-    def __init__(self, lines: Iterable[Line]) -> None:
+    def __init__(self, lines: Iterable[Line], *, ascii_only: bool = False) -> None:
+        self._ascii_only = ascii_only
         moments = {moment for line in lines for moment in (line.start_ms, line.end_ms) if moment is not None}
         self._places: dict[float, float] = {}
         place = 0.0
@@ -106,7 +113,17 @@ class Scale:
             return Text("?", style="dim")
         first, last = sorted((self.column(line.start_ms), self.column(line.end_ms)))
         style = _FAILED if line.failed else _STYLES[line.mark]
-        return Text(" " * first) + Text(line.mark * max(1, last - first), style=style)
+        mark = _ASCII[line.mark] if self._ascii_only else line.mark
+        return Text(" " * first) + Text(mark * max(1, last - first), style=style)
+
+
+def drawn_in(encoding: str | None) -> bool:
+    """Whether an encoding has the characters of the bars; None: that of a stream that keeps text as it is."""
+    try:
+        (_POINT + _GAP + _WORK).encode(encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def rows(lines: Sequence[Line], scale: Scale) -> Iterator[tuple[object, ...]]:

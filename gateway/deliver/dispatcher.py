@@ -59,7 +59,7 @@ class Dispatcher:
         self.cache = EnvelopeCache(world.log)
         self.journal = Journal(world.deliveries, self.lanes.checkpoint, limits, world.meters.committed)
         self.timers = Timers(world.deliveries, self.lanes, self.journal, world.now, limits)
-        spans = None if world.tracing is None else DeliverySpans(world.tracing, world)
+        self._spans = spans = None if world.tracing is None else DeliverySpans(world.tracing, world)
         self.router = Router(
             world.log,
             self.directory,
@@ -312,3 +312,5 @@ class Dispatcher:
         for delivery in repeated:
             self.timers.add(delivery)
         self.attempts.write_ahead_until = head.position
+        if self._spans is not None:
+            self._spans.follow(head.appended_at_us)

@@ -1,5 +1,6 @@
 """The POST of one delivery: built, signed, sent; and how it ended, before anything is made of it."""
 
+import hashlib
 import logging
 from collections.abc import Coroutine
 from datetime import UTC, datetime
@@ -62,9 +63,8 @@ class Posting:
         position = delivery.position
         if delivery.crashes >= CRASHES_MAX:
             now_us = self._now()
-            trace = derive("parked", str(delivery.number), str(position))
             detail = f"{delivery.crashes} processes ended while they delivered this"
-            return Ended(Parked(delivery.crashes), trace, now_us, now_us, detail=detail)
+            return Ended(Parked(delivery.crashes), _last_span(event, delivery), now_us, now_us, detail=detail)
         if event is None or event.envelope is None:
             now_us = self._now()
             return Ended(NotSent(Decision.ERASED), derive("erased", str(position)), now_us, now_us)
@@ -79,6 +79,7 @@ class Posting:
         """Send one event as its subscription wants it: to be awaited at once."""
         started_at_us = self._now()
         trace = self._span(envelope)
+        delivery.span_id = trace.span_id
         context = AttemptContext(
             trace,
             started_at_us // _SECOND_US,
@@ -142,6 +143,20 @@ class Posting:
 
     def _span(self, envelope: Envelope) -> TraceParent:
         return origin_trace(envelope).with_span(span_id_from(self._random(_SPAN_BYTES)))
+
+
+def _last_span(event: Event | None, delivery: PendingDelivery) -> TraceParent:
+    """What was sent last, as far as it is known: a receiver may have it in its log."""
+    if event is None or event.envelope is None:
+        return derive("parked", str(delivery.number), str(delivery.position))
+    origin = origin_trace(event.envelope)
+    if delivery.last_span_id is None:
+        # It died before its span was journaled; the row still has one that is its own.
+        made = hashlib.sha256(f"parked {delivery.key}".encode()).digest()
+        return origin.with_span(span_id_from(made[:_SPAN_BYTES]))
+    return TraceParent(
+        delivery.last_trace_id or origin.trace_id, delivery.last_span_id, sampled=origin.sampled
+    )
 
 
 async def _at_once(ended: Ended) -> Ended:

@@ -25,6 +25,9 @@ from otel.traceparent import TraceParent, span_id_from
 
 _SPAN_BYTES = 8
 _SINKS_MAX = 4_096
+_EXPORTED_WITHIN_US = 30_000_000
+"""So long a span may wait in an exporter: some of its batches, and one that is tried again."""
+_TOLD_AGAIN_MAX = 65_536
 _ERRORS_FROM = 400
 _BEFORE = {names.LINK: names.LINK_BEFORE}
 _MEMBER = {names.LINK: names.LINK_EVENT}
@@ -54,6 +57,8 @@ class DeliverySpans:
         self._random = world.random
         self.now = world.now
         self._began_us = world.now()
+        self._lost_from_us = self._began_us
+        self._told_again: set[int] = set()
         self._sinks: dict[int, tuple[Terms, dict[str, Value]]] = {}
 
     def wants(self, event: Event) -> bool:
@@ -68,6 +73,25 @@ class DeliverySpans:
         origin = origin_of(event.envelope)
         return origin.trace.sampled and self._tracing.samples(origin.trace, is_root=origin.is_root)
 
+    def follow(self, last_append_us: int) -> None:
+        """Another process was here before, which has appended last then: what it had not exported yet is lost.
+
+        It may have died with what its exporter was about to send, so what it appended shortly before has its beginning
+        told again when it is matched or tried here; by the same ids, where it did not die.
+        """
+        self._lost_from_us = min(self._began_us, last_append_us - _EXPORTED_WITHIN_US)
+
+    def _begin_again(self, event: Event) -> None:
+        entry = event.entry
+        if (
+            entry.kind is not EntryKind.EVENT
+            or not self._lost_from_us <= entry.appended_at_us < self._began_us
+        ):
+            return
+        if entry.position not in self._told_again and len(self._told_again) < _TOLD_AGAIN_MAX:
+            self._told_again.add(entry.position)
+            self._tell_again(event)
+
     @quietly
     def matched(self, event: Event, subscriptions: int, started_us: int) -> None:
         """The router has passed an entry, and so many streams were offered it.
@@ -78,8 +102,10 @@ class DeliverySpans:
         is_fact = entry.kind is EntryKind.FACT
         if event.envelope is None or (is_fact and not subscriptions):
             return
-        if not is_fact and (entry.redriven_from is not None or entry.appended_at_us < self._began_us):
+        if entry.redriven_from is not None:
             self._tell_again(event)
+        else:
+            self._begin_again(event)
         origin, ended_us = origin_trace(event.envelope), self.now()
         trace = origin if is_fact else origin.with_span(span_id_from(self._random(_SPAN_BYTES)))
         self._tracing.record(
@@ -104,6 +130,7 @@ class DeliverySpans:
         """One try of one delivery; what was settled without one makes no span."""
         if event.envelope is None or isinstance(tried.ended.outcome, NotSent | Parked):
             return
+        self._begin_again(event)
         entry, origin = event.entry, origin_trace(event.envelope)
         attributes = {
             **event_attributes(event.envelope, self._tracing.shown),
@@ -120,6 +147,9 @@ class DeliverySpans:
         sampled = [event.envelope for event in events if event.envelope is not None and self.wants(event)]
         if not sampled or not self._tracing.samples(tried.ended.trace, is_root=True):
             return
+        for event in events:
+            if event.envelope is not None and self.wants(event):
+                self._begin_again(event)
         links = [SpanLink(origin_trace(envelope), _MEMBER) for envelope in sampled[: LINKS_MAX - 1]]
         first = events[0].envelope
         before = None if first is None else _before(tried.delivery, origin_trace(first))
@@ -166,8 +196,9 @@ class DeliverySpans:
             names.CAUSE: cause_of(delivery),
             names.DECISION: settlement.decision.value,
         }
-        if delivery.attempts:
-            found[names.HTTP_RESEND_COUNT] = delivery.attempts
+        # A process that died may have sent it before.
+        if delivery.attempts or delivery.crashes:
+            found[names.HTTP_RESEND_COUNT] = delivery.attempts + delivery.crashes
         if isinstance(tried.ended.outcome, Answered):
             found[names.HTTP_STATUS] = tried.ended.outcome.status
         error = _error_of(tried)
@@ -181,10 +212,11 @@ class DeliverySpans:
         if known is not None and known[0] is terms:
             return known[1]
         made = sink_attributes(terms.sink)
-        shown = str(made[names.URL_FULL])
-        for secret, _ in terms.known:
-            shown = shown.replace(secret, REDACTED)
-        made[names.URL_FULL] = shown
+        for name in (names.URL_FULL, names.SERVER_ADDRESS):
+            shown = str(made[name])
+            for secret, _ in terms.known:
+                shown = shown.replace(secret, REDACTED)
+            made[name] = shown
         while len(self._sinks) >= _SINKS_MAX:
             del self._sinks[next(iter(self._sinks))]
         self._sinks[terms.number] = (terms, made)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 @dataclass(slots=True)
 class PendingDelivery:
-    """A delivery that was dispatched and is not terminal: a value, never changed but by ``replace``.
+    """A delivery that was dispatched and is not terminal: a value, changed by ``replace`` and in ``span_id`` alone.
 
     (Not frozen: that would make each one cost three times as much, and there is one for every delivery.)
 
@@ -28,6 +28,8 @@ class PendingDelivery:
         asked: A command put it here, and no lane counts it yet (S3h).
         caught_up: It lay in the log when its stream began to move: it is late for being old, not for being slow.
         request: The position of the last fact that asked for it by hand, as far as the owner knows of it; 0: none.
+        span_id: The span of the attempt under way, in the event's own trace, from the moment when its POST begins: what
+            is journaled of a delivery in flight, for whoever repeats it after a crash. No part of what it is.
         stored: Whether there may be a row of it; what was never put off has none, but for a checkpoint of what is in
             flight. No part of what it is.
     """
@@ -50,11 +52,19 @@ class PendingDelivery:
     asked: bool = False
     caught_up: bool = False
     request: int = 0
+    span_id: str | None = field(default=None, compare=False)
     stored: bool = field(default=True, compare=False)
 
     def blocking(self, key: str, blocked_from: int | None) -> "PendingDelivery":
         """The same, ordered by this key; with ``blocked_from``, as its head."""
         return replace(self, partition_key=key, blocked_from=blocked_from)
+
+    @property
+    def to_link(self) -> tuple[str | None, str | None]:
+        """The span that an attempt behind this one links to, and its trace where that is not the event's own."""
+        if self.next_at_us is None and self.span_id is not None:
+            return self.span_id, None
+        return self.last_span_id, self.last_trace_id
 
     @property
     def key(self) -> tuple[int, int]:

@@ -54,11 +54,24 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class ArchivePlan:
-    """What archiving up to a position would take; ``held_by``: why not more."""
+    """What archiving up to a position would take.
+
+    Attributes:
+        first: Where the part of the log begins that is in no archive yet.
+        until: Up to where it would be exported; before ``first`` where nothing would.
+        held_by: Why not more.
+        again: The archives that were put back, and would be dropped once more: first and last positions.
+    """
 
     first: int
     until: int
     held_by: Sequence[Holder]
+    again: Sequence[tuple[int, int]] = ()
+
+    @property
+    def positions(self) -> int:
+        """How many would be archived, those that were put back included."""
+        return self.until - self.first + 1 + sum(last - first + 1 for first, last in self.again)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +80,7 @@ class RunRecord:
 
     Attributes:
         until: The last position that it is to archive.
-        cursor: The last one that is archived.
+        cursor: Up to there all is archived, and nothing of it was put back.
         problem: Why it ended before its end.
     """
 

@@ -159,12 +159,14 @@ class Catalogue:
         its contract gets none, and loses the one that its producer claims to keep; one of another place is no word of
         ours.
         """
-        if not entry.contract_broken:
-            return envelope, self.dataschema_of(entry.type, entry.position)
-        claimed = envelope.dataschema
-        if claimed is not None and self._is_here(claimed):
-            envelope = without_dataschema(envelope)
-        return envelope, None
+        if entry.contract_broken:
+            claimed = envelope.dataschema
+            is_ours = claimed is not None and self._is_here(claimed)
+            return without_dataschema(envelope) if is_ours else envelope, None
+        newest = self._newest.get(entry.type)
+        if newest is not None and entry.position > newest.stored.since:
+            return envelope, newest.url  # nearly always, and asked for each attempt: without another call
+        return envelope, self.dataschema_of(entry.type, entry.position)
 
     def dataschema_of(self, type_: str, position: int) -> str | None:
         """The URL of the version that was the newest where an event stands in the log; None before the first one.

@@ -35,12 +35,13 @@ class Format:
 
 
 def _rendered(format_name: str, contracts: Sequence[Typed]) -> str:
-    """The texts that are committed with the package, alone or as one module; what has none is an open object."""
+    """The texts that are committed with the package, alone or as one module with what has none."""
     if len(contracts) == 1:
         found = rendering.render(format_name, contracts[0].event_type, contracts[0].version)
         if found is not None:
             return found.text
-    return rendering.module_of(format_name, [(one.event_type, one.version) for one in contracts])
+    schemas = {(one.event_type, one.version): one.schema for one in contracts}
+    return rendering.module_of(format_name, list(schemas), schemas)
 
 
 FORMATS: Final[dict[str, Format]] = {

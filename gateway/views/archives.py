@@ -42,7 +42,8 @@ def plan_json(plan: ArchivePlan) -> dict[str, Any]:
     return {
         "first_position": plan.first,
         "until_position": plan.until,
-        "positions": plan.until - plan.first + 1,
+        "positions": plan.positions,
+        "again": [{"first_position": first, "last_position": last} for first, last in plan.again],
         "held_by": [
             {"subscription": item.subscription, "position": item.position, "why": item.why}
             for item in plan.held_by

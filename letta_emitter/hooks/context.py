@@ -6,10 +6,9 @@ import sys
 from datetime import UTC, datetime
 from typing import Final
 
-from opentelemetry import trace
-
 from letta_emitter.hooks.memory import Recent
 from letta_emitter.mapping.calls import Context
+from otel.current import current_trace
 
 # A step that waits for an approval is continued in another request, and so in another span: what belongs to
 # one step stays in the trace in which the step was first seen.
@@ -21,15 +20,6 @@ def here(organization_id: str, *, step_id: str | None = None) -> Context:
     found = current_trace()
     traceparent, tracestate = found if step_id is None else _traces.first(step_id, found)
     return Context(datetime.now(UTC), organization_id, traceparent, tracestate)
-
-
-def current_trace() -> tuple[str | None, str | None]:
-    """Return `traceparent` and `tracestate` of Letta's current span; nothing where there is none."""
-    span = trace.get_current_span().get_span_context()
-    if not span.is_valid:
-        return None, None
-    parent = f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags & 1:02x}"
-    return parent, span.trace_state.to_header() or None
 
 
 def current_run_id() -> str | None:

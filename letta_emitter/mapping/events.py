@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,10 +22,10 @@ from letta_emitter.mapping.calls import (
 from letta_emitter.mapping.cutting import Cutter
 from letta_emitter.mapping.faults import step_fault, tool_fault, work_fault
 from letta_emitter.mapping.replies import Reply, reply_of
-from otel.traceparent import TraceParent, derive, parse_traceparent
+from letta_emitter.tracing import made_trace
+from otel.traceparent import TraceParent, parse_traceparent
 from schemas import names
 
-_TRACE_ID: Final = re.compile(r"(?!0{32})[0-9a-f]{32}")
 _WORK: Final = ("stop_reason", "background", "ttft_ns", "total_duration_ns")
 _USAGE: Final = tuple(schemas.Usage.model_fields)
 _STEP: Final = (
@@ -97,10 +96,7 @@ def _trace(context: Context, *natural_key: str, recorded: object = None) -> Trac
     current = parse_traceparent(context.traceparent) if context.traceparent else None
     if current is not None:
         return current
-    made = derive(*natural_key)
-    if isinstance(recorded, str) and _TRACE_ID.fullmatch(recorded):
-        return TraceParent(recorded, made.span_id, sampled=True)
-    return made
+    return made_trace(*natural_key, recorded=recorded)
 
 
 def _usage(step: Mapping[str, Any]) -> schemas.Usage:

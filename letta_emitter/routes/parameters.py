@@ -35,7 +35,13 @@ async def asked_of_deliveries(
         ),
     ] = None,
     run_id: Annotated[_Word | None, Query(description="Of events of this run")] = None,
-    trace_id: Annotated[_Word | None, Query(description="Of events in this trace")] = None,
+    trace_id: Annotated[
+        _Word | None, Query(description="In this trace, or in a batch whose POST was in this trace")
+    ] = None,
+    batch: Annotated[
+        _Word | None,
+        Query(description="In the batch with this id, which is its `webhook-id`; goes without `trace_id`"),
+    ] = None,
     since: Annotated[
         _Word | None, Query(description="Of events appended at or after this time, RFC 3339")
     ] = None,
@@ -50,6 +56,7 @@ async def asked_of_deliveries(
         "type": type_,
         "run_id": run_id,
         "trace_id": trace_id,
+        "batch": batch,
         "since": since,
         "until": until,
         "limit": limit,

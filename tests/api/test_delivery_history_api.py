@@ -4,34 +4,14 @@ import asyncio
 import json
 
 import pytest
+from journaled import attempt
 
 from gateway.domain.delivery import Decision
 from gateway.domain.pending import PendingDelivery
-from gateway.ports import AttemptRecord, JournalBatch
+from gateway.ports import JournalBatch
 
 PATH = "/v1/deliveries"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-
-
-def attempt(number: int, position: int, decision: Decision, status: int) -> AttemptRecord:
-    return AttemptRecord(
-        id=f"att_{number}_{position}",
-        number=number,
-        position=position,
-        hash6=b"abcdef",
-        attempt=1,
-        round=0,
-        cause="first",
-        decision=decision,
-        counts=decision is Decision.FAILED,
-        started_at_us=1,
-        duration_us=0,
-        revision=1,
-        trace_id="t" * 32,
-        span_id="s" * 16,
-        status=status,
-        next_at_us=9 if decision is Decision.FAILED else None,
-    )
 
 
 def publish(client, n: int, organization: str, agent: str) -> int:
@@ -57,10 +37,10 @@ def made(client, services):
     ids = [client.post("/v1/subscriptions", json={"sink": "pull:", **body}).json()["id"] for body in bodies]
     one, two = publish(client, 1, "org-1", "agent-1"), publish(client, 2, "org-2", "agent-2")
     attempts = [
-        attempt(1, one, Decision.EXHAUSTED, 422),
-        attempt(2, two, Decision.FAILED, 503),
-        attempt(3, one, Decision.DELIVERED, 204),
-        attempt(3, two, Decision.EXPIRED, 503),
+        attempt(1, one, decision=Decision.EXHAUSTED, status=422),
+        attempt(2, two, decision=Decision.FAILED, counts=True, status=503, next_at_us=9),
+        attempt(3, one),
+        attempt(3, two, decision=Decision.EXPIRED, status=503),
     ]
     waits = PendingDelivery(2, two, attempts=1, failures=1, next_at_us=9)
     asyncio.run(services.deliveries.commit(JournalBatch(attempts, [waits], (), (), two)))

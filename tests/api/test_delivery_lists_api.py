@@ -1,36 +1,15 @@
 """`/v1/subscriptions/{id}/deliveries`: what became of a subscription's events."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from journaled import attempt
 
 from gateway.domain.delivery import Decision
 from gateway.domain.pending import PendingDelivery
-from gateway.ports import AttemptRecord, JournalBatch
+from gateway.ports import JournalBatch
 
 SINK = "http://127.0.0.1:9/hook"
-
-
-def attempt(position: int, n: int = 1, **members) -> AttemptRecord:
-    found = AttemptRecord(
-        id=f"att_{position}_{n}",
-        number=1,
-        position=position,
-        hash6=b"abcdef",
-        attempt=n,
-        round=0,
-        cause="first",
-        decision=Decision.DELIVERED,
-        counts=False,
-        started_at_us=1,
-        duration_us=0,
-        revision=1,
-        trace_id="t" * 32,
-        span_id="s" * 16,
-        status=204,
-    )
-    return replace(found, **members)
 
 
 @pytest.fixture
@@ -42,7 +21,13 @@ def path(client, services):
         client.post("/v1/events", json=event, headers={"content-type": "application/cloudevents+json"})
     exhausted = {"decision": Decision.EXHAUSTED, "counts": True, "status": 422}
     failed = {"decision": Decision.FAILED, "counts": True, "status": 503, "next_at_us": 9}
-    attempts = [attempt(2), attempt(3), attempt(4), attempt(5, **exhausted), attempt(6, **failed)]
+    attempts = [
+        attempt(1, 2),
+        attempt(1, 3),
+        attempt(1, 4),
+        attempt(1, 5, **exhausted),
+        attempt(1, 6, **failed),
+    ]
     waits = PendingDelivery(1, 6, attempts=1, failures=1, next_at_us=9)
     asyncio.run(services.deliveries.commit(JournalBatch(attempts, [waits], (), (), 6)))
     return f"/v1/subscriptions/{made['id']}/deliveries"
@@ -81,7 +66,7 @@ def test_the_latest_events_first(client, path, positions):
         ({"type": ["t.b", "t.c"]}, []),
         ({"agent_id": "agent-1"}, []),
         ({"run_id": "run-1"}, []),
-        ({"trace_id": "e" * 32}, []),
+        ({"trace_id": "F" * 32}, []),
         ({"status_code": 503}, [6]),
         ({"status_code": 204, "state": "delivered"}, [4, 3, 2]),
         ({"since": "2000-01-01T00:00:00Z"}, [6, 5, 4, 3, 2]),
@@ -92,6 +77,14 @@ def test_the_latest_events_first(client, path, positions):
 )
 def test_filters(positions, params, expected):
     assert positions(**params) == expected
+
+
+@pytest.mark.parametrize("trace_id", ["", "t" * 32, "f" * 31, "f" * 33, "bat_1", "f" * 32 + "\n"])
+def test_what_is_no_trace_id_is_refused(client, path, trace_id):
+    for where in (path, "/v1/events", "/v1/events/stream"):
+        answer = client.get(where, params={"trace_id": trace_id})
+        assert answer.status_code == 422, where
+        assert [one["pointer"] for one in answer.json()["errors"]] == ["trace_id"]
 
 
 def test_since_and_until_are_the_events_appended_at(client, positions):

@@ -5,37 +5,17 @@ import os
 from dataclasses import replace
 
 import pytest
+from journaled import attempt
 
 from gateway.adapters.sql.commands import SqlStreamCommands
 from gateway.domain.breaker import StreamNote
 from gateway.domain.delivery import Decision
 from gateway.domain.pending import PendingDelivery
-from gateway.ports import AttemptRecord, CursorUpdate, JournalBatch, ReplayRange, SubscriptionState
+from gateway.ports import CursorUpdate, JournalBatch, ReplayRange, SubscriptionState
 
 SINK = "http://127.0.0.1:9/hook"
 NOW_US = 1_767_225_600_000_000
 AT = "2026-01-01T00:00:00.000000Z"
-
-
-def attempt(number: int, position: int, **members) -> AttemptRecord:
-    found = AttemptRecord(
-        id=f"att_{number}_{position}_{members.get('attempt', 1)}",
-        number=number,
-        position=position,
-        hash6=b"abcdef",
-        attempt=1,
-        round=0,
-        cause="first",
-        decision=Decision.DELIVERED,
-        counts=False,
-        started_at_us=NOW_US,
-        duration_us=0,
-        revision=1,
-        trace_id="t" * 32,
-        span_id="s" * 16,
-        status=204,
-    )
-    return replace(found, **members)
 
 
 FAILED = {"decision": Decision.FAILED, "counts": True, "status": 503, "next_at_us": NOW_US + 5_000_000}

@@ -1,15 +1,15 @@
 """`/v1/subscriptions/{id}/stats`: how a stream is doing."""
 
 import json
-from dataclasses import replace
 
 import pytest
+from journaled import attempt
 
 from gateway.domain.breaker import StreamNote
 from gateway.domain.delivery import Decision
 from gateway.domain.facts import rfc3339
 from gateway.domain.pending import PendingDelivery
-from gateway.ports import AttemptRecord, CursorUpdate, JournalBatch
+from gateway.ports import CursorUpdate, JournalBatch
 
 S = "/v1/subscriptions"
 BATCH = {"Content-Type": "application/cloudevents-batch+json"}
@@ -56,27 +56,6 @@ def journal(client, services):
     return run
 
 
-def attempt(position: int, started_at_us: int, **members) -> AttemptRecord:
-    found = AttemptRecord(
-        id=f"att_{position}",
-        number=1,
-        position=position,
-        hash6=b"abcdef",
-        attempt=1,
-        round=0,
-        cause="first",
-        decision=Decision.DELIVERED,
-        counts=False,
-        started_at_us=started_at_us,
-        duration_us=20_000,
-        revision=1,
-        trace_id="t" * 32,
-        span_id="s" * 16,
-        status=204,
-    )
-    return replace(found, **members)
-
-
 def test_of_a_stream_that_has_had_nothing_to_do(client, services, made, stats, journal):
     head = client.portal.call(services.log.head).position
     journal(cursor=head, routed=head)
@@ -104,9 +83,9 @@ def test_rates_and_latency(client, services, publish, stats, journal):
     failed = {"decision": Decision.EXHAUSTED, "counts": True, "status": 422}
     journal(
         [
-            attempt(positions[0], appended + 80_000),
-            attempt(positions[1], appended + 180_000),
-            attempt(positions[2], appended, **failed),
+            attempt(1, positions[0], started_at_us=appended + 80_000, duration_us=20_000),
+            attempt(1, positions[1], started_at_us=appended + 180_000, duration_us=20_000),
+            attempt(1, positions[2], started_at_us=appended, duration_us=20_000, **failed),
         ],
         cursor=positions[-1],
     )

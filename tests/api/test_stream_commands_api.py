@@ -4,38 +4,18 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from journaled import attempt
 
 from gateway.domain.delivery import Decision
 from gateway.domain.ids import delivery_id, parse_delivery_id
 from gateway.domain.pending import PendingDelivery
-from gateway.ports import AttemptRecord, JournalBatch, SubscriptionState
+from gateway.ports import JournalBatch, SubscriptionState
 
 SINK = "http://127.0.0.1:9/hook"
 NOW_US = 1_767_225_600_000_000
 FAR_US = 4_000_000_000_000_000
 FACTS = "com.letta.gateway.subscription."
 CLOUDEVENT = {"content-type": "application/cloudevents+json"}
-
-
-def attempt(position: int, number: int = 1, **members) -> AttemptRecord:
-    found = AttemptRecord(
-        id=f"att_{number}_{position}_{members.get('attempt', 1)}",
-        number=number,
-        position=position,
-        hash6=b"abcdef",
-        attempt=1,
-        round=0,
-        cause="first",
-        decision=Decision.DELIVERED,
-        counts=False,
-        started_at_us=NOW_US,
-        duration_us=0,
-        revision=1,
-        trace_id="t" * 32,
-        span_id="s" * 16,
-        status=204,
-    )
-    return replace(found, **members)
 
 
 @pytest.fixture
@@ -155,9 +135,9 @@ def test_a_dry_run_counts_and_asks_for_nothing(client, mine, publish, journal, a
     first, second, third, _ = publish(4)
     journal(
         attempts=[
-            attempt(first, decision=Decision.EXHAUSTED, status=500),
-            attempt(second),
-            attempt(third, decision=Decision.REFUSED, status=None),
+            attempt(1, first, decision=Decision.EXHAUSTED, status=500),
+            attempt(1, second),
+            attempt(1, third, decision=Decision.REFUSED, status=None),
         ]
     )
     answer = client.post(mine + "/replay", json=asked | {"dry_run": True})
@@ -281,7 +261,7 @@ def delivery(client, publish):
 def test_what_has_ended_begins_another_round(client, mine, journal, delivery, decision):
     assert mine
     position, path = delivery()
-    journal(attempts=[attempt(position, decision=decision)])
+    journal(attempts=[attempt(1, position, decision=decision)])
     answer = client.post(path() + "/retry")
     assert answer.status_code == 202
     assert answer.json() == {"id": path().rpartition("/")[2], "position": position}
@@ -297,7 +277,7 @@ def test_what_waits_is_due_now(client, mine, journal, delivery):
     assert mine
     position, path = delivery()
     waits = PendingDelivery(1, position, attempts=1, failures=1, first_at_us=NOW_US, next_at_us=FAR_US)
-    journal(attempts=[attempt(position, decision=Decision.FAILED, next_at_us=FAR_US)], pending=[waits])
+    journal(attempts=[attempt(1, position, decision=Decision.FAILED, next_at_us=FAR_US)], pending=[waits])
     later = client.get(path()).json()["next_at"]
     assert client.post(path() + "/retry").status_code == 202
     found = client.get(path()).json()
@@ -315,7 +295,7 @@ def test_one_attempt_at_a_time(client, mine, journal, delivery):
 
 def test_a_disabled_or_deleted_stream_makes_no_attempt(client, mine, journal, delivery, disable):
     position, path = delivery()
-    journal(attempts=[attempt(position, decision=Decision.EXHAUSTED)])
+    journal(attempts=[attempt(1, position, decision=Decision.EXHAUSTED)])
     kept = path()
     disable()
     assert "Resume it first" in problem(client.post(kept + "/retry"), 409)["detail"]
@@ -332,7 +312,7 @@ def test_no_such_delivery(client, unknown):
 
 def test_what_was_never_tried_cannot_be_tried_again(client, mine, journal, delivery):
     position, path = delivery()
-    journal(attempts=[attempt(position)])
+    journal(attempts=[attempt(1, position)])
     known = path()
     other = client.post("/v1/subscriptions", json={"sink": SINK}).json()
     assert mine != other["id"]
@@ -346,8 +326,16 @@ def test_what_was_never_tried_cannot_be_tried_again(client, mine, journal, deliv
 def test_nothing_is_replayed_to_one_that_is_only_pulled(client, publish):
     publish()
     pulled = client.post("/v1/subscriptions", json={"sink": "pull:"}).json()["id"]
-    answer = client.post(f"/v1/subscriptions/{pulled}/replay", json={"from_position": 1})
-    assert (answer.status_code, "only pulled" in answer.json()["detail"]) == (409, True)
+    for more in ({}, {"dry_run": True}):
+        answer = client.post(f"/v1/subscriptions/{pulled}/replay", json={"from_position": 1} | more)
+        assert (answer.status_code, "only pulled" in answer.json()["detail"]) == (409, True)
+
+
+def test_a_test_event_for_one_that_is_only_pulled_is_there_to_be_fetched(client):
+    pulled = client.post("/v1/subscriptions", json={"sink": "pull:"}).json()["id"]
+    position = client.post(f"/v1/subscriptions/{pulled}/test").json()["position"]
+    (event,) = client.get(f"/v1/subscriptions/{pulled}/stream?after={position - 1}").json()
+    assert event["type"] == "com.letta.gateway.subscription.test"
 
 
 def test_a_replay_until_before_it_begins(client, mine):

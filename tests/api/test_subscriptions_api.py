@@ -142,6 +142,38 @@ def test_two_editors_do_not_overwrite_each_other(client):
     assert client.delete(path, headers={"if-match": "*"}).status_code == 204
 
 
+@pytest.mark.parametrize("verb", ["pause", "resume", "rotate-secret"])
+def test_what_is_asked_of_a_version_that_was_is_not_done(client, verb):
+    made = make(client)
+    path, first = made.headers["location"], made.headers["etag"]
+    second = client.patch(path, json={"name": "a"}).headers["etag"]
+    before = client.get(path).json()
+    assert client.post(f"{path}/{verb}", json={}, headers={"if-match": first}).status_code == 412
+    assert client.get(path).json() == before
+    assert client.post(f"{path}/{verb}", json={}, headers={"if-match": f'"x", {second}'}).status_code == 200
+
+
+def test_what_is_there_is_not_made_again(client):
+    made = make(client)
+    path, tag = made.headers["location"], made.headers["etag"]
+    for said in ("*", tag, f'"other", W/{tag}'):
+        condition = {"if-none-match": said}
+        assert client.put(path, json={"sink": SINK, "name": "b"}, headers=condition).status_code == 412
+        assert client.patch(path, json={"name": "b"}, headers=condition).status_code == 412
+        assert client.delete(path, headers=condition).status_code == 412
+    assert "name" not in client.get(path).json()
+    assert client.patch(path, json={"name": "b"}, headers={"if-none-match": '"1.1"'}).status_code == 200
+
+
+def test_what_the_reader_has_is_not_sent_again(client):
+    made = make(client)
+    path, tag = made.headers["location"], made.headers["etag"]
+    for said in ("*", tag, f'"other", W/{tag}'):
+        answer = client.get(path, headers={"if-none-match": said})
+        assert (answer.status_code, answer.headers["etag"], answer.content) == (304, tag, b"")
+    assert client.get(path, headers={"if-none-match": '"1.1"'}).status_code == 200
+
+
 def test_deleted_is_gone(client):
     path = make(client).headers["location"]
     assert client.delete(path).status_code == 204

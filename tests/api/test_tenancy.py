@@ -150,17 +150,16 @@ def test_s11a_what_an_administrator_made_for_it_is_its_own_and_for_all_is_not(
 
 
 def test_s11a_its_filters_never_reach_beyond_it(publish, subscribe, anonymous, one, admin):
-    made = subscribe(
-        one,
-        sink="pull:",
-        filters=[{"prefix": {"source": "https://letta/organizations/org-2"}}],
-        config={"start": "beginning"},
-    )
+    selects = {
+        "filters": [{"prefix": {"source": "https://letta/organizations/org-2"}}],
+        "config": {"start": "beginning"},
+    }
+    pulled, sent = subscribe(one, sink="pull:", **selects), subscribe(one, **selects)
     publish(event(organization="org-2"), admin)
     publish(event("2"), admin)
-    assert anonymous.get(f"{S}/{made['id']}/stream", headers=one).json() == []
+    assert anonymous.get(f"{S}/{pulled['id']}/stream", headers=one).json() == []
     answer = anonymous.post(
-        f"{S}/{made['id']}/replay", json={"from_position": 1, "dry_run": True}, headers=one
+        f"{S}/{sent['id']}/replay", json={"from_position": 1, "dry_run": True}, headers=one
     )
     assert answer.json()["count"] == 0
 

@@ -155,13 +155,31 @@ def test_an_organization_has_its_own_and_none_of_another_and_not_that_of_all(cli
     assert put(client, own).status_code == 200  # an administrator sees the same one
     assert put(client, own, headers=two).status_code == 404
     assert put(client, "/v1/webhook", headers=one).status_code == 403
-    assert put(client, "/v1/organizations/*/webhook").status_code == 404
+    assert put(client, "/v1/organizations/*/webhook", headers=one).status_code == 404
+    everyone = put(client, "/v1/organizations/*/webhook")
+    assert (everyone.status_code, pointers(everyone)) == (422, ["organization_id"])
 
 
-@pytest.mark.parametrize("agent", ["a" * 257, "%00", "%0A"])
-def test_what_can_be_no_agent_has_no_webhook(client, agent):
-    for verb in ("GET", "PUT", "DELETE"):
-        assert client.request(verb, f"/v1/agents/{agent}/webhook", json={"url": URL}).status_code == 404
+@pytest.mark.parametrize("id_", ["a" * 257, "%00", "%0A", "%E2%80%AE", ""])
+def test_what_can_be_no_id_is_said_to_be_none(client, id_):
+    for path, name in ((f"/v1/agents/{id_}", "agent_id"), (f"/v1/organizations/{id_}", "organization_id")):
+        for verb in ("GET", "PUT", "DELETE"):
+            answer = client.request(verb, f"{path}/webhook", json={"url": URL})
+            assert (answer.status_code, pointers(answer)) == (422, [name]), (verb, path)
+    answer = put(client, f"{AGENT}?organization=a%0Ab")
+    assert (answer.status_code, pointers(answer)) == (422, ["organization"])
+
+
+def test_an_id_with_a_slash_has_a_webhook(client):
+    path = "/v1/agents/a%2Fb%2Fwebhook/webhook"
+    made = put(client, path)
+    assert made.status_code == 201
+    assert made.json()["agent_id"] == "a/b/webhook"
+    assert client.get(path).json()["id"] == made.json()["id"]
+    assert client.get(f"{path}/deliveries").json()["items"] == []
+    assert client.post(f"{path}/test").status_code == 202
+    assert client.delete(path).status_code == 204
+    assert put(client, "/v1/organizations/a%2Fb/webhook").json()["organization"] == "a/b"
 
 
 def test_two_editors_do_not_overwrite_each_other(client):
@@ -172,6 +190,15 @@ def test_two_editors_do_not_overwrite_each_other(client):
     assert client.delete(AGENT, headers=condition).status_code == 412
     assert client.get(AGENT).json()["url"] == OTHER
     assert put(client, "/v1/agents/agent-2/webhook", headers=condition).status_code == 412
+
+
+def test_one_that_is_there_is_not_made_again(client):
+    condition = {"If-None-Match": "*"}
+    made = put(client, headers=condition)
+    assert made.status_code == 201
+    assert put(client, headers=condition, url=OTHER).status_code == 412
+    assert client.get(AGENT).json()["url"] != OTHER
+    assert client.get(AGENT, headers={"If-None-Match": made.headers["etag"]}).status_code == 304
 
 
 def test_many_puts_at_once_make_one_and_leave_what_one_of_them_asked_for(client):

@@ -84,7 +84,15 @@ def test_a_subscription_from_creation_to_deletion(ask: Callable[..., Any]) -> No
     shown = records(ask("subscriptions", "show", mine, "--json"))[0]
     assert "secret" not in shown
     assert shown["state"] == "active"
+    (read,) = records(ask("subscriptions", "show", mine, "--json"))
     assert records(ask("subscriptions", "update", mine, "--name", "yours", "--json"))[0]["name"] == "yours"
+    since = ("--unchanged-since", read["updated_at"])
+    late = ask("subscriptions", "update", mine, "--name", "theirs", *since)
+    assert (late.returncode, "Nothing was changed now" in late.stderr) == (1, True)
+    (read,) = records(ask("subscriptions", "show", mine, "--json"))
+    since = ("--unchanged-since", read["updated_at"])
+    (named,) = records(ask("subscriptions", "update", mine, "--name", "yours", *since, "--json"))
+    assert named["name"] == "yours"
     assert records(ask("subscriptions", "pause", mine, "--json"))[0]["state"] == "paused"
     assert records(ask("subscriptions", "resume", mine, "--from", "now", "--json"))[0]["state"] == "active"
     assert mine in [s["id"] for s in records(ask("subscriptions", "list", "--json"))]
@@ -269,6 +277,15 @@ def test_the_same_event_id_is_taken_once(
         (("listen", "--port", "0", "--secret", "whsec_"), "--secret"),
         (("contracts", "show", "no.such.type"), "no.such.type"),
         (("contracts", "show", "agent.step.completed", "--version", "99"), "1"),
+        (("archive", "--before", "banana"), "--before: 'banana' is no time"),
+        (("archive", "--before", "banana"), "or a position, such as 1000"),
+        (("archive", "--before", "2026-01-01T00:00:00"), "with its offset"),
+        (("archive", "--before", "0"), "--before: 0 is no position"),
+        (("archive", "--before", "9" * 30), "is no position"),
+        (("events", "--since", "yesterday"), "--since: 'yesterday' is no time"),
+        (("deliveries", "--until", "2026-13-01T00:00:00Z"), "--until"),
+        (("subscriptions", "replay", "sub_x", "--since", "yesterday"), "--since"),
+        (("tokens", "create", "--admin", "--expires-at", "soon"), "--expires-at"),
         (("nonsense",), "nonsense"),
     ],
 )
@@ -324,6 +341,7 @@ def test_the_environment_names_a_gateway(command: Any, dev: Any) -> None:
     ("env", "code", "what"),
     [
         ({"GATEWAY_URL": "not a url", "GATEWAY_API_TOKEN": "t"}, 2, "GATEWAY_URL"),
+        ({"GATEWAY_URL": "http://127.0.0.1:99999", "GATEWAY_API_TOKEN": "t"}, 2, "1 to 65535"),
         ({"GATEWAY_URL": "http://127.0.0.1:1"}, 2, "GATEWAY_API_TOKEN"),
         ({"GATEWAY_URL": "http://127.0.0.1:1", "GATEWAY_API_TOKEN": "t"}, 1, "does not answer"),
     ],
@@ -349,8 +367,12 @@ def test_something_else_than_a_gateway_answers(command: Any, dev: Any) -> None:
     result = command("events", env={"GATEWAY_URL": redis, "GATEWAY_API_TOKEN": "t"})
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
-    env = {"GATEWAY_URL": dev.said["url"] + "/nowhere", "GATEWAY_API_TOKEN": dev.said["token"]}
-    assert command("events", env=env).returncode == 1
+    for path in ("/nowhere", "/registry"):
+        env = {"GATEWAY_URL": dev.said["url"] + path, "GATEWAY_API_TOKEN": dev.said["token"]}
+        result = command("events", env=env)
+        assert result.returncode == 1
+        assert f"names the path {path}: unless a proxy serves the gateway there" in result.stderr
+        assert f"it should be {dev.said['url']}." in result.stderr
 
 
 def test_redis_that_is_not_there_is_told_and_the_event_kept(

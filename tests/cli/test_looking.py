@@ -114,8 +114,10 @@ def test_deliveries_are_listed_and_shown_with_their_attempts(
     row = ask("deliveries", "--undelivered", *of_type).stdout.splitlines()[1].split()
     assert row[:4] == [delivery, second, "com.example.listed", "exhausted"]
     assert records(ask("deliveries", "list", "--state", "delivered", *of_type, "--json")) == []
-    for option in ("--agent", "--run", "--trace"):
-        assert records(ask("deliveries", "list", option, "none", "--json")) == []
+    for option, value in (("--agent", "none"), ("--run", "none"), ("--trace", "F" * 32)):
+        assert records(ask("deliveries", "list", option, value, "--json")) == []
+    refused = ask("deliveries", "list", "--trace", "none")
+    assert (refused.returncode, "trace_id: 32 hex digits" in refused.stderr) == (1, True)
 
     (attempt,) = records(ask("attempts", delivery, "--json"))
     assert (attempt["number"], attempt["error_class"]) == (1, "connect")

@@ -105,6 +105,18 @@ def state_of(ask: Callable[..., Any], position: int) -> str:
     return str(found["state"])
 
 
+def test_a_test_of_one_that_is_fetched_says_where_it_is(ask: Callable[..., Any]) -> None:
+    made = records(ask("subscriptions", "create", "--json", "--sink", "pull:"))[0]["id"]
+    told = ask("subscriptions", "test", made).stdout
+    assert "deliveries list" not in told
+    position = int(told.split("position ")[1].split(";")[0])
+    assert f"`after={position - 1}`" in told
+    for more in ((), ("--dry-run",)):
+        refused = ask("subscriptions", "replay", made, "--from-position", "1", *more)
+        assert (refused.returncode, "only pulled" in refused.stderr) == (1, True)
+    ask("subscriptions", "delete", made)
+
+
 def test_a_test_reaches_the_sink_marked_as_one(ask: Callable[..., Any], mine: str, sink: Sink) -> None:
     (sent,) = records(ask("subscriptions", "test", mine, "--json"))
     (post,) = until(lambda: list(sink.posts))
@@ -208,8 +220,8 @@ def test_what_is_not_there(ask: Callable[..., Any], arguments: Any, what: str) -
 
 
 def test_what_the_gateway_refuses_is_told_with_its_member(ask: Callable[..., Any], mine: str) -> None:
-    replay = ask("subscriptions", "replay", mine, "--since", "yesterday")
-    assert replay.returncode == 1
-    assert "/since: must be an RFC 3339 time" in replay.stderr
+    replay = ask("subscriptions", "replay", mine, "--since", "2026-02-30T00:00:00Z")
+    assert replay.returncode == 2
+    assert "--since: '2026-02-30T00:00:00Z' is no time" in replay.stderr
     ahead = ask("subscriptions", "replay", mine, "--from-position", "999999999")
     assert "/from_position: the log ends before it" in ahead.stderr

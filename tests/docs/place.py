@@ -29,7 +29,7 @@ ENDLESS = {
     "letta-gateway tail": ("", "org.example.happened"),
     "export GATEWAY_ENV=production": ("Serving ", ""),
     "letta-gateway listen --forward": ("org.example.happened", ""),
-    "curl -sN": ("id: ", "org.example.happened"),
+    "curl -sSN": ("id: ", "org.example.happened"),
 }
 # These open the database, or put another in its place: the gateway stands still for them, as the page says.
 GATEWAY_STOPPED = ("letta-gateway verify-log", "rm -f .gateway")

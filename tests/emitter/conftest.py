@@ -14,8 +14,13 @@ import redis
 
 import schemas
 from letta_emitter.emitter import Emitter
+from letta_emitter.hooks import sending
+from letta_emitter.hooks.wrapping import Shield
+from letta_emitter.mapping import Call
 from letta_emitter.publisher import body_of
 from letta_emitter.settings import EmitterSettings
+
+sys.path.insert(0, str(Path(__file__).parent))  # for the modules beside this one
 
 WORKER = Path(__file__).parent / "worker.py"
 STREAM = "letta.events"
@@ -117,3 +122,26 @@ def spawn(spool_dir: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     for worker in workers:
         worker.kill()
         worker.communicate()
+
+
+@pytest.fixture
+def calls() -> Iterator[list[Call]]:
+    """What the hooks saw."""
+    seen: list[Call] = []
+    sending.observers.append(seen.append)
+    yield seen
+    sending.observers.remove(seen.append)
+
+
+@pytest.fixture
+def unheard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test hears every complaint anew."""
+    monkeypatch.setattr(Shield, "_told", set())
+
+
+@pytest.fixture
+def emitter(monkeypatch: pytest.MonkeyPatch) -> Emitter:
+    """The process's emitter; it is off, but counts."""
+    mine = Emitter(None)
+    monkeypatch.setattr("letta_emitter.emitter._singleton", mine)
+    return mine

@@ -222,12 +222,12 @@ def test_a_request_goes_on_with_the_servers_token_and_nothing_of_the_callers_but
             "GET",
             (
                 "/deliveries?type=agent.step.completed&trace_id=t%261&state=refused&run_id=run-1&state=expired"
-                "&type=com.letta.x&status_code=503&until=2026-01-01T00:00:00Z&agent_id=agent-2&subscription=s&State=z"
+                "&batch=bat_1&type=com.letta.x&status_code=503&until=2026-01-01T00:00:00Z&agent_id=agent-2&subscription=s&State=z"
                 "&organization=org-2&organization=org-3"
             ),
             (
                 "/deliveries?state=refused&state=expired&status_code=503&type=agent.step.completed&type=com.letta.x"
-                "&run_id=run-1&trace_id=t%261&until=2026-01-01T00%3A00%3A00Z&organization=org-1"
+                "&run_id=run-1&trace_id=t%261&batch=bat_1&until=2026-01-01T00%3A00%3A00Z&organization=org-1"
             ),
         ),
     ],
@@ -246,7 +246,7 @@ def test_each_route_is_the_one_of_the_gateway(make: Making, stub: Stub, method: 
         "&".join(f"type={number}" for number in range(51)),
         *(
             f"{name}={'x' * 1025}"
-            for name in ("state", "type", "run_id", "trace_id", "since", "until", "cursor")
+            for name in ("state", "type", "run_id", "trace_id", "batch", "since", "until", "cursor")
         ),
         "status_code=99",
         "limit=501",

@@ -100,6 +100,59 @@ def test_a_retry_after_a_crash_is_linked_to_the_attempt_that_was_journaled(virtu
     virtually(main())
 
 
+def test_what_a_process_died_on_is_linked_to_what_it_had_sent(virtually: Virtually) -> None:
+    """Its span is told by nobody, and stands in the receiver's log."""
+
+    async def hangs(_number: int, _position: int) -> int:
+        await asyncio.sleep(1000)
+        return 204
+
+    async def answers(_number: int, _position: int) -> int:
+        return 204
+
+    async def main() -> None:
+        tracing, spans = traced()
+        engine = Engine(hangs, tracing=tracing)
+        async with engine.killed_at_end():
+            await engine.subscribe()
+            (position,) = await engine.publish()
+            await engine.until(lambda: bool(engine.store.pending))
+        engine.script = answers
+        async with engine.running():
+            await engine.until(lambda: engine.decisions(1, position) == ["delivered"])
+        sent = [dict(request.headers)["traceparent"].split("-") for request in engine.requests]
+        (post,) = spans("POST")
+        assert linked(post) == [(sent[0][1], sent[0][2])]
+        assert places([post]) == [(sent[1][1], sent[1][2])]
+        assert post.attributes is not None
+        assert post.attributes["http.request.resend_count"] == 1
+
+    virtually(main())
+
+
+def test_what_is_parked_keeps_the_trace_that_was_sent(virtually: Virtually) -> None:
+    async def hangs(_number: int, _position: int) -> int:
+        await asyncio.sleep(1000)
+        return 204
+
+    async def main() -> None:
+        engine = Engine(hangs)
+        async with engine.killed_at_end():
+            await engine.subscribe()
+            (position,) = await engine.publish()
+            await engine.until(lambda: bool(engine.store.pending))
+        for died in (1, 2):
+            async with engine.killed_at_end():
+                await engine.until(lambda died=died: len(engine.posts) == died + 1)  # type: ignore[misc]
+        async with engine.running():
+            await engine.until(lambda: engine.decisions(1, position) == ["exhausted"])
+        (parked,) = engine.store.attempts[1, position]
+        sent = [tuple(dict(request.headers)["traceparent"].split("-")[1:3]) for request in engine.requests]
+        assert (parked.trace_id, parked.span_id) in sent
+
+    virtually(main())
+
+
 def test_what_is_not_sampled_makes_no_span(virtually: Virtually) -> None:
     async def main() -> None:
         tracing, spans = traced(ALWAYS_OFF)

@@ -83,6 +83,7 @@ def test_from_the_command_to_a_replay_of_what_was_archived(
     code, [record], _ = archive(gateway, "--before", str(last), "--to", str(tmp_path / "copies"))
     assert (code, record["state"], record["events"]) == (0, "finished", 49)
     [path] = (tmp_path / "copies").iterdir()
+    assert path.stat().st_mode & 0o777 == 0o600  # it has events in it
     assert path.read_bytes() == (gateway.data_dir / "archive" / path.name).read_bytes()
 
     position = min(before)
@@ -125,7 +126,14 @@ def test_from_the_command_to_a_replay_of_what_was_archived(
     again = {post.webhook_id for post in sink.posts[50:]}
     assert again == {post.webhook_id for post in sink.posts[:50]}
     follow(gateway, until)
-    assert archive(gateway, "--before", str(last))[0] == 0
+    would = command(gateway, "archive", "--before", str(last), "--dry-run").stdout
+    assert would == f"Would archive once more positions 1 to {last - 1}, which were put back.\n"
+    assert command(gateway, "archive", "--before", "2", "--dry-run").stdout == "Would archive nothing.\n"
+    short = command(gateway, "archive", "--before", str(last - 1))
+    assert (short.returncode, short.stdout) == (0, "Archived up to position 0; events: 0, files: 0.\n")
+    assert "ends behind what was asked for" in short.stderr
+    code, [record], _ = archive(gateway, "--before", str(last))
+    assert (code, record["events"], record["archived_until"]) == (0, 49, last - 1)
     assert gateway.client.get(f"/v1/events/{position}").status_code == 410
     assert gateway.stop() == 0
     verified = command(gateway, "verify-log", "--archive", str(tmp_path / "copies"), "--json")

@@ -2,6 +2,9 @@
 
 import itertools
 import json
+import os
+import subprocess
+import sys
 
 import jsonschema_rs
 import pytest
@@ -135,3 +138,12 @@ def test_what_came_by_the_stream_is_marked_too(gateway, sink, make_event, kind, 
         lambda: gateway.client.get("/v1/events", params={"type": kind, "order": "asc"}).json()["items"]
     )
     assert [item.get("contract_broken") for item in items] == [True, None]
+    listed = subprocess.run(
+        [sys.executable, "-m", "gateway", "events", "--type", kind],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ
+        | {"GATEWAY_URL": gateway.said["url"], "GATEWAY_API_TOKEN": gateway.said["token"], "COLUMNS": "200"},
+    ).stdout
+    assert listed.count("(contract broken)") == 1

@@ -31,8 +31,8 @@ def traceparent(flag: str = "01") -> tuple[str, str, str]:
     return f"00-{trace_id}-{span_id}-{flag}", trace_id, span_id
 
 
-def agent_step(gateway, otlp, folder: Path) -> str:
-    """A step of a server that traces; gives the trace's id."""
+def agent_step(gateway, otlp, folder: Path, *, says: str = "3") -> str:
+    """A step of a server that traces, with what its tool says; gives the trace's id."""
     environment = {
         **os.environ,
         "LETTA_EMITTER_ENABLED": "1",
@@ -41,7 +41,7 @@ def agent_step(gateway, otlp, folder: Path) -> str:
         "LETTA_EMITTER_SPOOL_DIR": str(folder / "spool"),
     }
     done = subprocess.run(
-        [sys.executable, AGENT, otlp.grpc_url],
+        [sys.executable, AGENT, otlp.grpc_url, says],
         capture_output=True,
         text=True,
         check=False,
@@ -59,7 +59,7 @@ def attempts_of(gateway, trace_id: str) -> dict[str, dict]:
     return {attempt["span_id"]: attempt for found in deliveries for attempt in found["attempts"]}
 
 
-def test_conformance_33_40_41_from_the_step_to_every_post(traced, otlp, receiver, tmp_path):
+def test_conformance_33_40_41_from_the_step_to_every_post(traced, otlp, receiver, tmp_path, until):
     """A step with a tool call, two subscribers, one of which fails once: one tree, asserted span by span."""
     steady, shaky = receiver.sink(), receiver.sink().reply(503)
     for sink in (steady, shaky):
@@ -105,7 +105,9 @@ def test_conformance_33_40_41_from_the_step_to_every_post(traced, otlp, receiver
         assert match.attributes["letta_gateway.subscriptions.matched"] == 2
         assert emit.start_ns <= emit.end_ns <= publish.end_ns <= ingest.end_ns
         assert ingest.end_ns <= min(post.start_ns for post in posts)
-    check_posts(tree, attempts_of(traced, trace_id), receiver.port)
+    # The spans may be exported before the attempts are journaled.
+    attempts = until(lambda: len(found := attempts_of(traced, trace_id)) == 5 and found)
+    check_posts(tree, attempts, receiver.port)
 
     # Every receiver sees the trace, and the origin as it was; the header is the span that was told.
     sent = {post.headers["traceparent"].split("-")[2]: post for post in (*steady.posts, *shaky.posts)}
@@ -134,7 +136,7 @@ def check_posts(tree: Tree, attempts: dict[str, dict], port: int) -> None:
             "127.0.0.1",
             port,
         )
-        assert has["url.full"].startswith(f"http://127.0.0.1:{port}/sink-")
+        assert has["url.full"] == f"http://127.0.0.1:{port}/REDACTED"
         assert has["http.response.status_code"] == attempt["status"]
         assert has.get("error.type") == attempt["error_class"]
         # The status says it: the span's has no words beside it.
@@ -147,6 +149,23 @@ def check_posts(tree: Tree, attempts: dict[str, dict], port: int) -> None:
     assert len(again) == 1
     assert [link[:2] for link in again[0].links] == [failed[0].place]
     assert all(not post.links for post in posts if post not in again)
+
+
+def test_the_span_of_the_request_that_brought_an_event_is_linked(traced, otlp, sink, make_event, kind):
+    """As an instrumented client sends it; the event's own trace is not the request's."""
+    request = f"00-{'a' * 32}-{'b' * 16}-01"
+    traced.subscribe(sink, types=[kind])
+    answer = traced.client.post(
+        "/v1/events",
+        json=make_event(),
+        headers={"Content-Type": "application/cloudevents+json", "traceparent": request},
+    )
+    assert answer.status_code == 202
+    (post,) = sink.wait(1)
+    trace_id = post.headers["traceparent"].split("-")[1]
+    assert trace_id != "a" * 32
+    tree = otlp.wait(trace_id, lambda found: len(found.spans) == 3, "three spans")
+    assert [link[:2] for link in tree.one("ingest /v1/events").links] == [("a" * 32, "b" * 16)]
 
 
 def test_an_event_without_a_trace_begins_one(traced, otlp, sink, make_event, kind):
@@ -229,6 +248,32 @@ def test_after_a_kill_between_append_and_post(traced, otlp, sink, make_event, ki
     # Its beginning may have been told by either process, or by both: by the same ids.
     assert {span.span_id for span in begun.roots()} == {begun.named("ingest")[0].span_id}
     assert all(span.parent in begun.by_id for span in begun.spans if span.parent)
+
+
+def test_after_a_kill_of_what_was_matched_and_not_exported(
+    make_gateway, otlp, receiver, make_event, kind, until
+):
+    """Its beginning died in the exporter, so whoever tries it next tells that again: the tree holds together."""
+    delay = "OTEL_BSP_SCHEDULE_DELAY"
+    traced = make_gateway(**{**otlp.env(), delay: "600000"}).start()
+    paused, served = receiver.sink(), receiver.sink()
+    made = traced.subscribe(paused, types=[kind])
+    traced.subscribe(served, types=[kind])
+    traced.subscription(made, "pause")
+    (position,) = traced.publish(make_event())
+    served.wait(1)
+    # Once that is in the journal, the next process matches the event no more.
+    until(lambda: len(traced.deliveries(position)) == 1)
+    traced.kill()
+    traced.env[delay] = otlp.env()[delay]
+    traced.start()
+    traced.subscription(made, "resume")
+    (post,) = paused.wait(1)
+    trace_id = post.headers["traceparent"].split("-")[1]
+    tree = otlp.wait(trace_id, lambda found: found.named("POST"), "POST")
+    tree = otlp.wait(trace_id, lambda found: found.named("ingest"), "the root of it")
+    assert {span.span_id for span in tree.roots()} == {tree.named("ingest")[0].span_id}
+    assert all(span.parent in tree.by_id for span in tree.spans if span.parent)
 
 
 def test_replays_and_redeliveries_are_linked_to_the_attempt_before(
@@ -342,15 +387,20 @@ BEARER = "bearer-credential-that-nobody-may-see"
 HEADER = "own-header-value-that-nobody-may-see"
 QUERY = "query-key-that-nobody-may-see"
 PATH = "T0path-key-that-nobody-may-see"
+WORD = "letmein"
 DATA = "data-that-nobody-may-see"
 CHARS_MAX = 256
 
 
-def test_attributes_are_bounded_and_hold_no_secret(traced, otlp, receiver, make_event, kind):
+def test_attributes_are_bounded_and_hold_no_secret(traced, otlp, receiver, make_event, kind, tmp_path):
     """All attributes of all spans, links and resources that were sent: everything in them is looked at."""
     sink = receiver.sink().reply(500)
     path = f"/services/{PATH}"
     receiver.sinks[f"{path}?key={QUERY}"] = sink
+    # A word alone in a path may be the key as well.
+    plain = receiver.sink()
+    receiver.sinks[f"/{WORD}"] = plain
+    traced.subscribe(f"http://127.0.0.1:{receiver.port}/{WORD}", types=[kind])
     made = traced.subscribe(
         f"http://127.0.0.1:{receiver.port}{path}?key={QUERY}",
         types=[kind],
@@ -361,9 +411,13 @@ def test_attributes_are_bounded_and_hold_no_secret(traced, otlp, receiver, make_
     long = "x" * 5_000
     traced.publish(make_event(id=long, subject=long, traceparent=given, data={"text": DATA}))
     sink.wait(2)
-    tree = otlp.wait(trace_id, lambda found: len(found.named("POST")) == 2, "two POSTs")
+    plain.wait(1)
+    # Of an agent server that traces, the emitter's part as well.
+    step = agent_step(traced, otlp, tmp_path, says=DATA)
+    otlp.wait(step, lambda found: len(found.named("publish")) == 2, "the emitter's spans")
+    tree = otlp.wait(trace_id, lambda found: len(found.named("POST")) == 3, "three POSTs")
     assert traced.stop() == 0
-    known = (BEARER, HEADER, QUERY, PATH, DATA, made["secret"], made["secret"].removeprefix("whsec_"))
+    known = (BEARER, HEADER, QUERY, PATH, WORD, DATA, made["secret"], made["secret"].removeprefix("whsec_"))
     for raw in otlp.raw:
         assert not [secret for secret in known if secret.encode() in raw]
     for span in otlp.spans:
@@ -372,7 +426,8 @@ def test_attributes_are_bounded_and_hold_no_secret(traced, otlp, receiver, make_
         assert len(span.attributes) <= 32
         assert len(span.name) <= CHARS_MAX
     urls = {post.attributes["url.full"] for post in tree.named("POST")}
-    assert urls == {f"http://127.0.0.1:{receiver.port}/services/REDACTED?REDACTED"}
+    origin = f"http://127.0.0.1:{receiver.port}"
+    assert urls == {f"{origin}/services/REDACTED?REDACTED", f"{origin}/REDACTED"}
 
 
 def test_off_nothing_of_the_sdk_is_imported():

@@ -1,6 +1,6 @@
 """An agent server that traces, in small: one step with a tool call, told by the real emitter. Prints the trace's id.
 
-    python traced_agent.py OTLP_GRPC_URL
+    python traced_agent.py OTLP_GRPC_URL WHAT_THE_TOOL_SAYS
 
 It has an OpenTelemetry of its own, as Letta has; the emitter finds it there.
 """
@@ -44,7 +44,7 @@ def main() -> None:
                     run_id="run-1",
                     status="success",
                     arguments={"a": 1},
-                    func_return="3",
+                    func_return=sys.argv[2],
                     stdout=[],
                     stderr=[],
                     duration_ms=2,

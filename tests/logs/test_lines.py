@@ -155,3 +155,14 @@ def test_one_place_configures_everything(monkeypatch):
     assert [line["logger"] for line in lines[:2]] == ["uvicorn.error", "gateway.deliver"]
     assert lines[0]["message"] == "of ***"
     assert all("not heard" not in line["message"] for line in lines)
+
+
+@pytest.mark.parametrize("style", ["json", "text"])
+def test_a_failure_of_telemetry_is_a_line_with_its_cause(style):
+    """A variable of the user's or an exporter's end is behind it: where in the SDK it was found helps nobody."""
+    written = Written(style, "opentelemetry.sdk.resources")
+    written.logger.error("skipped", exc_info=raised(f"no such detector {SECRET}"))
+    (line,) = written.text.splitlines()
+    assert "skipped (ValueError: no such detector " in line
+    assert SECRET not in line
+    assert "Traceback" not in line

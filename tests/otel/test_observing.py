@@ -1,6 +1,7 @@
 """The files in `otel/` that others run: Prometheus' rules, a dashboard, a collector's configuration.
 
-That every figure they name is one that `/metrics` serves is shown in `tests/flows/test_metrics.py`.
+That every figure they name is one that `/metrics` serves is shown in `tests/flows/test_metrics.py`; the collector's
+configuration, but for what of it is Prometheus', is held to what is documented in `test_collector.py`.
 """
 
 import importlib.util
@@ -144,37 +145,6 @@ def test_each_query_of_the_dashboard_is_one(promtool, tmp_path):
     path = tmp_path / "queries.yml"
     path.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
     assert f"{len(queries)} rules found" in promtool("check", "rules", path)
-
-
-# There is no collector among what pip, npm or Debian have, so its configuration is held to its structure.
-COMPONENTS = {
-    "extensions": {"health_check"},
-    "receivers": {"otlp", "prometheus"},
-    "processors": {"memory_limiter", "transform", "batch"},
-    "exporters": {"otlphttp", "prometheus"},
-}
-
-
-def test_each_component_of_the_collector_is_known_and_used():
-    config = yaml.safe_load(COLLECTOR.read_text())
-    assert set(config) == {*COMPONENTS, "service"}
-    pipelines = config["service"]["pipelines"]
-    assert set(pipelines) == {"traces", "metrics"}
-    for kind, known in COMPONENTS.items():
-        assert {name.partition("/")[0] for name in config[kind]} <= known
-        parts = [config["service"]] if kind == "extensions" else pipelines.values()
-        assert {name for part in parts for name in part[kind]} == set(config[kind])
-    for pipeline in pipelines.values():
-        assert pipeline["processors"][0] == "memory_limiter"
-        assert pipeline["processors"][-1] == "batch"
-
-
-def test_the_collector_listens_on_this_machine_and_has_its_secrets_from_outside():
-    text = COLLECTOR.read_text()
-    assert set(re.findall(r"endpoint: ([0-9.]+):", text)) == {"127.0.0.1"}
-    told = set(re.findall(r"^# {3}([A-Z_]+) ", text, re.MULTILINE))
-    assert set(re.findall(r"\$\{env:([A-Z_]+)\}", text)) == told
-    assert "credentials: ${env:LETTA_GATEWAY_TOKEN}" in text
 
 
 def test_the_scrape_of_the_collector_is_one_of_prometheus(promtool, tmp_path):

@@ -30,6 +30,8 @@ from gateway.ports import (
     ReplayState,
     RunState,
     SubscriptionState,
+    Unreached,
+    UnreachedArchive,
 )
 
 SECRET = "whsec_" + "A" * 40
@@ -289,12 +291,37 @@ def test_restored_as_it_was_and_archived_again(stores):
     subscribe(stores, start=3)
     held = archive(stores, 22)
     assert held.state is RunState.FAILED
-    assert (held.cursor, run.cursor) == (20, 20)
+    assert (held.cursor, run.cursor) == (0, 20)  # what was put back is in the log
     for item in stores.run(stores.subscriptions.page(organization=None, after=0, limit=10)):
         stores.run(stores.subscriptions.delete(item.number))
     again = archive(stores, 22)
     assert (again.state, again.cursor) == (RunState.FINISHED, 22)
     assert [item for item in positions(stores) if item <= 22] == []
+    assert verify(stores, stores.folder).ok
+
+
+def test_a_plan_has_what_was_put_back(stores):
+    fill(stores, 60)
+    for until in (20, 40):
+        archive(stores, until)
+    assert stores.run(stores.archives.plan(40)).positions == 0
+    for position in (1, 30):
+        stores.run(stores.archives.restore(position))
+    plan = stores.run(stores.archives.plan(50))
+    assert (plan.first, plan.until, plan.again, plan.positions) == (41, 50, [(1, 20), (21, 40)], 50)
+    assert stores.run(stores.archives.plan(30)).again == [(1, 20)]
+    record = subscribe(stores, start=25)
+    plan = stores.run(stores.archives.plan(50))
+    assert (plan.until, plan.again, plan.positions) == (40, [(1, 20)], 20)
+    run = archive(stores, 50)
+    assert (run.state, run.cursor, run.events, run.archives) == (RunState.FAILED, 20, 20, 1)
+    assert f"behind position {record.cursor}" in run.problem
+    stores.run(stores.subscriptions.delete(record.number))
+    run = archive(stores, 30)
+    assert (run.state, run.cursor, run.events) == (RunState.FINISHED, 20, 0)  # the second one ends behind it
+    assert stores.run(stores.archives.plan(50)).positions == 30
+    run = archive(stores, 50)
+    assert (run.state, run.cursor, run.events) == (RunState.FINISHED, 50, 30)
     assert verify(stores, stores.folder).ok
 
 
@@ -420,7 +447,7 @@ def test_a_full_disk_ends_it_and_nothing_is_left_behind(stores, monkeypatch):
         patched.setattr(archive_export.ArchiveWriter, "add", full)
         run = archive(stores, 20)
     assert (run.state, run.cursor) == (RunState.FAILED, 0)
-    assert "No space left" in run.problem
+    assert run.problem == f"{stores.folder}: No space left on device."
     assert list(stores.folder.iterdir()) == []
     assert archive(stores, 20).cursor == 20
 
@@ -534,8 +561,30 @@ def test_an_archive_that_was_taken_away_is_named(stores):
     path = next(stores.folder.glob("*.gz"))
     path.rename(stores.folder.parent / "elsewhere")
     record = erase(stores, Target(Scope.AGENT, "agent-1"))
-    assert record.unreachable == (path.name,)
+    assert record.unreachable == (UnreachedArchive(path.name, Unreached.MISSING),)
     assert record.events == 3
+
+
+@pytest.mark.parametrize("how", ["cut", "other", "a line"])
+def test_an_archive_that_cannot_be_read_is_named_with_the_reason(stores, how):
+    fill(stores, 30)
+    archive(stores, 20)
+    path = next(stores.folder.glob("*.gz"))
+    whole = path.read_bytes()
+    if how == "a line":
+        lines = gzip.decompress(whole).splitlines(keepends=True)
+        path.write_bytes(gzip.compress(b"".join([*lines[:3], b'{"position": 3, "event": {"secret": 1}}\n'])))
+    else:
+        damage(stores, how)
+    record = erase(stores, Target(Scope.AGENT, "agent-1"))
+    [left] = record.unreachable
+    assert (left.file, left.why) == (path.name, Unreached.DAMAGED)
+    assert ("line 4 cannot be read" in left.detail) is (how == "a line")
+    assert "secret" not in left.detail
+    path.write_bytes(whole)
+    record = erase(stores, Target(Scope.AGENT, "agent-1"))
+    assert (record.unreachable, record.events) == ((), 7)
+    assert verify(stores, stores.folder).ok
 
 
 def test_what_an_erasure_left_in_a_file_cannot_be_changed(stores):

@@ -111,6 +111,13 @@ def test_an_erased_event_is_empty_and_the_others_are_as_they_were(stores):
     assert stores.run(stores.log.get(2)) == before[2]
 
 
+def test_that_a_contract_was_broken_says_nothing_of_anybody_and_stays(stores):
+    put(stores, event(1, contract_broken=True), event(2))
+    erase(stores)
+    rows = stores.run(stores.log.read(0, 2))
+    assert [(row.envelope, row.contract_broken) for row in rows] == [(None, True), (None, False)]
+
+
 @pytest.mark.parametrize(
     "query",
     [

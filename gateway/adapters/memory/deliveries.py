@@ -48,7 +48,9 @@ class MemoryDeliveries:
             store.pending.pop(key, None)
         for item in batch.kept(asked):
             if item.number in store.cursors:
-                store.pending[item.number, item.position] = item
+                span_id, trace_id = item.to_link
+                row = replace(item, last_span_id=span_id, last_trace_id=trace_id)
+                store.pending[item.number, item.position] = row
         self._move(batch)
         store.routed = batch.routed
         return sorted({number for number, _ in asked})

@@ -16,10 +16,12 @@ from gateway.adapters.sql.archive_export import Exporter
 from gateway.adapters.sql.archive_holders import Holders, sentence
 from gateway.adapters.sql.archive_restoring import Restorer, undo
 from gateway.adapters.sql.archive_rows import (
+    archived_without_gap,
     holding,
     in_state,
     last_archived,
     problem_of,
+    put_back,
     record_of,
     run_of,
     running,
@@ -84,7 +86,10 @@ class SqlArchives:
         until = min(until, await self._database.read(last_position))
         held = await self._holders.look(until)
         lowest = min((item.position for item in held), default=until)
-        return ArchivePlan(first, max(min(until, lowest), first - 1), held)
+        again = await rows_of(self._database, put_back(min(until, lowest)))
+        return ArchivePlan(
+            first, max(min(until, lowest), first - 1), held, [(row.first, row.last) for row in again]
+        )
 
     async def request(self, until: int) -> RunRecord:
         """See ``Archives.request``."""
@@ -98,7 +103,7 @@ class SqlArchives:
             )
             position = self._facts.say(connection, fact, now_us)
             values = {"position": position, "until_position": min(until, head), "requested_at": now_us}
-            counts = {"cursor": last_archived(connection), "archives": 0, "events": 0}
+            counts = {"cursor": archived_without_gap(connection), "archives": 0, "events": 0}
             connection.execute(insert(_RUN).values(**values, **counts, state=RunState.RUNNING.value))
             return run_of(connection.execute(select(_RUN).where(_RUN.c.position == position)).one())
 
@@ -134,7 +139,7 @@ class SqlArchives:
         try:
             return await self._step(row)
         except (OSError, ArchiveDamaged, ArchiveUnusable) as error:
-            problem = problem_of(error)
+            problem = problem_of(error, self._folder)
             _LOGGER.error("an archiving ends before its end: %s", problem)  # noqa: TRY400 - the sentence says it all
             return await self._end(row, problem)
 
@@ -150,8 +155,7 @@ class SqlArchives:
             return await self._dropper.drop(half)
         if await first_of(self._database, unfinished_erasure()) is not None:
             return ArchiveStep(waits=True)  # what is being erased is not to be exported first
-        restored = in_state(ArchiveState.RESTORED).where(_ARCHIVE.c.last <= until)
-        again = await first_of(self._database, restored)
+        again = await first_of(self._database, put_back(until))
         if again is not None:
             if held := await self._holders.look(again.last):
                 return await self._end(row, sentence(held))
@@ -166,8 +170,13 @@ class SqlArchives:
     async def _end(self, row: Row[Any], problem: str | None) -> ArchiveStep:
         state = RunState.FINISHED if problem is None else RunState.FAILED
         values = {"state": state.value, "problem": problem, "finished_at": self._now()}
-        statement = update(_RUN).where(_RUN.c.position == row.position).values(**values)
-        await self._database.write(lambda connection: connection.execute(statement))
+        statement = update(_RUN).where(_RUN.c.position == row.position)
+
+        def work(connection: Connection) -> None:
+            # An archive may have been put back while it ran.
+            connection.execute(statement.values(**values, cursor=archived_without_gap(connection)))
+
+        await self._database.write(work)
         return ArchiveStep(finished=True)
 
     # Putting back.

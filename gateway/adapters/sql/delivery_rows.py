@@ -85,6 +85,7 @@ def attempt_of(row: Row[Any]) -> AttemptRecord:
 
 def pending_row(item: PendingDelivery) -> dict[str, Any]:
     """A row of ``pending``."""
+    last_span_id, last_trace_id = item.to_link
     return {
         "number": item.number,
         "position": item.position,
@@ -96,8 +97,8 @@ def pending_row(item: PendingDelivery) -> dict[str, Any]:
         "crashes": item.crashes,
         "partition_key": item.partition_key,
         "blocked_from": item.blocked_from,
-        "last_span_id": item.last_span_id,
-        "last_trace_id": item.last_trace_id,
+        "last_span_id": last_span_id,
+        "last_trace_id": last_trace_id,
         "replay": item.replay,
         "batch": item.batch,
         "batch_size": item.batch_size,

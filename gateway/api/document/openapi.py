@@ -149,7 +149,7 @@ def _problems(path: str, operation: Json, known: Operation, *, validated: bool) 
     # 403 everywhere: in development, for a `Host` that is not this machine (S11c).
     found = {403, 500, *known.problems}
     if path.startswith(GUARDED):
-        found |= {401, 503}
+        found |= {401, 422, 503}  # 422 for a query that it does not know
     if re.search(r"\{\w+\}", path):
         found.add(404)
     names = {parameter["name"] for parameter in operation.get("parameters", ())}

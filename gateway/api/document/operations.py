@@ -65,6 +65,10 @@ def _ok(model: type[BaseModel], about: str, *headers: str) -> Mapping[int, Answe
     return {200: Answer(about, model, headers)}
 
 
+def _read(model: type[BaseModel], about: str) -> Mapping[int, Answer]:
+    return {200: Answer(about, model, ["ETag"]), 304: Answer("The reader has it.", headers=["ETag"])}
+
+
 def _webhook(prefix: str) -> dict[tuple[str, str], Operation]:
     """The routes of one kind of webhook."""
     return {
@@ -76,7 +80,7 @@ def _webhook(prefix: str) -> dict[tuple[str, str], Operation]:
             bodies.WebhookChange,
             conditional=True,
         ),
-        ("get", prefix): Operation(_ok(answers.Webhook, "The webhook.", "ETag"), problems=[404]),
+        ("get", prefix): Operation(_read(answers.Webhook, "The webhook."), problems=[404]),
         ("delete", prefix): Operation(_DELETED, problems=[404], conditional=True),
         ("post", f"{prefix}/test"): Operation(
             {202: Answer("A test event was appended; it is sent by and by.", answers.Commanded)},
@@ -158,7 +162,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         problems=[409, 410],
     ),
     ("get", "/v1/subscriptions"): Operation(_ok(answers.Subscriptions, "A page.")),
-    ("get", _ONE): Operation(_ok(answers.Subscription, "The subscription.", "ETag")),
+    ("get", _ONE): Operation(_read(answers.Subscription, "The subscription.")),
     ("put", _ONE): Operation(
         _ok(answers.Subscription, "As it is now.", "ETag"), bodies.Replacement, conditional=True
     ),
@@ -171,16 +175,21 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("delete", _ONE): Operation(_DELETED, conditional=True),
     ("options", _ONE): Operation({204: Answer("The methods.", headers=["Allow"])}),
     ("post", f"{_ONE}/pause"): Operation(
-        _ok(answers.Subscription, "It stands still.", "ETag"), problems=[409]
+        _ok(answers.Subscription, "It stands still.", "ETag"), problems=[409], conditional=True
     ),
     ("post", f"{_ONE}/resume"): Operation(
-        _ok(answers.Subscription, "It goes on.", "ETag"), bodies.Resume, body_required=False, problems=[409]
+        _ok(answers.Subscription, "It goes on.", "ETag"),
+        bodies.Resume,
+        body_required=False,
+        problems=[409],
+        conditional=True,
     ),
     ("post", f"{_ONE}/rotate-secret"): Operation(
         _ok(answers.RotatedSubscription, "It signs with another secret, shown this once.", "ETag"),
         bodies.Rotation,
         body_required=False,
         problems=[409],
+        conditional=True,
     ),
     ("post", "/v1/subscriptions/import"): Operation(
         {201: Answer("All were made.", answers.Imported)},
@@ -251,7 +260,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("get", "/v1/archives/runs/{run_id}"): Operation(_ok(answers.Archiving, "The archiving.")),
     ("get", "/v1/archives/{position}"): Operation(_ok(answers.Archive, "The archive.")),
     ("get", "/v1/archives/{position}/file"): Operation(
-        {200: Answer("NDJSON, compressed by gzip.", media_types={"application/gzip": {}})}
+        {200: Answer("NDJSON, compressed by gzip.", media_types={"application/gzip": {}})}, problems=[409]
     ),
     ("post", "/v1/archives/{position}/restore"): Operation(
         _ok(answers.Archive, "Its events are in the log again."), problems=[409]
