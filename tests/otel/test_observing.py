@@ -84,6 +84,14 @@ def test_operations_tells_of_no_alert_that_there_is_not():
 def test_the_prometheus_is_one(promtool, tmp_path):
     for name in ("prometheus.yml", RULES.name):
         shutil.copy(ALERTS / name, tmp_path)
+    # As it is shipped, on the gateway's own machine, it needs nothing else.
+    assert "SUCCESS" in promtool("check", "config", "prometheus.yml", cwd=tmp_path)
+    shipped = (tmp_path / "prometheus.yml").read_text()
+    elsewhere = re.sub(
+        r"^    # ( *(?:authorization|type|credentials_file):)", r"    \1", shipped, flags=re.MULTILINE
+    )
+    assert "authorization" in yaml.safe_load(elsewhere)["scrape_configs"][0]
+    (tmp_path / "prometheus.yml").write_text(elsewhere)
     (tmp_path / "letta-gateway.token").write_text("lgw_token")
     assert "SUCCESS" in promtool("check", "config", "prometheus.yml", cwd=tmp_path)
 
