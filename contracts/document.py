@@ -77,7 +77,7 @@ def resolve(document: Mapping[str, Any], reference: str) -> object:
         KeyError: There is nothing at that place.
     """
     found: object = document
-    for part in _parts(reference):
+    for part in parts_of(reference):
         if isinstance(found, dict) and part in found:
             found = found[part]
         elif isinstance(found, list) and part.isascii() and part.isdigit() and int(part) < len(found):
@@ -111,7 +111,8 @@ def _longest(schema: Mapping[str, Any]) -> int | None:
     return said if _count(said) is None else None
 
 
-def _parts(reference: str) -> list[str]:
+def parts_of(reference: str) -> list[str]:
+    """Return the names on the way to what a local `$ref` names."""
     path = unquote(reference.removeprefix("#"))
     return [part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:]]
 

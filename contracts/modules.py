@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+_ANY_VALUE: Final = "its contract is JSON Schema alone, and allows more than objects."
 _ABOUT: Final = "Events as letta-gateway delivers them; printed from their contracts."
 
 
@@ -18,18 +19,21 @@ class Part:
         name: Of its payload's type.
         text: The text that defines that name; None: it has none in this language, and is an open object.
         tells: Whether the payload says of itself what it is, in `event_type`.
+        any_value: Without a text: whether it may be something else than an object.
     """
 
     event_type: str
     name: str
     text: str | None
     tells: bool = True
+    any_value: bool = False
 
 
 def typescript_module(parts: Sequence[Part]) -> str:
     """A module without imports: the payloads, their union, and the CloudEvents around them."""
     payloads = [part.name for part in parts if part.text is not None and part.tells]
     events = [f'CloudEvent<"{part.event_type}", {part.name}>' for part in parts]
+    thin = [f'ThinCloudEvent<"{part.event_type}">' for part in parts]
     return "\n".join(
         [
             f"// {_ABOUT}",
@@ -40,6 +44,9 @@ def typescript_module(parts: Sequence[Part]) -> str:
             "/** What a webhook in structured mode has as its body, told apart by `type`. */",
             f"export type LettaCloudEvent = {_typescript_union(events)};",
             "",
+            "/** What it has instead with `payload: thin`: GET `dataref` for the data, which `LettaCloudEvent` has. */",
+            f"export type LettaThinCloudEvent = {_typescript_union(thin)};",
+            "",
         ]
     )
 
@@ -47,6 +54,8 @@ def typescript_module(parts: Sequence[Part]) -> str:
 def _typescript_text(part: Part) -> str:
     if part.text is not None:
         return part.text.strip() + "\n"
+    if part.any_value:
+        return f"/** {part.event_type}: {_ANY_VALUE} */\nexport type {part.name} = unknown;\n"
     return (
         f"/** {part.event_type}: its contract is JSON Schema alone. */\n"
         f"export interface {part.name} {{\n  [k: string]: unknown;\n}}\n"
@@ -69,8 +78,8 @@ def _typescript_union(names: Sequence[str]) -> str:
 
 
 _CLOUD_EVENT: Final = """\
-/** A CloudEvent 1.0 (JSON format) with its extensions: `data` is what its `type` says. */
-export interface CloudEvent<Type extends string, Data> {
+/** What a CloudEvent 1.0 (JSON format) has beside its data, with its extensions. */
+export interface CloudEventAttributes<Type extends string> {
   specversion: "1.0";
   /** Identifies the event together with `source`. */
   id: string;
@@ -93,8 +102,19 @@ export interface CloudEvent<Type extends string, Data> {
   sequence?: string;
   traceparent?: string;
   tracestate?: string;
-  data: Data;
   [extension: string]: unknown;
+}
+
+/** A CloudEvent: `data` is what its `type` says. */
+export interface CloudEvent<Type extends string, Data> extends CloudEventAttributes<Type> {
+  data: Data;
+}
+
+/** A CloudEvent of a subscription with `payload: thin`, whose data are elsewhere. */
+export interface ThinCloudEvent<Type extends string> extends CloudEventAttributes<Type> {
+  /** Where the data are, as they are of `datacontenttype`: GET it, without a token, within 30 days. */
+  dataref: string;
+  data?: undefined;
 }
 """
 
@@ -102,7 +122,7 @@ export interface CloudEvent<Type extends string, Data> {
 def pydantic_module(parts: Sequence[Part]) -> str:
     """A module: what the texts import, once; their classes; the union, and what reads it."""
     imports: dict[str, set[str]] = {
-        "typing": {"Annotated", "TypeAlias"},
+        "typing": {"Annotated", "Any", "Literal", "TypeAlias"},
         "pydantic": {"BaseModel", "ConfigDict", "Field", "TypeAdapter"},
     }
     bodies = []
@@ -129,12 +149,38 @@ def pydantic_module(parts: Sequence[Part]) -> str:
             "",
             "",
             "\n\n".join(bodies),
+            _THIN,
             *_pydantic_union([part.name for part in parts if part.text is not None]),
         ]
     )
 
 
+_THIN: Final = '''
+class ThinCloudEvent(BaseModel):
+    """
+    A CloudEvent of a subscription with `payload: thin`, as its webhook's body. Its data are elsewhere.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    specversion: Literal["1.0"]
+    id: str
+    source: str
+    type: str
+    subject: str | None = None
+    time: str | None = None
+    datacontenttype: str | None = None
+    dataschema: str | None = None
+    dataref: str
+    """Where the data are, as they are of `datacontenttype`: GET it, without a token, within 30 days."""
+    data: None = None
+'''
+
+
 def _open_model(part: Part) -> str:
+    if part.any_value:
+        return f'{part.name}: TypeAlias = Any\n"""{part.event_type}: {_ANY_VALUE}"""\n'
     return (
         f'class {part.name}(BaseModel):\n    """\n    {part.event_type}: its contract is JSON Schema alone.\n'
         '    """\n\n    model_config = ConfigDict(\n        extra="allow",\n    )\n'

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from contracts.compatibility.produced import Produced
 from contracts.export import relative_path
 from contracts.modules import Part, pydantic_module, typescript_module
 from contracts.store import HOME, load
@@ -112,8 +113,12 @@ def module_of(
 def _printed(format_name: str, event_type: str, name: str, schema: Mapping[str, Any] | None) -> Part:
     declare = FORMATS[format_name].declare
     if declare is None or schema is None:
-        return Part(event_type, name, None)
+        return Part(event_type, name, None, any_value=schema is not None and not _only_objects(schema))
     return Part(event_type, name, declare(schema, name), tells=_tells(event_type, schema))
+
+
+def _only_objects(schema: Mapping[str, Any]) -> bool:
+    return Produced(schema, [schema]).kinds == {"object"}
 
 
 def _tells(event_type: str, schema: Mapping[str, Any]) -> bool:
@@ -136,7 +141,16 @@ def _free_name(event_type: str, texts: str, parts: Sequence[Part]) -> str:
     return name
 
 
-_TAKEN: Final = frozenset({"CloudEvent", "LettaEvent", "LettaCloudEvent"})
+_TAKEN: Final = frozenset(
+    {
+        "CloudEvent",
+        "CloudEventAttributes",
+        "LettaEvent",
+        "LettaCloudEvent",
+        "LettaThinCloudEvent",
+        "ThinCloudEvent",
+    }
+)
 """What the module itself defines."""
 
 FORMATS: Final[Mapping[str, Format]] = {

@@ -7,7 +7,7 @@ Wrong settings have an exception of their own beside them (`gateway.settings.Set
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 PROBLEM_TYPE_BASE = "urn:letta-gateway:problem:"
 
@@ -337,11 +337,19 @@ class SchemaOutdated(OperationError):
 
 
 class ArchiveUnusable(OperationError):
-    """An archive, or the folder of the archives, cannot be read or written."""
+    """An archive, or the folder of the archives, cannot be read or written; or its file is missing, or damaged."""
 
+    # Not 500: it is the state of one archive, which an administrator mends and then asks again.
     slug = "archive-unusable"
     title = "Archive not usable"
+    status = 409
     default_hint = "Check GATEWAY_ARCHIVE_DIR, its owner and the space left, then run the command again."
+
+    @classmethod
+    def missing(cls, file: str) -> Self:
+        """The error of an archive whose file is not where it should be."""
+        detail = f"The file {file} is not in the folder of the archives."
+        return cls(detail, hint="Put it back there, under its name, as it was.")
 
 
 class CursorAhead(OperationError):

@@ -151,7 +151,8 @@ class Parts:
         )
         held = Held()
         spans = None if tracing is None else IngestSpans(tracing, now_us, stream=settings.stream)
-        self._delivery_meters, ingest_meters = DeliveryMeters(), IngestMeters()
+        self._delivery_meters = DeliveryMeters()
+        ingest_meters = IngestMeters(None if spans is None else spans.wants)
         self.dispatcher = Dispatcher(
             World(
                 log=self.log,

@@ -46,7 +46,7 @@ def emit_span(
         tracer = None if trace is None else _tracer()
         if tracer is None or trace is None:
             return None
-        attributes = _attributes(envelope, stream, names.EMIT, "create", shown)
+        attributes = produced_attributes(envelope, stream, names.EMIT, "create", shown)
         attributes[names.MESSAGING_BODY_SIZE] = len(envelope.raw)
         return _start(tracer, cut(f"{names.EMIT} {stream}"), trace, attributes)
     except Exception as error:  # noqa: BLE001 - an event is not lost for its span
@@ -93,7 +93,7 @@ def _published(
         trace = _told_here(envelope)
         if trace is None:
             continue
-        attributes = _attributes(envelope, stream, names.PUBLISH, "send", shown)
+        attributes = produced_attributes(envelope, stream, names.PUBLISH, "send", shown)
         attributes[names.MESSAGING_BATCH_COUNT] = len(payloads)
         attributes[names.MESSAGING_BODY_SIZE] = len(payload)
         span = _start(tracer, cut(f"{names.PUBLISH} {stream}"), trace, attributes, started_ns)
@@ -120,9 +120,10 @@ def _told_here(envelope: Envelope) -> TraceParent | None:
     return None if trace.span_id == emitted_span_id(envelope.id) else trace
 
 
-def _attributes(
+def produced_attributes(
     envelope: Envelope, stream: str, operation: str, kind: str, shown: Callable[[str], str]
 ) -> dict[str, Value]:
+    """What a span of an emitter says of an event: ``kind`` is the operation's among those of messaging."""
     return {
         **event_attributes(envelope, shown),
         names.MESSAGING_SYSTEM: _REDIS,

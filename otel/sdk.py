@@ -22,6 +22,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 from otel import names
 from otel.attributes import cut
 from otel.exporters import TelemetryUnusable
+from otel.limits import Limits
 from otel.quiet import quietly
 from otel.sdk_parts import exporter_of, named
 from otel.spans import LINKS_MAX, EndedSpan, Kind, SpanLink
@@ -50,6 +51,8 @@ class SdkTracing:
         processors: Sequence[SpanProcessor],
         version: str,
         masked: Callable[[str], str] = str,
+        *,
+        limits: Limits | None = None,
     ) -> None:
         # An event has several spans with the same texts, and so have the events of one agent.
         self._shown = lru_cache(_SHOWN_MAX)(lambda text: cut(masked(text)))
@@ -57,6 +60,7 @@ class SdkTracing:
         self._follows_producer = _follows_producer(sampler)
         self._resource = _HashedResource(resource)
         self._processors = tuple(processors)
+        self._limits = limits
         self._scope = InstrumentationScope(names.SCOPE, version)
 
     def samples(self, trace: TraceParent, *, is_root: bool) -> bool:
@@ -98,6 +102,7 @@ class SdkTracing:
             _LOGGER.warning("the last spans were not exported within %g s", timeout_s)
 
     def _readable(self, span: EndedSpan) -> ReadableSpan:
+        limits = self._limits
         trace_id = int(span.trace.trace_id, 16)
         state = TraceState.from_header([span.tracestate]) if span.tracestate else None
         parent = None
@@ -111,8 +116,8 @@ class SdkTracing:
             context=_context(span.trace, state),
             parent=parent,
             resource=self._resource,
-            attributes=dict(span.attributes),
-            links=[_link(link) for link in span.links[:LINKS_MAX]],
+            attributes=dict(span.attributes) if limits is None else limits.of_span(span.attributes),
+            links=[_link(link, limits) for link in _told(span.links, limits)] if span.links else (),
             kind=_KINDS[span.kind],
             status=_status(span),
             start_time=span.started_us * _US_NS,
@@ -127,13 +132,15 @@ def open_tracing(exporters: Sequence[str], version: str, masked: Callable[[str],
     Raises ``TelemetryUnusable`` where one of them cannot be had.
     """
     try:
+        limits = Limits.from_variables()
         provider = TracerProvider(shutdown_on_exit=False)
         processors = [BatchSpanProcessor(exporter_of("traces", name)) for name in exporters]
     except TelemetryUnusable:
         raise
     except Exception as error:
         raise TelemetryUnusable(f"Tracing cannot be set up: {type(error).__name__}: {error}") from error
-    return SdkTracing(provider.sampler, named(provider.resource, version), processors, version, masked)
+    resource = named(provider.resource, version)
+    return SdkTracing(provider.sampler, resource, processors, version, masked, limits=limits)
 
 
 class _HashedResource(Resource):
@@ -190,5 +197,10 @@ def _context(trace: TraceParent, state: TraceState | None = None) -> SpanContext
     )
 
 
-def _link(link: SpanLink) -> Link:
-    return Link(_context(link.to), dict(link.attributes))
+def _told(links: Sequence[SpanLink], limits: Limits | None) -> Sequence[SpanLink]:
+    return links[:LINKS_MAX] if limits is None else limits.links(links[:LINKS_MAX])
+
+
+def _link(link: SpanLink, limits: Limits | None) -> Link:
+    attributes = dict(link.attributes) if limits is None else limits.of_link(link.attributes)
+    return Link(_context(link.to), attributes)

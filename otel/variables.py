@@ -13,8 +13,6 @@ from otel.exporters import Signal, TelemetryUnusable
 
 _SHOWN_CHARS_MAX: Final = 32
 _NUMBER_MAX: Final = 2**31 - 1
-_UNSET: Final = "unset"
-"""What the SDK takes for a limit that there is none of."""
 
 _SAMPLER, _SAMPLER_ARG = "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"
 _SAMPLERS: Final = (
@@ -47,8 +45,7 @@ def check_variables(environ: Mapping[str, str], signal: Signal) -> None:
         _check_sampler(environ)
         _check_batches(environ)
         for name in _LIMITS:
-            if _given(environ, name).lower() != _UNSET:
-                _number(environ, name, least=0)
+            _number(environ, name, least=0)
     for kind in ("", f"{signal.upper()}_"):
         _check_seconds(environ, f"OTEL_EXPORTER_OTLP_{kind}TIMEOUT")
         _check_choice(environ, f"OTEL_EXPORTER_OTLP_{kind}COMPRESSION", _COMPRESSIONS)
@@ -56,7 +53,7 @@ def check_variables(environ: Mapping[str, str], signal: Signal) -> None:
 
 def drop_empty(environ: MutableMapping[str, str] = os.environ) -> None:
     """Let go of those that are set to nothing: to the standard they are not set, and to the SDK they are wrong."""
-    for name in (_SAMPLER, *_POSITIVE, *_LIMITS):
+    for name in (_SAMPLER, *_POSITIVE):
         if name in environ and not environ[name].strip():
             del environ[name]
 

@@ -19,6 +19,7 @@ MEDIA_TYPE: Final = "application/cloudevents+json"
 BATCH_MEDIA_TYPE: Final = "application/cloudevents-batch+json"
 CONTENT_TYPE: Final = f"{MEDIA_TYPE}; charset=utf-8"
 """As sent: a widely used receiver refuses other spellings."""
+_TRACE: Final = ("traceparent", "tracestate")
 BATCH_CONTENT_TYPE: Final = f"{BATCH_MEDIA_TYPE}; charset=utf-8"
 
 
@@ -102,6 +103,7 @@ def parse_batch(raw: bytes, *, events_max: int) -> list[Envelope]:
 def to_structured(envelope: Envelope, *, dataschema: str | None = None) -> bytes:
     """Write the event for structured mode: the received bytes, with at most two attributes made explicit.
 
+    As in binary mode, a `traceparent` that is not valid is left out with its `tracestate`, lest it pass for one.
     `datacontenttype` is spelled out where JSON data came without one (the two mean the same, JSON format
     3.1), and `dataschema` is added where the event has none. Nothing else changes, and without either the
     very bytes return.
@@ -115,13 +117,15 @@ def to_structured(envelope: Envelope, *, dataschema: str | None = None) -> bytes
         added["datacontenttype"] = JSON_TYPE
     if dataschema is not None and "dataschema" not in envelope.attributes:
         added["dataschema"] = dataschema
-    return _with(envelope.raw, added) if added else envelope.raw
+    raw = _without(envelope.raw, _TRACE) if _is_badly_traced(envelope) else envelope.raw
+    return _with(raw, added) if added else raw
 
 
 def to_reference(envelope: Envelope, dataref: str, *, dataschema: str | None = None) -> bytes:
     """Write the event without its data, which `dataref` leads to (extension `dataref`, claim check).
 
-    The attributes are as received, a `dataref` of the event's own aside: it would not lead to this data any more.
+    The attributes are as in structured mode, a `dataref` of the event's own aside: it would not lead to this data any
+    more.
 
     Args:
         envelope: An event that has data.
@@ -129,6 +133,8 @@ def to_reference(envelope: Envelope, dataref: str, *, dataschema: str | None = N
         dataschema: The absolute URI of its contract, added where the event has none.
     """
     attributes: dict[str, AttributeValue] = dict(envelope.attributes)
+    if _is_badly_traced(envelope):
+        attributes = {name: value for name, value in attributes.items() if name not in _TRACE}
     if envelope.datacontenttype is not None:
         attributes["datacontenttype"] = envelope.datacontenttype
     if dataschema is not None:
@@ -155,6 +161,11 @@ def with_trace(envelope: Envelope, traceparent: str, tracestate: str | None = No
         else _without(envelope.raw, ("tracestate",))
     )
     return Envelope(_with(raw, added), attributes | added, envelope.body, envelope.content)
+
+
+def _is_badly_traced(envelope: Envelope) -> bool:
+    """Whether it has some of a trace context, and not a valid one."""
+    return envelope.traceparent is None and any(name in envelope.attributes for name in _TRACE)
 
 
 def _with(raw: bytes, added: Mapping[str, str]) -> bytes:

@@ -5,6 +5,7 @@ schema that reads is asked for on its own (`rules.py`), of everything that the s
 """
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from contracts.compatibility.budget import Budget, TooLargeError
@@ -14,7 +15,6 @@ from contracts.compatibility.unevaluated import ask_unevaluated
 from contracts.compatibility.wording import Finding, Kind, Side, clause
 from contracts.document import resolve
 from contracts.json_values import FRACTION, KINDS, key_of
-from schemas.errors import pointer_of
 
 DEPTH_MAX: Final = 64
 """Steps down, into a part of the value or a case of it, that one question leads to."""
@@ -46,6 +46,7 @@ class Comparison:
         self.read_root = read
         self._under_way: dict[tuple[Hashable, Hashable], int] = {}
         self._depth = 0
+        self._chosen: list[tuple[int, int]] = []
 
     def run(self) -> None:
         """Compare the documents whole. Raises ``TooLargeError``."""
@@ -57,7 +58,8 @@ class Comparison:
 
     def would_say(self, place: tuple[str | int, ...], kind: Kind, what: str = "") -> dict[Finding, None]:
         """What `say` would note."""
-        return {Finding(pointer_of(*place), clause(self.side, kind, what)): None}
+        branches = tuple(chosen for _, chosen in self._chosen)
+        return {Finding(place, clause(self.side, kind, what), branches): None}
 
     def check(self, produced: Sequence[Schema], read: Schema, place: tuple[str | int, ...]) -> None:
         """Note where a value that fits all of `produced` may not fit `read`. Raises ``TooLargeError``."""
@@ -123,7 +125,8 @@ class Comparison:
         branches = value.branches()
         if branches is not None:
             for branch in branches:
-                self.check(branch, read, place)
+                with self._in_branch(branch[-1], place, Side.READERS):
+                    self.check(branch, read, place)
             return
         for keyword in _BRANCHING:
             if keyword in read:
@@ -143,13 +146,16 @@ class Comparison:
         self, value: Produced, keyword: str, branches: Sequence[Schema], place: tuple[str | int, ...]
     ) -> None:
         """Each case of the value fits one branch; of `oneOf`, one that no value shares with another."""
-        if keyword == "oneOf" and not self._apart(branches):
-            self.say(place, Kind.BRANCH, keyword)
-            return
+        apart = keyword == "anyOf" or self._apart(branches)
+        if not apart:
+            self.say((*place, keyword), Kind.BRANCH, keyword)
         for case in _cases_of(value):
-            tried = [self.would_find(case, branch, place) for branch in branches]
+            tried = []
+            for branch in branches:
+                with self._in_branch(branch, place, Side.PRODUCERS):
+                    tried.append(self.would_find(case, branch, place))
             if all(tried):
-                self._none_fits(tried, case, branches, keyword, place)
+                self._none_fits(tried, case, branches, keyword, place, said=not apart)
 
     def _none_fits(
         self,
@@ -158,15 +164,34 @@ class Comparison:
         branches: Sequence[Schema],
         keyword: str,
         place: tuple[str | int, ...],
+        *,
+        said: bool,
     ) -> None:
-        kinds = Produced(self.produced_root, case).kinds
+        """Say what is wrong by the branch that was meant: the one that the case can fit at all, or fits best."""
+        value = Produced(self.produced_root, case)
         candidates = [
-            found for found, branch in zip(tried, branches, strict=True) if self._opened(branch).kinds & kinds
+            found
+            for found, branch in zip(tried, branches, strict=True)
+            if not _disjoint(value, self._opened(branch))
         ]
-        if len(candidates) == 1:
-            self.findings |= candidates[0]  # only this one was meant, and it says what is wrong more closely
-        else:
-            self.say(place, Kind.BRANCH, keyword)
+        if len(candidates) != 1 and not said:
+            here = any(depth == len(place) for depth, _ in self._chosen)
+            self.say(place if here else (*place, keyword), Kind.BRANCH, keyword)
+        if candidates:
+            closest: dict[Finding, None] = min(candidates, key=len)
+            self.findings |= closest
+
+    @contextmanager
+    def _in_branch(self, branch: Schema, place: tuple[str | int, ...], side: Side) -> Iterator[None]:
+        """Remember which branch findings are about, where it is the posted document's."""
+        posted = side is self.side
+        if posted:
+            self._chosen.append((len(place), id(branch)))
+        try:
+            yield
+        finally:
+            if posted:
+                self._chosen.pop()
 
     def _opened(self, branch: Schema) -> Produced:
         opened = Produced(self.read_root, [branch])

@@ -3,16 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import Any, Final
 
 from contracts.compatibility.budget import Budget, TooLargeError
 from contracts.compatibility.comparing import Comparison
+from contracts.compatibility.posted import posted_place
 from contracts.compatibility.wording import Finding, Side
+from schemas.errors import pointer_of
 
 STEPS_MAX: Final = 200_000
 """What one judgement compares, over all older versions; it bounds the time, to some seconds at the worst."""
 
 BREAKING_MAX: Final = 500
+FINDINGS_MAX: Final = 1_000
+"""Of one comparison; in a document that branches, many are of one place."""
 
 
 class Compatibility(StrEnum):
@@ -31,8 +36,7 @@ class Breaking:
     """One breaking change.
 
     Attributes:
-        pointer: Where: a JSON Pointer into the schema, with references followed. What was removed stands where it
-            was.
+        pointer: Where: a JSON Pointer into the new schema as it was posted. What was removed stands where it was.
         reason: What is wrong there, as a clause.
         versions: The older versions that it breaks, ascending.
     """
@@ -58,7 +62,7 @@ def breaking_changes(
     """
     if mode is Compatibility.NONE:
         return []
-    found: dict[Finding, list[int]] = {}
+    found: dict[tuple[str, str], list[int]] = {}
     budget = Budget(STEPS_MAX)
     for version, old in sorted(older.items()):
         sides = [(Side.READERS, new, old)]
@@ -69,14 +73,14 @@ def breaking_changes(
             try:
                 comparison.run()
             except TooLargeError:
-                finding = Finding("", "the schemas are too large to be compared; make them smaller")
+                finding = Finding((), "the schemas are too large to be compared; make them smaller")
                 comparison.findings[finding] = None
-            for finding in comparison.findings:
-                known = found.setdefault(finding, [])
+            for finding in islice(comparison.findings, FINDINGS_MAX):
+                place = posted_place(new, finding.place, finding.branches)
+                known = found.setdefault((pointer_of(*place), finding.reason), [])
                 if version not in known:
                     known.append(version)
-    ordered = sorted(found.items(), key=lambda item: (item[0].pointer, item[0].reason))
     return [
-        Breaking(finding.pointer, finding.reason, tuple(versions))
-        for finding, versions in ordered[:BREAKING_MAX]
+        Breaking(pointer, reason, tuple(versions))
+        for (pointer, reason), versions in sorted(found.items())[:BREAKING_MAX]
     ]

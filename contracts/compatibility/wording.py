@@ -32,10 +32,17 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A place, and a clause about it."""
+    """A place, and a clause about it.
 
-    pointer: str
+    Attributes:
+        place: Through members, items and keywords, with references followed and branches opened.
+        reason: The clause.
+        branches: The schemas, by `id`, that were chosen where the posted document branches.
+    """
+
+    place: tuple[str | int, ...]
     reason: str
+    branches: tuple[int, ...] = ()
 
 
 _SENTENCES = {

@@ -75,15 +75,33 @@ class ArchiveWriter:
             self._part.unlink(missing_ok=True)
 
 
+def read_head(path: Path) -> tuple[int, bytes]:
+    """Where a file begins, and the hash before it. Raises as ``read_rows`` does."""
+    try:
+        with gzip.open(path, "rb") as lines:
+            return read_header(lines.readline(_LINE_BYTES_MAX))
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ArchiveDamaged(f"it is no archive ({error})") from error
+
+
 def read_rows(path: Path) -> Iterator[ArchivedRow]:
     """The rows of a file, in log order. Raises ArchiveDamaged, and OSError where there is none."""
     try:
         with gzip.open(path, "rb") as lines:
             read_header(lines.readline(_LINE_BYTES_MAX))
+            number = 1
             while line := lines.readline(_LINE_BYTES_MAX):
-                yield row_of(line)
+                number += 1
+                yield _row(line, number)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ArchiveDamaged(f"{path.name} ends before its end, or is no archive: {error}") from error
+        raise ArchiveDamaged(f"it ends before its end, or is no archive ({error})") from error
+
+
+def _row(line: bytes, number: int) -> ArchivedRow:
+    try:
+        return row_of(line)
+    except ArchiveDamaged as error:
+        raise ArchiveDamaged(f"line {number} cannot be read: {error}") from error
 
 
 def in_pages(path: Path, size: int) -> Iterator[Sequence[ArchivedRow]]:

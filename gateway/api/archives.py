@@ -92,9 +92,7 @@ async def read_file(request: Request, _caller: Administrator, position: Position
     record = await _holding(service, position)
     path = service.archives.path(record)
     if not path.is_file():
-        raise ArchiveUnusable(
-            f"The file {record.file} is not in the folder of the archives.", hint=_PUT_IT_BACK
-        )
+        raise ArchiveUnusable.missing(record.file)
     return FileResponse(path, media_type="application/gzip", filename=record.file)
 
 
@@ -105,9 +103,6 @@ async def restore(request: Request, _caller: Administrator, position: Position) 
     record = await service.archives.restore(position)
     service.appended()
     return JSONResponse(archive_json(record))
-
-
-_PUT_IT_BACK: Final = "Put it back there, under its name, as it was."
 
 
 async def _holding(service: Services, position: int) -> ArchiveRecord:

@@ -28,6 +28,8 @@ class Found:
     attempts: Sequence[AttemptRecord]
     subscription_id: str
     pending: PendingDelivery | None
+    deleted: bool
+    """Whether its subscription is."""
 
 
 @router.get("/{delivery_id}", summary="One delivery with its attempts")
@@ -36,7 +38,14 @@ async def read(request: Request, caller: Caller, delivery_id: str) -> JSONRespon
     service = services(request)
     found = await own_delivery(service, caller, delivery_id)
     return JSONResponse(
-        delivery_json(found.entry, found.number, found.attempts, found.subscription_id, found.pending)
+        delivery_json(
+            found.entry,
+            found.number,
+            found.attempts,
+            found.subscription_id,
+            found.pending,
+            deleted=found.deleted,
+        )
     )
 
 
@@ -48,17 +57,16 @@ async def own_delivery(service: Services, caller: Principal, delivery_id: str) -
         raise unknown
     known = (await service.subscriptions.ids([reference.number])).get(reference.number)
     # At once: for another's nothing is looked up that would not be for what never was.
-    if known is None or not caller.sees(known[1]):
+    if known is None or not caller.sees(known.organization):
         raise unknown
     entry = await service.log.get(reference.position)
     if entry is None:
         await check_present(service, reference.position, reference.position)
     if entry is None or entry.row_hash[:HASH_BYTES] != reference.hash6:
         raise unknown
-    subscription_id = known[0]
     number, position = reference.number, reference.position
     standings = await service.deliveries.standings(number, position, position, asked=LONG_AGO)
     attempts = await service.deliveries.attempts(number, position)
     if position not in standings:
         raise unknown
-    return Found(entry, number, attempts, subscription_id, standings[position].pending)
+    return Found(entry, number, attempts, known.id, standings[position].pending, known.deleted)

@@ -185,7 +185,14 @@ async def _page(
     entries = await service.log.get_many(sorted({item.position for item in page.items}))
     names = await service.subscriptions.ids(sorted({item.number for item in page.items}))
     items = [
-        delivery_json(entries[item.position], item.number, item.attempts, names[item.number][0], item.pending)
+        delivery_json(
+            entries[item.position],
+            item.number,
+            item.attempts,
+            names[item.number].id,
+            item.pending,
+            deleted=names[item.number].deleted,
+        )
         for item in page.items
         if item.position in entries and item.number in names
     ]

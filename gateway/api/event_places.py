@@ -1,6 +1,6 @@
 """One event by its place in the log, and where it went, as far as a caller may see that."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.api.archived import check_present
@@ -19,9 +19,10 @@ _DIGITS_MAX = 19
 
 @dataclass(frozen=True, slots=True)
 class Went:
-    """A page of the deliveries of one event: the ids of their subscriptions by number, attempts, rows."""
+    """A page of the deliveries of one event: the ids of their subscriptions by number, which are deleted, and more."""
 
     subscriptions: Mapping[int, str]
+    deleted: Collection[int]
     attempts: Sequence[AttemptRecord]
     pending: Sequence[PendingDelivery]
     following: str | None
@@ -61,11 +62,8 @@ async def deliveries_at(
     attempts = await service.deliveries.attempts_at(entry.position)
     touched = {item.number for item in attempts} | {item.number for item in pending}
     known = await service.subscriptions.ids(sorted(number for number in touched if number > after))
-    mine = {
-        number: subscription_id
-        for number, (subscription_id, organization) in known.items()
-        if caller.sees(organization)
-    }
+    mine = {number: named.id for number, named in known.items() if caller.sees(named.organization)}
     page = dict(sorted(mine.items())[:limit])
+    deleted = {number for number in page if known[number].deleted}
     following = encode_cursor(_DELIVERIES, max(page)) if len(mine) > limit else None
-    return Went(page, attempts, pending, following)
+    return Went(page, deleted, attempts, pending, following)

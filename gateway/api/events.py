@@ -74,7 +74,7 @@ async def publish(request: Request, caller: Caller) -> JSONResponse:
     started_us = 0 if service.spans is None else service.spans.now()
     appended = await _append(entries, service)
     if service.spans is not None:
-        service.spans.from_http(entries, appended, started_us)
+        service.spans.from_http(entries, appended, started_us, request.headers.getlist("traceparent"))
     duplicates = sum(item.duplicate for item in appended)
     answer = {
         "accepted": len(appended) - duplicates,
@@ -141,7 +141,7 @@ async def get_deliveries(
     service = services(request)
     entry = await entry_at(service, caller, position)
     went = await deliveries_at(service, caller, entry, limit=limit, cursor=cursor)
-    items = deliveries_of(entry, went.attempts, went.pending, went.subscriptions)
+    items = deliveries_of(entry, went.attempts, went.pending, went.subscriptions, went.deleted)
     return JSONResponse({"items": items, "next": went.following})
 
 

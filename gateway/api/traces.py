@@ -28,5 +28,5 @@ async def get_trace(
     service = services(request)
     entry = await entry_at(service, caller, position)
     went = await deliveries_at(service, caller, entry, limit=limit, cursor=cursor)
-    told = trace_json(entry, went.attempts, went.pending, went.subscriptions)
+    told = trace_json(entry, went.attempts, went.pending, went.subscriptions, went.deleted)
     return JSONResponse({**told, "next": went.following})

@@ -13,6 +13,7 @@ from gateway.cli.groups import MakesByDefault
 from gateway.cli.options import AsJson, DataDir, time_option
 from gateway.cli.output import plain, print_details, print_record, print_table, results, say
 from gateway.cli.progress import bar, goes_on
+from gateway.cli.written import ONES_OWN, unwritable, written
 from gateway.domain.ids import NUMBER_MAX
 from gateway.errors import AnswerError, CommandError, UsageError
 
@@ -27,7 +28,6 @@ _ARCHIVES: Final = "/v1/archives"
 _LOOK_S: Final = 0.2
 _RESTORE_S: Final = 600.0
 _PAGE: Final = 100
-_PART: Final = ".part"
 _DIGITS_MAX: Final = 19
 Position = Annotated[int, typer.Argument(min=1, help="Any position that the archive holds.")]
 
@@ -231,28 +231,24 @@ def _fetch_all(client: GatewayClient, plan: Json, last: int, folder: Path) -> No
 def _fetch(client: GatewayClient, record: Json, folder: Path) -> Path:
     """Fetch one file: under its name once it is whole and on the disk."""
     name = Path(str(record["file"])).name
-    part = folder / (name + _PART)
     digest = hashlib.sha256()
-    try:
-        with part.open("wb") as file:
-            for chunk in client.fetch(f"{_ARCHIVES}/{record['first_position']}/file"):
-                digest.update(chunk)
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
+    with written(folder / name, "--to", mode=ONES_OWN) as file:
+        for chunk in client.fetch(f"{_ARCHIVES}/{record['first_position']}/file"):
+            digest.update(chunk)
+            file.write(chunk)
         if digest.hexdigest() != record["sha256"]:
             raise AnswerError(
                 f"{name} did not arrive whole.", hint="Fetch it again; if it stays so, verify the log."
             )
-        part.replace(folder / name)
-    finally:
-        part.unlink(missing_ok=True)
     return folder / name
 
 
 def _check_writable(folder: Path) -> None:
     """Raises before anything is done, where nothing can be written later."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(error, folder, "--to") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UsageError(f"Nothing can be written into {folder}.")
 

@@ -8,11 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.cli.emit_spans import EmitSpans
 from gateway.cli.endpoint import DEFAULT_DATA_DIR, read_endpoint
 from gateway.cli.options import AsJson, event_names, json_object_option, json_option
 from gateway.cli.output import print_record, results
 from gateway.errors import FieldError, NoServer, UsageError
 from letta_emitter import EmitterSettings, emit_once
+from letta_emitter.tracing import written
 from otel.origin import emitted_span_id
 from otel.traceparent import TraceParent, derive, parse_traceparent
 from schemas import (
@@ -31,6 +33,7 @@ from schemas.names import JOB_COMPLETED
 _ORGANIZATION = "org-00000000-0000-4000-8000-000000000000"
 _AGENT = "agent-00000000-0000-4000-8000-000000000000"
 _SOURCE = "urn:letta-gateway:emit"
+_US_NS = 1_000
 _URL, _STREAM, _SPOOL = (f"LETTA_EMITTER_{name}" for name in ("REDIS_URL", "STREAM", "SPOOL_DIR"))
 
 
@@ -72,7 +75,12 @@ def emit(
         str | None, typer.Option("--subject", help="The subject; only for a type that is not Letta's.")
     ] = None,
     traceparent: Annotated[
-        str | None, typer.Option("--traceparent", help="The trace it belongs to (W3C Trace Context).")
+        str | None,
+        typer.Option(
+            "--traceparent",
+            help="The span that it stands below (W3C Trace Context), told by whoever made it. "
+            "Where OTEL_* name an exporter, this command tells emit and publish below it.",
+        ),
     ] = None,
     redis_url: Annotated[
         str | None,
@@ -117,10 +125,14 @@ def emit(
         )
         environ = emitter_environ(os.environ, redis_url=redis_url, stream=stream, data_dir=data_dir)
         settings = EmitterSettings.from_env(environ)
-        receipt = emit_once(settings, event, timeout_s=timeout, trace=_trace(traceparent, event))
+        envelope = written(event, source_base=settings.source_base, trace=_trace(traceparent, event))
+        spans = EmitSpans.for_event(envelope, settings, os.environ)
+        receipt = emit_once(settings, envelope, timeout_s=timeout)
     except EnvelopeError as error:
         fields = [FieldError(problem.pointer, problem.detail) for problem in error.problems]
         raise UsageError("The event is not valid.", fields=fields) from None
+    if spans is not None:
+        spans.tell(envelope, spooled_us=receipt.sequence // _US_NS)
     if as_json:
         print_record({"id": receipt.id, "type": _type_of(event), "sequence": receipt.sequence})
     else:

@@ -11,10 +11,15 @@ from gateway.cli.client import GatewayClient, Json, connect
 from gateway.cli.options import AsJson, DataDir
 from gateway.cli.output import print_record, results, say
 from gateway.cli.progress import counting, goes_on
-from gateway.errors import UsageError
+from gateway.errors import CommandError, UsageError
 
 _ERASURES: Final = "/v1/erasures"
 _LOOK_S: Final = 0.2
+_INCOMPLETE: Final = "incomplete"
+_MEND: Final = (
+    "Put a missing file back into GATEWAY_ARCHIVE_DIR under its name, and in the place of a damaged one a copy that is "
+    "whole; then erase once more."
+)
 _COUNT_S: Final = 600.0
 """How long a dry run may take: it looks through the whole log."""
 
@@ -59,16 +64,13 @@ def erase(
         )
         if record["archives"]:
             say(f"{record['archives']} archives were rewritten: copies of them elsewhere still have it.")
-        if record["unreachable"]:
-            say(
-                "These archives were not in their folder, and may have something of it: "
-                f"{', '.join(record['unreachable'])}. Put them back there and erase once more."
-            )
         if not record["rewritten"]:
             say(
                 "The database's files were not rewritten, so space that is free in them may still have ids of it: "
                 "docs/security.md, Erasure."
             )
+    if record["state"] == _INCOMPLETE:
+        raise CommandError(_left_out(record["unreachable"]), hint=_MEND)
 
 
 def _count(client: GatewayClient, body: Json) -> Json:
@@ -84,7 +86,23 @@ def _print_count(count: Json, *, as_json: bool) -> None:
 
 def _told(count: Json) -> str:
     archives = f", and what {count['archives']} archives have of it" if count["archives"] else ""
-    return f"{count['events']} events and {count['quarantined']} records in quarantine{archives}"
+    # What is in the log alone is counted: archives are looked through by the erasure itself.
+    least = "at least " if count["archives"] else ""
+    return f"{least}{count['events']} events and {count['quarantined']} records in quarantine{archives}"
+
+
+def _left_out(archives: list[Json]) -> str:
+    """Which archives may have something of it still, and why each of them."""
+    told = "; ".join(f"{item['file']} {_why(item)}" for item in archives)
+    return f"It is not erased everywhere: some archives may have something of it still. {told}."
+
+
+def _why(item: Json) -> str:
+    if item["why"] == "missing":
+        return "is not in the folder of the archives"
+    if item["why"] == "unknown":
+        return "has something of it, and is not of this log: move it away, or delete it"
+    return f"cannot be read: {item['detail']}"
 
 
 def _confirmed(count: Json) -> bool:
@@ -98,7 +116,7 @@ def _confirmed(count: Json) -> bool:
 def _followed(client: GatewayClient, record: Json) -> Json:
     """The erasure once it is done."""
     with goes_on("The erasure"), counting("events erased") as advance:
-        while record["state"] != "finished":
+        while record["state"] == "running":
             time.sleep(_LOOK_S)
             record = client.request("GET", f"{_ERASURES}/{quote(record['id'], safe='')}")
             advance(record["events"])

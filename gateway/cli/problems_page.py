@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Final
 
 import gateway
-from gateway.errors import PROBLEM_TYPE_BASE, CommandError, GatewayError, RequestError, Unavailable
+from gateway.errors import (
+    PROBLEM_TYPE_BASE,
+    ArchiveUnusable,
+    CommandError,
+    GatewayError,
+    RequestError,
+    Unavailable,
+)
 from gateway.registry.errors import RegistryError
 from letta_emitter.routes import problems as routes
 
@@ -124,7 +131,7 @@ def registry_type(kind: type[RegistryError]) -> str:
 
 
 def _group(kind: type[GatewayError]) -> int:
-    if issubclass(kind, RequestError | Unavailable) or kind is GatewayError:
+    if issubclass(kind, RequestError | Unavailable | ArchiveUnusable) or kind is GatewayError:
         return 0
     return 2 if issubclass(kind, CommandError) else 1
 

@@ -13,6 +13,7 @@ from rich.progress import (
 )
 
 from gateway.cli.output import diagnostics, say
+from gateway.errors import NoServer
 
 Advance = Callable[[int], None]
 """Told how much is done."""
@@ -51,9 +52,12 @@ def _shown(columns: tuple[object, ...], what: str, total: int | None) -> Iterato
 
 @contextlib.contextmanager
 def goes_on(what: str) -> Iterator[None]:
-    """Ctrl-C ends the waiting and not the work: say so."""
+    """Ctrl-C ends the waiting and not the work, nor does the gateway's end: say so."""
     try:
         yield
     except KeyboardInterrupt:
         say(f"{what} goes on by itself.")
+        raise
+    except NoServer:
+        say(f"{what} goes on by itself when the gateway is back.")
         raise

@@ -36,17 +36,17 @@ def known_contracts(data_dir: Path | None, gateway_url: str | None) -> list[Json
         return list(_of_the_package())
 
 
-def rendered_contract(type_: str, format_name: str) -> str | None:
-    """The newest version of a type in a language, of the gateway that GATEWAY_URL names or that runs here.
+def rendered_contract(type_: str, format_name: str, data_dir: Path | None = None) -> str | None:
+    """The newest version of a type in a language, of the gateway that is named or runs here.
 
     None where none is named or runs, or it has no such type. Raises as `connect` and `GatewayClient.request` do, where
     a gateway was named.
     """
-    named = bool(os.environ.get("GATEWAY_URL"))
+    named = data_dir is not None or bool(os.environ.get("GATEWAY_URL"))
     if not named and read_endpoint(DEFAULT_DATA_DIR) is None:
         return None
     try:
-        with connect(None, token_needed=False) as client:
+        with connect(data_dir, token_needed=False) as client:
             place = next((url for known, url in _places(client) if known == type_), None)
             if place is None:
                 return None

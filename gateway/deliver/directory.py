@@ -66,6 +66,8 @@ class Directory:
         self._audits: set[str] = set()
         self._last = 0
         self._last_made = 0
+        self.active = 0
+        """How many there are whose streams may move."""
         self._opened = OpenTerms(webhook_origin=webhook_origin)
         self.index = RoutingIndex()
         """The selections of those that are active: a stream that stands costs an event nothing."""
@@ -192,6 +194,7 @@ class Directory:
         known = self._by_number.pop(number, None)
         if known is not None:
             del self._numbers[known.record.id]
+            self.active -= known.active
             self._opened.forget(number)
         self.index.discard(number)
 
@@ -205,6 +208,7 @@ class Directory:
             self._opened.forget(record.number)
         now = self._by_number[record.number] = self._current(record, self._opened)
         self._numbers[record.id] = record.number
+        self.active += now.active - (before is not None and before.active)
         if before is not None and before.active and not now.active:
             self.index.discard(record.number)
             self.stopped(before)

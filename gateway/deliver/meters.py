@@ -13,8 +13,11 @@ from otel.metrics import Counter, Durations, Family, Numbers, histogram
 from otel.traceparent import TraceParent
 
 NONE: Final = "none"
+UNKNOWN: Final = "unknown"
+"""A status that HTTP does not have: whatever a sink makes up."""
 _TAKEN: Final = (Decision.DELIVERED.value, "2xx")
-_STATUS_CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
+_STATUS_CLASSES: Final = {hundreds: f"{hundreds}xx" for hundreds in "345"}
+_STATUS_DIGITS: Final = 3
 _ERRORS: Final = (
     *("3xx", "4xx", "5xx"),
     *(kind.value for kind in SendErrorKind if kind not in {SendErrorKind.REFUSED, SendErrorKind.DNS}),
@@ -23,6 +26,7 @@ _ERRORS: Final = (
 _KNOWN: Final = (
     _TAKEN,
     *((decision.value, error) for decision in (Decision.FAILED, Decision.EXHAUSTED) for error in _ERRORS),
+    (Decision.EXHAUSTED.value, UNKNOWN),
     (Decision.EXHAUSTED.value, CRASH),
     (Decision.REFUSED.value, REFUSED),
     *((decision.value, NONE) for decision in (Decision.EXPIRED, Decision.ERASED, Decision.CANCELLED)),
@@ -121,7 +125,9 @@ class DeliveryMeters:
         if delivery.round or event is None:
             return  # a replay or a retry by hand says nothing of how late its event was
         trace, at_us = ended.trace, ended.ended_at_us
-        trace_id = trace.trace_id if trace.sampled else None
+        # Where spans are made, of an event that some are made of; else its trace may be another's, who has sampled it.
+        sampled = trace.sampled if event.sampled is None else event.sampled
+        trace_id = trace.trace_id if sampled else None
         # By whether the event was old when its stream set out, not by how the stream is fed: a slow one is no excuse.
         way = self._behind if delivery.caught_up else self._live
         appended_us = event.entry.appended_at_us
@@ -185,5 +191,5 @@ def outcome_class(error_class: str | None) -> str:
         return NONE
     if error_class in _NAMES:
         return error_class
-    hundreds = error_class[:1]
-    return _STATUS_CLASSES[int(hundreds) - 1] if error_class.isascii() and hundreds in "12345" else NONE
+    is_status = len(error_class) == _STATUS_DIGITS and error_class.isascii() and error_class.isdigit()
+    return _STATUS_CLASSES.get(error_class[0], UNKNOWN) if is_status else UNKNOWN

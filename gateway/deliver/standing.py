@@ -22,17 +22,18 @@ class Standing:
 
     async def figures(self, head: int) -> StreamFigures:
         """All streams, of a log that ends at ``head``."""
-        found, lanes, following = StreamFigures(), list(self._lanes), 0
+        found, lanes, active = StreamFigures(), list(self._lanes), 0
         for number, lane in enumerate(lanes):
             if number % _STEP == _STEP - 1:
                 await anyio.lowlevel.checkpoint()
             stance = self._stance(lane)
-            following += lane.number in self._lanes.rest.following
+            current = self._directory.get(lane.number)
+            active += current is not None and current.active
             found.add(stance, reached=min(head, self._lanes.reached(lane)), head=head)
             found.pending += lane.pending
             found.queued += lane.queued
-        # Those without a lane follow the router with nothing open, or stand (S2g).
-        at_rest = max(0, len(self._lanes.rest.following) - following)
+        # Those without a lane follow the router with nothing open, also before their first event, or stand (S2g).
+        at_rest = max(0, self._directory.active - active)
         routed = min(head, self._lanes.routed)
         found.add_alike(Stance.FOLLOWING, at_rest, reached=routed, head=head)
         stopped = self._directory.count - len(lanes) - at_rest

@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import json
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -139,6 +140,7 @@ def row_of(line: bytes) -> ArchivedRow:
     head, separator, rest = line.partition(_EVENT)
     try:
         members = json.loads(head + b"}" if separator else line)
+        operator.index(members["position"])  # a row is found by it: a TypeError otherwise
         envelope = rest.rstrip(b"\n").removesuffix(b"}") if separator else None
         if "event_base64" in members:
             envelope = base64.b64decode(members["event_base64"], validate=True)
@@ -150,7 +152,7 @@ def row_of(line: bytes) -> ArchivedRow:
             **hashes,  # type: ignore[arg-type]
         )
     except (ValueError, KeyError, TypeError, RecursionError, binascii.Error) as error:
-        raise ArchiveDamaged(f"a line of it cannot be read: {line[:60]!r}") from error
+        raise ArchiveDamaged("it is no row of a log") from error  # what it says may be somebody's
 
 
 def fault_of(row: LogRow, previous: bytes) -> str:
@@ -233,7 +235,12 @@ def check(rows: Iterable[ArchivedRow], span: Span) -> int:
     """Follow the rows of a file, which is to be this span; how many events it has. Raises ArchiveDamaged."""
     chain = Chain(span.first, span.previous)
     for row in rows:
-        fault = chain.follow(row)
+        try:
+            fault = chain.follow(row)
+        except (TypeError, ValueError, OverflowError, AttributeError) as error:
+            raise ArchiveDamaged(
+                f"behind position {chain.position}: a row has fields of other types"
+            ) from error
         if fault:
             raise ArchiveDamaged(f"position {chain.position}: {fault}")
     if chain.span() != span:

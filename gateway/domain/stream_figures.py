@@ -12,7 +12,7 @@ class Stance(StrEnum):
     """What holds a stream, if anything does; the first that holds."""
 
     STOPPED = "stopped"
-    """Paused, disabled, only pulled, or without its sink's consent: nothing is to be sent."""
+    """Paused, disabled, or without its sink's consent: nothing is to be sent."""
     BREAKER_OPEN = "breaker_open"
     WAITING = "waiting"
     """The sink has asked for a pause (S3e)."""

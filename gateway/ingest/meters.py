@@ -1,20 +1,27 @@
 """What ingest counts: what came in, what was there already, what was put aside, and how long it took to the log."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from gateway.domain.emitted import emitted_at_us
 from gateway.ingest.door import Reason
 from gateway.ports import Appended, NewEntry, NewQuarantine
 from otel.metrics import Counter, Durations, Family, Numbers, histogram
+from otel.origin import is_unsampled
+from schemas import Envelope
 
 _ONE: Final = ()
 
 
 class IngestMeters:
-    """The instruments of one process."""
+    """The instruments of one process.
 
-    def __init__(self) -> None:
+    ``samples``: whether spans are made of an event, so that its trace can be looked at; None: nobody makes any here,
+    and only the trace of what its producer has not sampled is left out.
+    """
+
+    def __init__(self, samples: Callable[[Envelope], bool] | None = None) -> None:
+        self._samples = _unless_unsampled if samples is None else samples
         self._accepted = Counter(
             "letta_gateway_events_accepted", "Events that were appended to the log.", known=[_ONE]
         )
@@ -44,7 +51,8 @@ class IngestMeters:
                 at_us = emitted_at_us(entry.parsed.time)
                 if at_us:
                     appended_us = result.entry.appended_at_us
-                    self._emitted.observe(appended_us - at_us, entry.trace_id, appended_us)
+                    trace_id = entry.trace_id if self._samples(entry.parsed) else None
+                    self._emitted.observe(appended_us - at_us, trace_id, appended_us)
         if entries:
             self._accepted.values[_ONE] += len(entries) - duplicates
             self._duplicates.values[_ONE] += duplicates
@@ -67,3 +75,7 @@ class IngestMeters:
                 self._emitted,
             ),
         ]
+
+
+def _unless_unsampled(envelope: Envelope) -> bool:
+    return not is_unsampled(envelope)

@@ -16,13 +16,14 @@ from otel.origin import Origin, begins_with_ingest, given_state, ingested_span_i
 from otel.quiet import quietly
 from otel.spans import LINKS_MAX, EndedSpan, SpanLink, Tracing, Value
 from otel.spans import Kind as SpanKind
-from otel.traceparent import SPAN_ID_BYTES, TRACE_ID_BYTES, TraceParent, span_id_from
+from otel.traceparent import SPAN_ID_BYTES, TRACE_ID_BYTES, TraceParent, parse_traceparent, span_id_from
 from schemas import Envelope
 
 _REDIS: Final = "redis"
 _HTTP: Final = "http"
 _HTTP_DESTINATION: Final = "/v1/events"
 _MEMBER: Final = {names.LINK: names.LINK_EVENT}
+_REQUEST: Final = {names.LINK: names.LINK_REQUEST}
 
 
 class _Told(NamedTuple):
@@ -55,13 +56,29 @@ class IngestSpans:
                 self._ingested(_REDIS, self._stream, told, started_us, ended_us)
 
     @quietly
-    def from_http(self, entries: Sequence[NewEntry], appended: Sequence[Appended], started_us: int) -> None:
-        """What one request brought was appended."""
+    def from_http(
+        self,
+        entries: Sequence[NewEntry],
+        appended: Sequence[Appended],
+        started_us: int,
+        traceparents: Sequence[str] = (),
+    ) -> None:
+        """What one request brought was appended; ``traceparents`` are the request's own, of which it may have one.
+
+        That one is the span of the request, where an event's is the one in which the event came to be, which need not
+        be of the same trace (CloudEvents, distributed tracing): so there is a link, and the event keeps its trace.
+        """
         wanted = self._wanted(entries, appended)
         if wanted:
+            request = parse_traceparent(traceparents[0]) if len(traceparents) == 1 else None
             ended_us = self.now()
             for told in wanted:
-                self._ingested(_HTTP, _HTTP_DESTINATION, told, started_us, ended_us)
+                links = _links_to(request, told.origin)
+                self._ingested(_HTTP, _HTTP_DESTINATION, told, started_us, ended_us, links=links)
+
+    def wants(self, envelope: Envelope) -> bool:
+        """Whether spans are made of this event."""
+        return not is_unsampled(envelope) and self._samples(origin_of(envelope))
 
     def _wanted(self, entries: Sequence[NewEntry], appended: Sequence[Appended]) -> list[_Told]:
         """Those that are sampled, the first time they come: a duplicate was told of when the original came."""
@@ -154,7 +171,16 @@ class IngestSpans:
             )
         )
 
-    def _ingested(self, system: str, destination: str, told: _Told, started_us: int, ended_us: int) -> None:
+    def _ingested(
+        self,
+        system: str,
+        destination: str,
+        told: _Told,
+        started_us: int,
+        ended_us: int,
+        *,
+        links: Sequence[SpanLink] = (),
+    ) -> None:
         envelope, origin = told.envelope, told.origin
         from_stream = told.published_at_us is not None
         begins = begins_with_ingest(origin, from_stream=from_stream)
@@ -172,12 +198,20 @@ class IngestSpans:
                 started_us,
                 ended_us,
                 attributes,
+                links,
                 tracestate=given_state(envelope),
             )
         )
 
     def _samples(self, origin: Origin) -> bool:
         return origin.trace.sampled and self._tracing.samples(origin.trace, is_root=origin.is_root)
+
+
+def _links_to(request: TraceParent | None, origin: Origin) -> tuple[SpanLink, ...]:
+    """To the request's span, where somebody tells one and the event does not stand below it already."""
+    if request is None or not request.sampled or request == origin.trace:
+        return ()
+    return (SpanLink(request, _REQUEST),)
 
 
 def _messaging(system: str, destination: str, operation: str, kind: str) -> dict[str, Value]:

@@ -33,7 +33,15 @@ from gateway.ports.deliveries import (
     JournalBatch,
     Standing,
 )
-from gateway.ports.erasures import ErasureCount, ErasureRecord, Erasures, ErasureState, ErasureStep
+from gateway.ports.erasures import (
+    ErasureCount,
+    ErasureRecord,
+    Erasures,
+    ErasureState,
+    ErasureStep,
+    Unreached,
+    UnreachedArchive,
+)
 from gateway.ports.idempotency import IdempotencyKeys, Remembered
 from gateway.ports.log import (
     Appended,
@@ -60,6 +68,7 @@ from gateway.ports.streams import (
     StreamCommands,
 )
 from gateway.ports.subscriptions import (
+    Named,
     NewSubscription,
     Opened,
     Private,
@@ -112,6 +121,7 @@ __all__ = [
     "Kind",
     "Leadership",
     "Moment",
+    "Named",
     "NewApiToken",
     "NewContract",
     "NewEntry",
@@ -143,5 +153,7 @@ __all__ = [
     "SubscriptionRecord",
     "SubscriptionState",
     "Subscriptions",
+    "Unreached",
+    "UnreachedArchive",
     "VaultKeys",
 ]

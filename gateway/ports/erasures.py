@@ -17,6 +17,26 @@ class ErasureState(StrEnum):
     FINISHED = "finished"
 
 
+class Unreached(StrEnum):
+    """Why an archive was left as it is."""
+
+    MISSING = "missing"
+    """Its file is not in the folder."""
+    DAMAGED = "damaged"
+    """Its file is there, and cannot be read."""
+    UNKNOWN = "unknown"
+    """It has something of it, and is not of this log, as far as its hashes say."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnreachedArchive:
+    """A file that may have something of what was erased still; ``detail``: what is wrong with it, if anything."""
+
+    file: str
+    why: Unreached
+    detail: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class ErasureRecord:
     """An erasure as it is now, without whom it is about: that is forgotten with the rest.
@@ -28,7 +48,7 @@ class ErasureRecord:
         quarantined: The records of the quarantine that are empty now.
         rewritten: Whether the storage's files were written anew, so that nothing is left in space that is free.
         archives: The archives that had something of it, and whose files were written anew.
-        unreachable: The archives whose files were not in their folder: they may have something of it.
+        unreachable: The archives that could not be looked through: they may have something of it.
     """
 
     id: str
@@ -42,12 +62,12 @@ class ErasureRecord:
     quarantined: int = 0
     rewritten: bool = False
     archives: int = 0
-    unreachable: tuple[str, ...] = ()
+    unreachable: tuple[UnreachedArchive, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ErasureCount:
-    """What an erasure would take now; ``archives``: how many would be looked through besides."""
+    """What an erasure would take now; ``archives``: how many would be looked through besides, and are not counted."""
 
     events: int
     quarantined: int

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.domain.filters import Selector
 from gateway.domain.handshake import UNASKED, Consent
@@ -168,6 +168,14 @@ class Remembering:
     answer: Callable[[SubscriptionRecord], bytes]
 
 
+class Named(NamedTuple):
+    """What a subscription is called and whose it is; ``deleted``: what waited for it ended with it."""
+
+    id: str
+    organization: str
+    deleted: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class SubscriptionHistory:
     """A subscription without anything sealed, deleted or not: what it selected when, and how far its stream has come.
@@ -310,6 +318,6 @@ class Subscriptions(Protocol):
         """One by its id, deleted ones too; None for an id that never was."""
         ...
 
-    async def ids(self, numbers: Sequence[int]) -> Mapping[int, tuple[str, str]]:
-        """Id and organization of these numbers, deleted ones too: their attempts are still to be read."""
+    async def ids(self, numbers: Sequence[int]) -> Mapping[int, Named]:
+        """What these numbers are called, deleted ones too: their attempts are still to be read."""
         ...

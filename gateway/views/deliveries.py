@@ -1,7 +1,7 @@
 """Deliveries as the API shows them: the fold of their attempts, and each attempt."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
@@ -18,8 +18,12 @@ def deliveries_of(
     attempts: Sequence[AttemptRecord],
     pending: Sequence[PendingDelivery],
     subscription_ids: Mapping[int, str],
+    deleted: Collection[int] = (),
 ) -> list[dict[str, Any]]:
-    """Every delivery of one event: those with attempts, and those that are in flight for the first time."""
+    """Every delivery of one event: those with attempts, and those that are in flight for the first time.
+
+    ``deleted``: the numbers of subscriptions that are.
+    """
     found = {
         number: list(group)
         for number, group in groupby(
@@ -30,7 +34,14 @@ def deliveries_of(
     for number in rows:
         found.setdefault(number, [])
     return [
-        delivery_json(entry, number, found[number], subscription_ids[number], rows.get(number))
+        delivery_json(
+            entry,
+            number,
+            found[number],
+            subscription_ids[number],
+            rows.get(number),
+            deleted=number in deleted,
+        )
         for number in sorted(found)
         if number in subscription_ids
     ]
@@ -42,8 +53,10 @@ def delivery_json(
     attempts: Sequence[AttemptRecord],
     subscription_id: str,
     pending: PendingDelivery | None = None,
+    *,
+    deleted: bool = False,
 ) -> dict[str, Any]:
-    """One delivery with all its attempts.
+    """One delivery with all its attempts; what waited when its subscription was deleted, was cancelled by that.
 
     Its row, while it is not terminal, says more than they do: of a round that a command has asked for there is no
     attempt yet. A row that is older than the last attempt was read before it was settled, and says nothing.
@@ -51,6 +64,8 @@ def delivery_json(
     state = fold(attempts)
     if pending is not None and pending.attempts >= len(attempts):
         state = replace(state, state=State.PENDING, round=pending.round, next_at_us=pending.next_at_us)
+    if deleted and state.state is State.PENDING:
+        state = replace(state, state=State.CANCELLED)
     return {
         "id": delivery_id(number, entry.position, entry.row_hash),
         "subscription": subscription_id,

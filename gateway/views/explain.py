@@ -16,6 +16,7 @@ from gateway.ports import (
     Now,
     SubscriptionHistory,
     Subscriptions,
+    SubscriptionState,
 )
 from gateway.views.deliveries import delivery_json
 from gateway.views.paces import pace_of
@@ -152,7 +153,14 @@ def _details(situation: Situation) -> Json:
         clauses = [_clause_json(item) for item in selector.trace(situation.attributes, entry.organization)]
     delivery = None
     if situation.attempts or situation.pending is not None:
-        delivery = delivery_json(entry, stream.number, situation.attempts, stream.id, situation.pending)
+        delivery = delivery_json(
+            entry,
+            stream.number,
+            situation.attempts,
+            stream.id,
+            situation.pending,
+            deleted=stream.state is SubscriptionState.DELETED,
+        )
     return {"clauses": clauses, "delivery": delivery}
 
 

@@ -4,7 +4,7 @@ Whatever is not written down is said to be unknown, with the reason; what lies b
 name. Gaps and durations of one delivery add up to the time from its first known moment to its last.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
@@ -66,13 +66,17 @@ def trace_json(
     attempts: Sequence[AttemptRecord],
     pending: Sequence[PendingDelivery],
     subscription_ids: Mapping[int, str],
+    deleted: Collection[int] = (),
 ) -> dict[str, Any]:
-    """The whole path: the steps that all deliveries share, then each delivery's attempts."""
+    """The whole path: the steps that all deliveries share, then each delivery's attempts.
+
+    ``deleted``: the numbers of subscriptions that are.
+    """
     envelope = None if entry.envelope is None else parse_structured(entry.envelope)
     origin = None if envelope is None else origin_of(envelope)
     moments = _moments(entry, envelope, origin)
     first_us = next(moment.at_us for moment in moments if moment.at_us is not None)
-    deliveries = deliveries_of(entry, attempts, pending, subscription_ids)
+    deliveries = deliveries_of(entry, attempts, pending, subscription_ids, deleted)
     by_number: dict[str, list[AttemptRecord]] = {name: [] for name in subscription_ids.values()}
     for attempt in sorted(attempts, key=lambda item: item.attempt):
         if attempt.number in subscription_ids:

@@ -99,3 +99,25 @@ def test_s11a_an_organization_is_told_that_there_was_an_archive_and_not_whose(cl
     _, two = tokens.make(organization="org-2")
     for params in ({}, {"order": "asc"}, {"id": "e1"}, {"id": "e-none"}):
         assert page(client, one, **params) == page(client, two, **params) == ([], archived, None)
+
+
+@pytest.mark.usefixtures("archived")
+@pytest.mark.parametrize("how", ["missing", "damaged"])
+def test_an_archive_whose_file_cannot_be_used_is_a_problem_of_its_own(client, services, how):
+    path = services.archives.path(client.portal.call(services.archives.holding, 1))
+    whole = path.read_bytes()
+    if how == "missing":
+        path.unlink()
+        answer = client.get("/v1/archives/2/file")
+        assert (answer.status_code, answer.json()["type"][-16:]) == (409, "archive-unusable")
+    else:
+        path.write_bytes(whole[:-20])
+    answer = client.post("/v1/archives/2/restore")
+    problem = answer.json()
+    assert (answer.status_code, problem["type"]) == (409, "urn:letta-gateway:problem:archive-unusable")
+    assert path.name in problem["detail"]
+    assert ("is not in the folder" if how == "missing" else "is damaged: it ends before its end") in problem[
+        "detail"
+    ]
+    path.write_bytes(whole)
+    assert client.post("/v1/archives/2/restore").status_code == 200

@@ -37,9 +37,18 @@ def test_the_stream_is_the_one_that_is_read() -> None:
 def test_every_type_comes_by_the_stream_and_goes_to_sinks(event_type: str) -> None:
     short = short_of(event_type)
     assert short in DOCUMENT["channels"]["letta.events"]["messages"]
-    assert set(DOCUMENT["channels"][f"webhook.{short}"]["messages"]) == {"binary", "structured"}
+    assert set(DOCUMENT["channels"][f"webhook.{short}"]["messages"]) == {
+        "binary",
+        "structured",
+        "thin",
+    }
     assert DOCUMENT["operations"][f"deliver.{short}"]["action"] == "send"
-    for name in (f"stream.{short}", f"webhook.{short}.binary", f"webhook.{short}.structured"):
+    for name in (
+        f"stream.{short}",
+        f"webhook.{short}.binary",
+        f"webhook.{short}.structured",
+        f"webhook.{short}.thin",
+    ):
         assert MESSAGES[name]["name"] == event_type
 
 
@@ -54,6 +63,17 @@ def test_the_shape_of_one_type_is_not_that_of_another() -> None:
     assert not valid(MESSAGES["stream.agent.job.completed"]["payload"], run)
     assert not valid(MESSAGES["stream.agent.run.completed"]["payload"], run | {"data": {}})
     assert not valid(MESSAGES["stream.agent.run.completed"]["payload"], run | {"specversion": "0.3"})
+
+
+def test_what_is_thin_is_not_what_is_whole() -> None:
+    whole = MESSAGES["webhook.agent.run.completed.structured"]
+    thin = MESSAGES["webhook.agent.run.completed.thin"]
+    sent = thin["examples"][0]["payload"]
+    assert not valid(whole["payload"], sent)
+    assert not valid(thin["payload"], whole["examples"][0]["payload"])
+    assert not valid(thin["payload"], sent | {"data": None})
+    assert not valid(thin["payload"], {name: value for name, value in sent.items() if name != "dataref"})
+    assert not valid(MESSAGES["webhook.agent.job.completed.thin"]["payload"], sent)
 
 
 def test_every_reference_leads_somewhere() -> None:

@@ -52,6 +52,31 @@ def made(client, services):
     }
 
 
+def test_what_waited_for_a_subscription_that_was_deleted_is_cancelled_in_every_view(client, made):
+    subscription, position = made["second"]
+
+    def views():
+        at = client.get(f"/v1/events/{position}/deliveries").json()["items"]
+        traced = client.get(f"/v1/events/{position}/trace").json()["deliveries"]
+        everyones = client.get(PATH).json()["items"]
+        found = [item for item in [*at, *traced, *everyones] if item["subscription"] == subscription]
+        found.append(client.get(f"{PATH}/{found[0]['id']}").json())
+        return [(item["state"], item["next_at"] is None) for item in found]
+
+    def states(**params):
+        items = client.get(PATH, params=params).json()["items"]
+        return [item["state"] for item in items if item["subscription"] == subscription]
+
+    assert views() == [("pending", False)] * 4
+    assert client.delete(f"/v1/subscriptions/{subscription}").status_code == 204
+    assert views() == [("cancelled", True)] * 4
+    assert states(state="cancelled") == states(state="cancelled", trace_id=TRACE) == ["cancelled"]
+    assert states(state="cancelled", agent_id="agent-2") == ["cancelled"]
+    assert states(state="pending") == states(state="undelivered") == []
+    explained = client.get(f"/v1/events/{position}/explain", params={"subscription": subscription}).json()
+    assert (explained["delivery"]["state"], explained["delivery"]["next_at"]) == ("cancelled", None)
+
+
 @pytest.fixture
 def listed(client, made):
     """The names of the deliveries of a list."""

@@ -122,6 +122,27 @@ def test_types_of_ones_own_contract_are_the_gateway_s(
         assert "Neither this package nor a gateway" in unknown.stderr
 
 
+def test_a_module_is_of_all_that_the_gateway_has(ask: Any, command: Any, dev: Any, tmp_path: Path) -> None:
+    type_ = "com.cli.module.sent"
+    assert ask("contracts", "add", written(tmp_path, SCHEMA), "--type", type_).returncode == 0
+    number = written(tmp_path, {"type": "integer"})
+    assert ask("contracts", "add", number, "--type", "com.cli.module.counted").returncode == 0
+    env = {"GATEWAY_URL": dev.said["url"]}
+    for made in (ask("contracts", "typescript"), command("contracts", "typescript", env=env)):
+        assert made.returncode == 0, made.stderr
+        assert f'CloudEvent<"{type_}", ComCliModuleSentEvent>' in made.stdout
+        assert "export type ComCliModuleCountedEvent = number;" in made.stdout
+        assert "export interface AgentRunCompleted {" in made.stdout
+    models = ask("contracts", "pydantic").stdout
+    assert "class ComCliModuleSentEvent(BaseModel)" in models
+    assert "ComCliModuleCountedEvent: TypeAlias = Any" in models
+    assert "class AgentRunCompleted(BaseModel)" in models
+    compile(models, "events.py", "exec")
+    alone = command("contracts", "typescript", cwd=tmp_path)
+    assert (alone.returncode, type_ in alone.stdout) == (0, False)
+    assert "export interface AgentRunCompleted {" in alone.stdout
+
+
 def test_a_type_of_ones_own_is_not_listed_as_one_of_letta_s(ask: Any, dev: Any, tmp_path: Path) -> None:
     added = ask(
         "contracts", "add", written(tmp_path, SCHEMA), "--type", "agent.message.sent", "--group", "agent"

@@ -14,7 +14,9 @@ from schemas import (
     parse_binary,
     parse_http,
     parse_structured,
+    to_batch,
     to_binary,
+    to_reference,
     to_structured,
 )
 
@@ -432,6 +434,7 @@ def test_row_45_bytes_without_a_content_type_are_not_called_json() -> None:
     assert to_structured(envelope) is envelope.raw
 
 
+TRACE_CONTEXT = {"traceparent", "tracestate"}
 VALID = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -452,6 +455,21 @@ def test_row_47_an_invalid_traceparent_is_not_passed_on_as_a_header(traceparent:
     envelope = parse_structured(structured(traceparent=traceparent, tracestate="a=b", data={}))
     assert envelope.traceparent is None
     assert not {"ce-traceparent", "ce-tracestate"} & headers_of(envelope).keys()
+    # Nor in any other way; the rest is as it came, and so is the event in the log.
+    rest = {name: value for name, value in json.loads(envelope.raw).items() if name not in TRACE_CONTEXT}
+    added = {"datacontenttype": "application/json"}
+    assert json.loads(to_structured(envelope)) == rest | added
+    assert json.loads(to_batch([to_structured(envelope)])) == [rest | added]
+    reference = json.loads(to_reference(envelope, "https://gateway/data"))
+    assert not TRACE_CONTEXT & reference.keys()
+    assert b"traceparent" in envelope.raw
+
+
+def test_row_47_a_state_without_its_trace_is_of_no_trace() -> None:
+    envelope = parse_structured(structured(tracestate="a=b", data={"traceparent": "x"}))
+    assert "ce-tracestate" not in headers_of(envelope)
+    assert json.loads(to_structured(envelope))["data"] == {"traceparent": "x"}
+    assert not TRACE_CONTEXT & json.loads(to_structured(envelope)).keys()
 
 
 @pytest.mark.parametrize("traceparent", [VALID, "01" + VALID[2:] + "-more", "cc" + VALID[2:]])
@@ -461,3 +479,7 @@ def test_row_47_a_valid_traceparent_is_passed_on_as_received(traceparent: str) -
     assert envelope.traceparent == traceparent
     assert headers_of(envelope)["ce-traceparent"] == traceparent
     assert headers_of(envelope)["ce-tracestate"] == "a=b"
+    body = json.loads(to_structured(envelope))
+    assert (body["traceparent"], body["tracestate"]) == (traceparent, "a=b")
+    body = json.loads(to_reference(envelope, "https://gateway/data"))
+    assert (body["traceparent"], body["tracestate"]) == (traceparent, "a=b")

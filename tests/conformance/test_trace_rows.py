@@ -176,6 +176,39 @@ def test_row_41_ingest_is_a_consumer_and_a_batch_is_linked(traced: Any) -> None:
     assert [f"{link.context.span_id:016x}" for link in received.links] == [SPAN]
 
 
+REQUEST = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+
+
+@pytest.mark.parametrize("given", [None, GIVEN])
+@pytest.mark.parametrize(
+    ("headers", "linked"),
+    [
+        ([], []),
+        ([REQUEST], ["b" * 16]),
+        ([REQUEST[:-1] + "0"], []),
+        ([REQUEST, REQUEST], []),
+        (["00-zz"], []),
+        ([GIVEN], [SPAN]),
+    ],
+)
+def test_row_33_the_requests_own_header_is_linked_and_is_not_the_start_of_the_trace(
+    traced: Any, headers: list[str], linked: list[str], given: str | None
+) -> None:
+    tracing, spans = traced
+    event = event_of(traceparent=given)
+    entry = NewEntry("t", "/s", "e1", event.entry.envelope or b"", parsed=event.envelope)
+    told = IngestSpans(tracing, World.now, stream="letta.events")
+    told.from_http([entry], [Appended(7, duplicate=False)], AT_US - 9, headers)
+    (ingested,) = spans()
+    assert f"{ingested.context.trace_id:032x}" == origin_trace(envelope_of(event)).trace_id
+    # Below its parent already: nothing is linked twice.
+    wanted = [] if headers == [given] else linked
+    assert [f"{link.context.span_id:016x}" for link in ingested.links] == wanted
+    assert [dict(link.attributes) for link in ingested.links] == [{"letta_gateway.link": "request"}] * len(
+        wanted
+    )
+
+
 @pytest.mark.parametrize(
     "traceparent",
     ["00-" + "0" * 32 + "-00f067aa0ba902b7-01", GIVEN.upper(), GIVEN + "-more", "ff" + GIVEN[2:], "x"],

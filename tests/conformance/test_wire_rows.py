@@ -266,12 +266,17 @@ def test_row_46_dataref_is_exactly_the_data_and_only_by_wish(shared, receiver, m
     "traceparent", [None, "00-not-a-trace-01", "00-" + "0" * 32 + "-00f067aa0ba902b7-01"]
 )
 def test_row_47_an_invalid_traceparent_is_not_passed_on_and_ours_is_sound(
-    shared, sink, make_event, kind, traceparent
+    *, shared, sink, receiver, make_event, kind, traceparent
 ):
+    body, members = receiver.sink(), receiver.sink()
     shared.subscribe(sink, types=[kind])
+    shared.subscribe(body, types=[kind], config={"format": "structured"})
+    shared.subscribe(members, types=[kind], config={"format": "batch", "batch_age_s": 0})
     shared.publish(make_event(traceparent=traceparent))
     (post,) = sink.wait(1)
     assert "ce-traceparent" not in post.headers
+    assert json.loads(body.wait(1)[0].body).get("traceparent") is None
+    assert json.loads(members.wait(1)[0].body)[0].get("traceparent") is None
     version, trace, span, flags = post.headers["traceparent"].split("-")
     assert (version, len(trace), len(span), len(flags)) == ("00", 32, 16, 2)
     assert int(trace, 16) > 0 < int(span, 16)

@@ -269,6 +269,27 @@ def test_row_44_what_an_accepted_version_allows_an_old_reader_accepts(pair: Any,
             assert reads.is_valid(value), value
 
 
+def beyond(document: Any, pointer: str) -> list[str]:
+    """The end of a pointer, from where it leads nowhere."""
+    parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+    while parts:
+        try:
+            document = document[int(parts[0]) if isinstance(document, list) else parts[0]]
+        except (KeyError, IndexError, TypeError):
+            return parts
+        del parts[0]
+    return []
+
+
+@settings(max_examples=EXAMPLES, **UNHURRIED)
+@given(versions() | behind_branches())
+def test_row_44_each_place_is_one_of_the_posted_document_or_of_what_it_no_longer_has(pair: Any) -> None:
+    old, new = map(usable, pair)
+    assume(old is not None and new is not None)
+    found = breaking_changes(new, {1: old}, Compatibility.FULL_TRANSITIVE)
+    assert [item.pointer for item in found if len(beyond(new, item.pointer)) > 2] == []
+
+
 @settings(max_examples=100, **UNHURRIED)
 @given(leaves, leaves, st.lists(scalars, min_size=3, max_size=6))
 def test_row_44_full_what_an_older_version_declares_a_new_reader_accepts(

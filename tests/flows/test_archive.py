@@ -83,6 +83,7 @@ def test_from_the_command_to_a_replay_of_what_was_archived(
     code, [record], _ = archive(gateway, "--before", str(last), "--to", str(tmp_path / "copies"))
     assert (code, record["state"], record["events"]) == (0, "finished", 49)
     [path] = (tmp_path / "copies").iterdir()
+    assert path.stat().st_mode & 0o777 == 0o600  # it has events in it
     assert path.read_bytes() == (gateway.data_dir / "archive" / path.name).read_bytes()
 
     position = min(before)

@@ -67,6 +67,30 @@ def test_another_event(shared, sink, make_event, kind, mode):
     hold(f"webhook.other.{mode}", post)
 
 
+@pytest.mark.parametrize("mode", ["binary", "structured"])
+def test_a_thin_event(shared, sink, make_letta_event, mode):
+    agent = f"agent-documented-thin-{mode}"
+    config = {"format": mode, "payload": "thin"}
+    shared.subscribe(sink, filters=[{"exact": {"partitionkey": agent}}], config=config)
+    shared.publish(make_letta_event(agent))
+    (post,) = sink.wait(1)
+    hold("webhook.agent.step.completed.thin", post)
+
+
+def test_another_thin_event(shared, sink, make_event, kind):
+    shared.subscribe(sink, types=[kind], config={"payload": "thin"})
+    shared.publish(make_event())
+    hold("webhook.other.thin", sink.wait(1)[0])
+
+
+def test_a_batch_of_thin_events(shared, sink, make_event, kind):
+    shared.subscribe(sink, types=[kind], config={"format": "batch", "batch_age_s": 0, "payload": "thin"})
+    shared.publish(make_event())
+    (post,) = sink.wait(1)
+    hold("webhook.batch", post)
+    assert all("dataref" in event and "data" not in event for event in json.loads(post.body))
+
+
 def test_a_batch(shared, sink, make_event, kind):
     shared.subscribe(sink, types=[kind], config={"format": "batch", "batch_age_s": 0})
     shared.publish(make_event(), make_event())

@@ -149,6 +149,62 @@ def test_a_stream_that_stands_still_lags_and_says_why(gateway, receiver, make_ev
     assert len(lines(gateway, message="attempt")) <= 25
 
 
+def test_a_stream_that_may_move_follows_before_its_first_event_too(make_gateway, receiver, until):
+    gateway = make_gateway().start()
+    moving = [gateway.subscribe(receiver.sink()) for _ in range(3)]
+    gateway.subscribe("pull:", config={"retry": None})
+
+    def states(now):  # what is only fetched is no stream here
+        return {state: now("streams", state=state) for state in ("following", "catching_up", "stopped")}
+
+    until(lambda: states(Figures(gateway)) == {"following": 3, "catching_up": 0, "stopped": 0})
+    gateway.subscription(moving[0], "pause")
+    until(lambda: states(Figures(gateway)) == {"following": 2, "catching_up": 0, "stopped": 1})
+    gateway.subscription(moving[0], "resume")
+    until(lambda: states(Figures(gateway)) == {"following": 3, "catching_up": 0, "stopped": 0})
+    gateway.subscription(moving[0], "pause")
+    gateway.client.delete(f"/v1/subscriptions/{moving[1]['id']}")
+    until(lambda: states(Figures(gateway)) == {"following": 1, "catching_up": 0, "stopped": 1})
+    assert gateway.stop() == 0
+    gateway.start()
+    until(lambda: states(Figures(gateway)) == {"following": 1, "catching_up": 0, "stopped": 1}, within_s=60)
+
+
+def test_a_status_that_a_sink_made_up_has_a_class_that_was_there_before_it(gateway, sink, make_event, until):
+    counted = {"outcome": "exhausted", "class": "unknown"}
+    assert Figures(gateway)("attempts_total", **counted) == 0
+    sink.reply(999)
+    gateway.subscribe(sink)
+    gateway.publish(make_event())
+    until(lambda: Figures(gateway)("attempts_total", **counted) == 1)
+    (line,) = until(lambda: lines(gateway, message="attempt"))
+    assert (line["class"], line["status"], line["error"]) == ("unknown", 999, "999")
+
+
+def exemplars(gateway):
+    page = Figures(gateway, "application/openmetrics-text")
+    return {sample.exemplar.labels["trace_id"] for sample in page.samples if sample.exemplar}
+
+
+def test_an_exemplar_leads_to_spans_where_spans_are_made(make_gateway, otlp_taker, sink, make_event, until):
+    """A sampler that begins no trace leaves those that a producer has begun; one that was left out is never named."""
+    gateway = make_gateway(
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{otlp_taker.url}/v1/traces",
+        OTEL_TRACES_SAMPLER="parentbased_always_off",
+    ).start()
+    gateway.subscribe(sink)
+    time = "2026-01-01T12:00:00Z"
+    gateway.publish(make_event(time=time, traceparent=f"00-{'b' * 32}-00f067aa0ba902b7-00"))
+    gateway.publish(make_event(time=time))
+    sink.wait(2)
+    until(lambda: Figures(gateway)("append_to_delivered_seconds_count") == 2)
+    assert Figures(gateway)("emit_to_append_seconds_count") == 2
+    assert exemplars(gateway) == set()
+    gateway.publish(make_event(time=time, traceparent=f"00-{TRACE}-00f067aa0ba902b7-01"))
+    until(lambda: Figures(gateway)("append_to_delivered_seconds_count") == 3)
+    assert exemplars(gateway) == {TRACE}
+
+
 def test_what_a_stream_catches_up_with_is_not_counted_as_live(gateway, receiver, make_event, until):
     sink, other = receiver.sink(), receiver.sink()
     made = gateway.subscribe(sink)

@@ -82,8 +82,12 @@ def test_an_administrators_token_serves_agents_of_any_organization(shared, sink,
             wrong = here.put(path, json={"url": "no-url", "events": ["nothing"]})
             assert (wrong.status_code, kind(wrong)) == (422, "invalid-request")
             assert here.get(f"{path}/deliveries?cursor=nonsense").status_code == 400
-            filters = "state=undelivered&state=delivered&type=agent.step.completed&type=x&trace_id=t&run_id=r"
-            for query in ("", f"?{filters}&since=2026-01-01T00:00:00Z&until=2026-01-02T00:00:00Z"):
+            trace_id = "0" * 32
+            filters = "state=undelivered&state=delivered&type=agent.step.completed&type=x&run_id=r"
+            for query in (
+                "",
+                f"?{filters}&trace_id={trace_id}&since=2026-01-01T00:00:00Z&until=2026-01-02T00:00:00Z",
+            ):
                 assert here.get(f"{path}/deliveries{query}").json() == {"items": [], "next": None}
             wrong = here.get(f"{path}/deliveries?state=delivered&state=nonsense")
             assert (wrong.status_code, kind(wrong)) == (422, "invalid-request")

@@ -151,6 +151,23 @@ def check_posts(tree: Tree, attempts: dict[str, dict], port: int) -> None:
     assert all(not post.links for post in posts if post not in again)
 
 
+def test_the_span_of_the_request_that_brought_an_event_is_linked(traced, otlp, sink, make_event, kind):
+    """As an instrumented client sends it; the event's own trace is not the request's."""
+    request = f"00-{'a' * 32}-{'b' * 16}-01"
+    traced.subscribe(sink, types=[kind])
+    answer = traced.client.post(
+        "/v1/events",
+        json=make_event(),
+        headers={"Content-Type": "application/cloudevents+json", "traceparent": request},
+    )
+    assert answer.status_code == 202
+    (post,) = sink.wait(1)
+    trace_id = post.headers["traceparent"].split("-")[1]
+    assert trace_id != "a" * 32
+    tree = otlp.wait(trace_id, lambda found: len(found.spans) == 3, "three spans")
+    assert [link[:2] for link in tree.one("ingest /v1/events").links] == [("a" * 32, "b" * 16)]
+
+
 def test_an_event_without_a_trace_begins_one(traced, otlp, sink, make_event, kind):
     """Over HTTP: its ingest span is the root, and its attempts stand below it."""
     traced.subscribe(sink, types=[kind])

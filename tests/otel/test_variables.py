@@ -59,7 +59,7 @@ def test_a_wrong_value_is_one_sentence_with_the_name(environ, said, caplog):
         {"OTEL_BSP_MAX_QUEUE_SIZE": " 4096 ", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "4096"},
         {"OTEL_TRACES_SAMPLER": "Always_Off", "OTEL_TRACES_SAMPLER_ARG": "of no use here"},
         {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "1e-3"},
-        {"OTEL_SPAN_LINK_COUNT_LIMIT": "0", "OTEL_SPAN_EVENT_COUNT_LIMIT": "unset"},
+        {"OTEL_SPAN_LINK_COUNT_LIMIT": "0", "OTEL_SPAN_EVENT_COUNT_LIMIT": ""},
         {"OTEL_EXPORTER_OTLP_TIMEOUT": "0.5", "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip"},
         {"OTEL_BSP_SCHEDULE_DELAY": "", "OTEL_TRACES_SAMPLER": ""},
     ],

@@ -120,7 +120,7 @@ def test_only_a_job_may_be_without_an_agent() -> None:
 
 @pytest.mark.parametrize(
     "received",
-    [b"", b"{}", b"[]", b"null", b"{", b'{"event_type":""}', b'{"event_type":1}', {}, {"specversion": "1.0"}],
+    [b"", b"{", b'{"event_type":"agent.run.completed"}', {"specversion": "1.0"}, b'{"specversion": "1.0"}'],
 )
 def test_what_is_no_letta_event_is_refused_in_one_way(received: Any) -> None:
     with pytest.raises(EnvelopeError) as caught:
@@ -141,6 +141,88 @@ def test_what_is_no_known_type_is_told_apart_and_kept_whole() -> None:
     # As an object it has no envelope: nobody has judged it.
     assert parse_event(json.loads(foreign.raw)) == UnknownEvent("org.example.paid", expected.data)
     assert parse_event(build({"id": "1", "source": "/s", "type": "org.example.empty"})).data is None  # type: ignore[comparison-overlap]
+
+
+@pytest.mark.parametrize(
+    "value", [{}, [], None, 1, "text", {"event_type": ""}, {"event_type": 1}, {"message": "hello"}]
+)
+def test_a_body_of_another_type_in_binary_mode_is_passed_over(value: Any) -> None:
+    body = json.dumps(value).encode()
+    assert parse_event(body) == UnknownEvent("", value)
+    for headers in (
+        {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-type": "org.example.paid"},
+        {"CE-Specversion": "1.0", "CE-Id": "1", "CE-Source": "/s", "CE-Type": "org.example.paid"},
+    ):
+        event = parse_event(body, headers | {"Content-Type": "application/json"})
+        assert isinstance(event, UnknownEvent)
+        assert (event.type, event.data) == ("org.example.paid", value)
+        assert event.envelope is not None
+        assert event.envelope.id == "1"
+
+
+def test_headers_say_what_the_event_is() -> None:
+    own = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-type": "org.example.photo"}
+    photo = parse_event(b"\xff\xd8", own | {"content-type": "image/jpeg"})
+    assert isinstance(photo, UnknownEvent)
+    assert photo.data == b"\xff\xd8"
+    assert parse_event(b"", own).event_type is None
+    # A body that looks like one of Letta's, and one that looks like a CloudEvent.
+    run = json.dumps(minimal("agent.run.completed")).encode()
+    assert parse_event(run, own | {"content-type": "application/json"}).event_type is None
+    assert (
+        parse_event(b'{"specversion":"1.0"}', own | {"content-type": "application/json"}).event_type is None
+    )
+    letta = own | {"ce-type": type_of("agent.run.completed"), "content-type": "application/json"}
+    assert parse_event(run, letta) == parse_event(run)
+    with pytest.raises(PayloadError):
+        parse_event(b"{}", letta)
+    # These say nothing of it, as where a proxy took them out.
+    assert parse_event(run, {"content-type": "application/json"}) == parse_event(run)
+    whole = build({"id": "1", "source": "/s", "type": "org.example.paid"}, 1)
+    structured = {"content-type": "application/cloudevents+json; charset=utf-8"}
+    assert parse_event(whole.raw, structured) == parse_event(whole)
+    with pytest.raises(EnvelopeError, match="/id"):
+        parse_event(b'{"specversion":"1.0"}', structured)
+
+
+def test_bytes_that_are_not_what_they_say_are_kept_of_another_type_only() -> None:
+    raw = (
+        b'{"specversion":"1.0","id":"1","source":"/s","type":"%s",'
+        b'"datacontenttype":"application/json","data_base64":"ew=="}'
+    )
+    assert parse_event(raw % b"org.example.paid") == UnknownEvent(
+        "org.example.paid", b"{", parse_structured(raw % b"org.example.paid")
+    )
+    with pytest.raises(EnvelopeError):
+        parse_event(raw % type_of("agent.run.completed").encode())
+
+
+@pytest.mark.parametrize(
+    "headers", [None, {"Content-Type": "application/cloudevents-batch+json; charset=utf-8"}]
+)
+def test_a_batch_is_not_passed_over(headers: dict[str, str] | None) -> None:
+    whole = build({"id": "1", "source": "/s", "type": "org.example.paid"}, 1)
+    with pytest.raises(PayloadError, match="parse_batch"):
+        parse_event(b"[" + whole.raw + b"]", headers)
+
+
+def test_a_thin_event_says_where_its_data_are() -> None:
+    thin = build(
+        {
+            "id": "1",
+            "source": "/s",
+            "type": type_of("agent.run.completed"),
+            "dataref": "https://g.example/payloads/1",
+        }
+    )
+    for received in (thin, thin.raw, json.loads(thin.raw)):
+        with pytest.raises(PayloadError, match=r"GET https://g\.example/payloads/1"):
+            parse_event(received)
+    own = build(
+        {"id": "1", "source": "/s", "type": "org.example.paid", "dataref": "https://g.example/payloads/1"}
+    )
+    assert parse_event(own) == parse_event(own.raw) == UnknownEvent("org.example.paid", None, own)
+    assert parse_event(json.loads(own.raw)) == UnknownEvent("org.example.paid", None)
 
 
 def test_a_known_type_in_a_bad_state_is_not_passed_over() -> None:

@@ -30,6 +30,8 @@ from gateway.ports import (
     ReplayState,
     RunState,
     SubscriptionState,
+    Unreached,
+    UnreachedArchive,
 )
 
 SECRET = "whsec_" + "A" * 40
@@ -445,7 +447,7 @@ def test_a_full_disk_ends_it_and_nothing_is_left_behind(stores, monkeypatch):
         patched.setattr(archive_export.ArchiveWriter, "add", full)
         run = archive(stores, 20)
     assert (run.state, run.cursor) == (RunState.FAILED, 0)
-    assert "No space left" in run.problem
+    assert run.problem == f"{stores.folder}: No space left on device."
     assert list(stores.folder.iterdir()) == []
     assert archive(stores, 20).cursor == 20
 
@@ -559,8 +561,30 @@ def test_an_archive_that_was_taken_away_is_named(stores):
     path = next(stores.folder.glob("*.gz"))
     path.rename(stores.folder.parent / "elsewhere")
     record = erase(stores, Target(Scope.AGENT, "agent-1"))
-    assert record.unreachable == (path.name,)
+    assert record.unreachable == (UnreachedArchive(path.name, Unreached.MISSING),)
     assert record.events == 3
+
+
+@pytest.mark.parametrize("how", ["cut", "other", "a line"])
+def test_an_archive_that_cannot_be_read_is_named_with_the_reason(stores, how):
+    fill(stores, 30)
+    archive(stores, 20)
+    path = next(stores.folder.glob("*.gz"))
+    whole = path.read_bytes()
+    if how == "a line":
+        lines = gzip.decompress(whole).splitlines(keepends=True)
+        path.write_bytes(gzip.compress(b"".join([*lines[:3], b'{"position": 3, "event": {"secret": 1}}\n'])))
+    else:
+        damage(stores, how)
+    record = erase(stores, Target(Scope.AGENT, "agent-1"))
+    [left] = record.unreachable
+    assert (left.file, left.why) == (path.name, Unreached.DAMAGED)
+    assert ("line 4 cannot be read" in left.detail) is (how == "a line")
+    assert "secret" not in left.detail
+    path.write_bytes(whole)
+    record = erase(stores, Target(Scope.AGENT, "agent-1"))
+    assert (record.unreachable, record.events) == ((), 7)
+    assert verify(stores, stores.folder).ok
 
 
 def test_what_an_erasure_left_in_a_file_cannot_be_changed(stores):

@@ -118,6 +118,43 @@ def test_by_range(mixed, state):
     assert positions(mixed, state=state, until=0) == []
 
 
+def everyones(stores, **members) -> list[tuple[int, int]]:
+    found, before = [], None
+    while True:
+        answer = stores.run(stores.deliveries.page(DeliveryQuery(before=before, **members)))
+        found += [(item.position, item.number) for item in answer.items]
+        before = answer.before
+        if before is None:
+            return found
+
+
+@pytest.mark.parametrize("few", [64, 0])
+@pytest.mark.parametrize("limit", [1, 3, 100])
+def test_what_waited_for_a_subscription_that_was_deleted_ended_cancelled(mixed, monkeypatch, few, limit):
+    monkeypatch.setattr(delivery_candidates, "_FEW", few)
+    journal(mixed, [attempt(2, 20, 1, Decision.FAILED)], [PendingDelivery(2, 20, attempts=1, next_at_us=1)])
+    journal(mixed, [attempt(1, 24, 1, Decision.EXHAUSTED), attempt(1, 24, 2, Decision.FAILED, round=1)])
+    mixed.run(mixed.subscriptions.delete(1))
+    by_state = {state: positions(mixed, state=state, limit=limit) for state in State}
+    assert by_state[State.CANCELLED] == [24, 20, 15]
+    assert by_state[State.PENDING] == []
+    assert by_state[State.EXHAUSTED] == [22, 11]
+    assert positions(mixed, limit=limit) == [24, 23, 22, 20, 15, 14, 13, 12, 11, 10]
+    cancelled, pending = frozenset({State.CANCELLED}), frozenset({State.PENDING})
+    assert everyones(mixed, states=cancelled, limit=limit) == [(24, 1), (20, 1), (15, 2), (15, 1)]
+    assert everyones(mixed, states=pending, limit=limit) == [(20, 2)]
+    whose = "*" if few else None  # an organization of many is read by its events, and here are none
+    assert everyones(mixed, states=pending | cancelled, organization=whose, limit=limit) == [
+        (24, 1),
+        (20, 2),
+        (20, 1),
+        (15, 2),
+        (15, 1),
+    ]
+    with_more = everyones(mixed, states=cancelled | {State.DELIVERED}, limit=limit)
+    assert with_more == [(24, 1), (23, 1), (20, 1), (15, 2), (15, 1), (10, 2), (10, 1)]
+
+
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
 def test_pages_follow_each_other(mixed, limit):
     assert positions(mixed, limit=limit) == positions(mixed)

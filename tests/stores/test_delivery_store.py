@@ -156,7 +156,7 @@ def test_s3h_delete_drops_all_but_the_attempts(stores):
     assert stores.run(stores.subscriptions.get(record.id)) is None
     assert stores.run(stores.deliveries.pending_at(2)) == []
     assert len(stores.run(stores.deliveries.attempts(1, 1))) == 1
-    assert stores.run(stores.subscriptions.ids([1])) == {1: (record.id, "*")}
+    assert stores.run(stores.subscriptions.ids([1])) == {1: (record.id, "*", True)}
     with pytest.raises(NotFound):
         stores.run(stores.subscriptions.delete(1))
     # What was in flight and is journaled late brings nothing back; the number is never used again.

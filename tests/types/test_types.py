@@ -198,6 +198,23 @@ def test_pydantic_models_keep_what_a_newer_sender_adds(pydantic_consumer: Path) 
     subprocess.run([sys.executable, "-c", code, PAYLOADS], cwd=folder, check=True)
 
 
+def test_a_thin_event_has_a_model_of_its_own(pydantic_consumer: Path) -> None:
+    (pydantic_consumer.parent / "thin.py").write_text(
+        "import sys\n\nfrom events import ThinCloudEvent\nfrom pydantic import ValidationError\n\n"
+        "link: str = ThinCloudEvent.model_validate_json(sys.argv[1]).dataref\n"
+        "try:\n    ThinCloudEvent.model_validate_json(sys.argv[2])\n"
+        "except ValidationError as error:\n    print(link, error.error_count())\n"
+    )
+    done = mypy(pydantic_consumer.parent / "thin.py")
+    assert done.returncode == 0, done.stdout
+    bare = {"specversion": "1.0", "id": "1", "source": "/s", "type": "com.letta.agent.run.completed"}
+    thin, whole = bare | {"dataref": "https://g/1", "partitionkey": "agent-1"}, bare | {"data": {}}
+    command = [sys.executable, "thin.py", json.dumps(thin), json.dumps(whole)]
+    folder = pydantic_consumer.parent
+    said = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+    assert said == "https://g/1 2\n"
+
+
 # `letta-gateway contracts typescript`, by tsc and Node.
 
 
@@ -224,6 +241,7 @@ def test_typescript_compiles_and_runs_over_every_example(tools: Any, typescript:
     [
         (('    case "agent.tool.detached":\n', ""), "not assignable to parameter of type 'never'"),
         (("return event.data.run_id;", "return event.data.job_id;"), "unknown"),
+        (("  if (event.data === undefined) {\n    const link", "  {\n    const link"), "'unknown' is not"),
         (("failed: AgentStepFailed = event", "failed: string = event"), "not assignable to type 'string'"),
     ],
 )

@@ -19,7 +19,7 @@ def matching(store: MemoryStore, query: DeliveryQuery) -> list[DeliveryItem]:
         for place in places
         if _within(query, place) and _owned(store, query, place.number) and _about(store, query, place)
     ]
-    return [item for item in items if _wanted(query, item)]
+    return [item for item in items if _wanted(store, query, item)]
 
 
 def _within(query: DeliveryQuery, place: DeliveryPlace) -> bool:
@@ -54,6 +54,8 @@ def _about(store: MemoryStore, query: DeliveryQuery, place: DeliveryPlace) -> bo
     )
 
 
-def _wanted(query: DeliveryQuery, item: DeliveryItem) -> bool:
+def _wanted(store: MemoryStore, query: DeliveryQuery, item: DeliveryItem) -> bool:
     state = State.PENDING if item.pending is not None else fold(item.attempts).state
+    if state is State.PENDING and store.is_deleted(item.number):
+        state = State.CANCELLED  # it ended with its subscription
     return query.wants(state, item.attempts[-1].status if item.attempts else None)

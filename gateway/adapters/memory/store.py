@@ -88,6 +88,10 @@ class MemoryStore:
         """The last position."""
         return len(self.rows)
 
+    def is_deleted(self, number: int) -> bool:
+        """Whether a subscription is; of one that never was, it is not."""
+        return number in self.subscriptions and self.subscriptions[number] is None
+
     def append(
         self, entries: Sequence[NewEntry], *, kind: Kind = Kind.EVENT, addressee: int | None = None
     ) -> list[Appended]:

@@ -14,6 +14,7 @@ from gateway.domain.subscription import EVERY_ORGANIZATION, StartAt, Subscriptio
 from gateway.errors import Conflict, FieldError, InvalidRequest, NotFound, PreconditionFailed
 from gateway.ports import (
     Kind,
+    Named,
     NewEntry,
     NewSubscription,
     Opened,
@@ -294,9 +295,14 @@ class MemorySubscriptions:
         record = self._store.record(number)
         return self._store.ended.get(number) if record is None else _history(record)
 
-    async def ids(self, numbers: Sequence[int]) -> Mapping[int, tuple[str, str]]:
+    async def ids(self, numbers: Sequence[int]) -> Mapping[int, Named]:
         """See ``Subscriptions.ids``."""
-        return {number: self._store.names[number] for number in numbers if number in self._store.names}
+        store = self._store
+        return {
+            number: Named(*store.names[number], deleted=store.is_deleted(number))
+            for number in numbers
+            if number in store.names
+        }
 
     def _webhook(self, organization: str, key: str) -> SubscriptionRecord | None:
         records = (self._store.record(number) for number in self._store.subscriptions)

@@ -10,9 +10,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, update
 
-from gateway.adapters.archive_files import read_rows
 from gateway.adapters.sql.archive_holders import Holders
-from gateway.adapters.sql.archive_rows import archived_without_gap, holding, note, span_of
+from gateway.adapters.sql.archive_rows import archived_without_gap, holding, note, read_archive, span_of
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.models import Archiving, LogEntry
 from gateway.adapters.sql.saying import FactWriter
@@ -73,7 +72,7 @@ class Dropper:
     async def drop_again(self, seen: Row[Any]) -> ArchiveStep:
         """Begin to drop what was put back: its file is there, and is looked at once more."""
         path = self._folder / seen.file
-        await asyncio.to_thread(lambda: rules.check(read_rows(path), span_of(seen)))
+        await asyncio.to_thread(read_archive, path, span_of(seen))
 
         def work(connection: Connection) -> ArchiveStep:
             row = connection.execute(holding(seen.first)).one()

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, insert, select
 
-from gateway.adapters.archive_files import ArchiveWriter, Written, read_rows
+from gateway.adapters.archive_files import ArchiveWriter, Written
 from gateway.adapters.sql.archive_holders import Holders
+from gateway.adapters.sql.archive_rows import read_archive
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.fetching import rows_of
 from gateway.adapters.sql.models import Archive, LogEntry
@@ -65,7 +66,7 @@ class Exporter:
         finally:
             await asyncio.to_thread(writer.abort)
         path = self._folder / rules.file_name(span.first, span.last)
-        await asyncio.to_thread(lambda: rules.check(read_rows(path), span))
+        await asyncio.to_thread(read_archive, path, span)
         return await self._database.write(lambda connection: self._begin(connection, exported, written))
 
     async def _write(self, writer: ArchiveWriter, chain: Chain, until: int) -> _Exported:

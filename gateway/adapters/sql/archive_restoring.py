@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select, update
 
-from gateway.adapters.archive_files import in_pages, read_rows
+from gateway.adapters.archive_files import in_pages
 from gateway.adapters.sql.archive_rows import (
     holding,
     in_state,
     note,
     problem_of,
+    read_archive,
     record_of,
     span_of,
     unfinished_erasure,
@@ -55,13 +56,15 @@ class Restorer:
             return record_of(row)
         path = self._folder / row.file
         try:
-            await asyncio.to_thread(lambda: rules.check(read_rows(path), span_of(row)))
+            await asyncio.to_thread(read_archive, path, span_of(row))
             await self._database.write(lambda connection: _begin(connection, row.first))
             pages = in_pages(path, _PAGE)
             while page := await asyncio.to_thread(next, pages, None):
                 await self._database.write(_putting_back(row.first, page))
         except (OSError, ArchiveDamaged) as error:
-            raise ArchiveUnusable(f"The archive {row.file} cannot be read: {problem_of(error)}") from error
+            raise ArchiveUnusable(
+                f"The archive {row.file} cannot be read: {problem_of(error, self._folder)}"
+            ) from error
         return await self._database.write(lambda connection: self._finish(connection, row))
 
     def _finish(self, connection: Connection, row: Row[Any]) -> ArchiveRecord:

@@ -1,16 +1,22 @@
 """Rows of the archives' tables: the port's records of them, and the statements that find and change them."""
 
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, func, select, update
 
+from gateway.adapters.archive_files import read_rows
 from gateway.adapters.sql.models import Archive, Archiving, Erasure
-from gateway.domain.archive import Span
+from gateway.domain.archive import ArchiveDamaged, Span, check
+from gateway.errors import ArchiveUnusable
 from gateway.ports import ArchiveRecord, ArchiveState, ErasureState, RunRecord, RunState
 
 _ARCHIVE = Archive.__table__  # type: ignore[attr-defined]
 _RUN = Archiving.__table__  # type: ignore[attr-defined]
 _ERASURE = Erasure.__table__  # type: ignore[attr-defined]
+_WHOLE: Final = (
+    "Put a copy that is whole in its place, and try again; `letta-gateway verify-log --archive` finds others."
+)
 
 
 def record_of(row: Row[Any]) -> ArchiveRecord:
@@ -91,8 +97,18 @@ def unfinished_erasure() -> Any:  # noqa: ANN401 - a SELECT
     return select(_ERASURE.c.id).where(_ERASURE.c.state != ErasureState.FINISHED.value).limit(1)
 
 
-def problem_of(error: Exception) -> str:
+def problem_of(error: Exception, folder: Path) -> str:
     """What a folder, a file or a log refuses, as a sentence."""
     if isinstance(error, OSError):
-        return f"{error.filename or 'the folder of the archives'}: {error.strerror or error}."
+        return f"{error.filename or folder}: {error.strerror or error}."
     return str(error).rstrip(".") + "."
+
+
+def read_archive(path: Path, span: Span) -> None:
+    """Read a file that is to be this span of the log from first to last. Raises ``ArchiveUnusable``, and OSError."""
+    try:
+        check(read_rows(path), span)
+    except FileNotFoundError:
+        raise ArchiveUnusable.missing(path.name) from None
+    except ArchiveDamaged as error:
+        raise ArchiveUnusable(f"The archive {path} is damaged: {error}.", hint=_WHOLE) from error

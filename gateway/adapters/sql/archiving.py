@@ -139,7 +139,7 @@ class SqlArchives:
         try:
             return await self._step(row)
         except (OSError, ArchiveDamaged, ArchiveUnusable) as error:
-            problem = problem_of(error)
+            problem = problem_of(error, self._folder)
             _LOGGER.error("an archiving ends before its end: %s", problem)  # noqa: TRY400 - the sentence says it all
             return await self._end(row, problem)
 

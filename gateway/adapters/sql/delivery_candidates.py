@@ -15,11 +15,12 @@ Every source is read in the order of its index, part by part, so that no stateme
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from heapq import merge
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Column, ColumnElement, Connection, Select, select, tuple_, union, union_all
 
+from gateway.adapters.sql.delivery_leavings import deleted_in_scope
 from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import IS_TROUBLE, Attempt, LogEntry, Pending, Subscription
 from gateway.adapters.sql.posted import posted_places
@@ -62,8 +63,11 @@ def candidates(connection: Connection, query: DeliveryQuery) -> Iterator[Block]:
     """What may match, in the list's order; what can be none of it is not left out of it with certainty."""
     numbers = _numbers(connection, query)
     leading = _leading(query, numbers)
+    gone = deleted_in_scope(connection, query, numbers, _FEW + 1)
     first = min(_PART, query.limit + 1)
     if leading is not None:
+        if gone:
+            query = replace(query, states=query.states | {State.DELIVERED})  # all attempts: of few events
         restriction = _restriction(query, numbers)
         found = _by_events(connection, query, leading, restriction)
         if query.trace_id is not None:
@@ -71,12 +75,25 @@ def candidates(connection: Connection, query: DeliveryQuery) -> Iterator[Block]:
             found = _with(posted_places(connection, query.trace_id, meant), found, first)
         yield from found
         return
+    left = _left(connection, query, gone, first, few=numbers is not None or len(gone) <= _FEW)
     if numbers is None:
-        yield from _in_blocks(_read(connection, query, _anyones, first), first)
-        return
-    size = min(_PART, max(_FIRST_OF_ONE, first // max(1, len(numbers))))
-    streams = [_read(connection, query, _of(number), size) for number in numbers]
-    yield from _in_blocks(merge(*streams, reverse=True), first)
+        streams = [_read(connection, query, _anyones, first)]
+    else:
+        size = min(_PART, max(_FIRST_OF_ONE, first // max(1, len(numbers))))
+        streams = [_read(connection, query, _of(number), size) for number in numbers]
+    found_once = (place for place, _ in groupby(merge(*streams, *left, reverse=True)))
+    yield from _in_blocks(found_once, first)
+
+
+def _left(
+    connection: Connection, query: DeliveryQuery, gone: Sequence[int], first: int, *, few: bool
+) -> list[Iterator[DeliveryPlace]]:
+    """All that these deleted subscriptions had, side by side where they are few, and else what anybody had."""
+    query = replace(query, states=frozenset({State.DELIVERED}))  # the source of these is all attempts
+    if not few:
+        return [_read(connection, query, _anyones, first)]
+    size = min(_PART, max(_FIRST_OF_ONE, first // max(1, len(gone))))
+    return [_read(connection, query, _of(number), size) for number in gone]
 
 
 def _numbers(connection: Connection, query: DeliveryQuery) -> Sequence[int] | None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from gateway.adapters.sql.delivery_candidates import candidates
+from gateway.adapters.sql.delivery_leavings import deleted_among
 from gateway.adapters.sql.delivery_rows import attempt_of, pending_of
 from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import Attempt, LogEntry, Pending
@@ -89,11 +90,14 @@ def _judged(
         ).where(_among(_ATTEMPT.c, part), _ATTEMPT.c.attempt == newest)
         for row in connection.execute(attempts):
             last[DeliveryPlace(row.position, row.number)] = (row.decision, row.status)
-    return {
-        place
-        for place in places
-        if query.wants(_state(place in pending, last.get(place)), _status(last.get(place)))
-    }
+    states = {place: _state(place in pending, last.get(place)) for place in places}
+    # What waits ends with its subscription.
+    waiting = {place.number for place, state in states.items() if state is State.PENDING}
+    gone = deleted_among(connection, waiting)
+    for place, state in states.items():
+        if state is State.PENDING and place.number in gone:
+            states[place] = State.CANCELLED
+    return {place for place, state in states.items() if query.wants(state, _status(last.get(place)))}
 
 
 def _of_events(connection: Connection, query: DeliveryQuery, positions: Sequence[int]) -> set[int]:

@@ -6,21 +6,21 @@ rewritten: the erasure says which.
 """
 
 import asyncio
-import json
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from gateway.adapters.archive_files import ArchiveWriter, Written, in_pages, read_rows, sha256_of
+from gateway.adapters.archive_files import Written, read_rows, sha256_of
 from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.entries import last_position
-from gateway.adapters.sql.erased_rows import NOTHING
 from gateway.adapters.sql.erasing_events import empty_attempts
-from gateway.adapters.sql.erasure_rows import at, note, read
+from gateway.adapters.sql.erasing_files import rewrite, takes
+from gateway.adapters.sql.erasing_strays import erase_in_strays
+from gateway.adapters.sql.erasure_rows import at, note, read, with_unreached
 from gateway.adapters.sql.fetching import first_of
 from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import Archive, LogEntry
@@ -28,13 +28,12 @@ from gateway.adapters.sql.saying import FactWriter
 from gateway.domain import erasure as rules
 from gateway.domain.archive import ArchiveDamaged, ArchivedRow
 from gateway.domain.chain import remains_hash
-from gateway.domain.erasure import ROWS_MAX, Scope, Target
-from gateway.ports import ArchiveState, ErasureStep, Kind, Now
+from gateway.domain.erasure import ROWS_MAX, Target
+from gateway.ports import ArchiveState, ErasureStep, Now, Unreached, UnreachedArchive
 
 _LOG = LogEntry.__table__  # type: ignore[attr-defined]
 _ARCHIVE = Archive.__table__  # type: ignore[attr-defined]
 _LOGGER = logging.getLogger(__name__)
-_PAGE = 500
 _WHOLE = frozenset({ArchiveState.ARCHIVED.value, ArchiveState.RESTORED.value})
 
 Say = Callable[[Sequence[ArchivedRow]], Awaitable[int]]
@@ -47,15 +46,13 @@ class _Looked:
 
     Attributes:
         until: The archive's last position.
-        file: Its file's name.
-        reached: Whether it could be read.
+        unreached: Why it could not be read.
         written: The file as it is now, where it is another than before.
         events: How many events were erased in it.
     """
 
     until: int
-    file: str
-    reached: bool
+    unreached: UnreachedArchive | None = None
     written: Written | None = None
     events: int = 0
 
@@ -73,7 +70,7 @@ class ArchiveEraser:
         """Look through the next archive, and write its file anew if it has something of it."""
         archive = await first_of(self._database, _following(row))
         if archive is None:
-            return await at(self._database, row, _passed)
+            return await self._strays(row, target)
         if archive.state not in _WHOLE:
             return ErasureStep(waits=True)  # rows are being dropped or put back by its file
 
@@ -93,11 +90,29 @@ class ArchiveEraser:
                 now,
                 archives_until=looked.until,
                 archives=now.archives + (looked.written is not None),
-                unreachable=_with_file(now.unreachable, looked),
+                unreachable=with_unreached(now.unreachable, looked.unreached),
             )
             return ErasureStep(appended=bool(looked.events))
 
         return await self._database.erase(lambda connection: noted(connection, read(connection, row.id)))
+
+    async def _strays(self, row: Row[Any], target: Target) -> ErasureStep:
+        """After the archives that the log knows, the files that it does not."""
+        try:
+            erased = await erase_in_strays(self._database, self._folder, row, target)
+        except OSError as error:
+            _LOGGER.error("a file of the archives cannot be rewritten, and an erasure waits: %s", error)  # noqa: TRY400
+            return ErasureStep(waits=True)
+
+        def passed(connection: Connection, now: Row[Any]) -> ErasureStep:
+            unreachable = now.unreachable
+            for left in erased.left:
+                unreachable = with_unreached(unreachable, left)
+            counts = {"archives": now.archives + erased.written, "unreachable": unreachable}
+            note(connection, now, archives_until=now.until_position, **counts)
+            return ErasureStep()
+
+        return await at(self._database, row, passed)
 
     async def _say(self, row: Row[Any], found: Sequence[ArchivedRow]) -> int:
         """Empty what was answered to archived events, then have the log say that they are erased."""
@@ -122,11 +137,6 @@ class ArchiveEraser:
                 return position
 
 
-def _passed(connection: Connection, row: Row[Any]) -> ErasureStep:
-    note(connection, row, archives_until=row.until_position)
-    return ErasureStep()
-
-
 def _following(erasure: Row[Any]) -> Any:  # noqa: ANN401 - a SELECT
     """The next archive that an erasure has to look through."""
     return (
@@ -140,20 +150,20 @@ async def _erase_in(database: Database, folder: Path, archive: Row[Any], target:
     """Erase in one archive. Raises OSError where its file cannot be written."""
     path = folder / archive.file
     try:
-        found = await asyncio.to_thread(lambda: [row for row in read_rows(path) if _takes(target, row)])
-    except (FileNotFoundError, NotADirectoryError, ArchiveDamaged):
-        return _Looked(archive.last, archive.file, reached=False)
+        found = await asyncio.to_thread(lambda: [row for row in read_rows(path) if takes(target, row)])
+    except (FileNotFoundError, NotADirectoryError):
+        return _Looked(archive.last, UnreachedArchive(archive.file, Unreached.MISSING))
+    except ArchiveDamaged as error:
+        return _Looked(archive.last, UnreachedArchive(archive.file, Unreached.DAMAGED, str(error)))
     if not found:
-        return _Looked(
-            archive.last, archive.file, reached=True, written=await asyncio.to_thread(_changed, path, archive)
-        )
+        return _Looked(archive.last, written=await asyncio.to_thread(_changed, path, archive))
     facts = await _erased_in_log(database, [row.position for row in found])
     left = [row for row in found if row.position not in facts]
     for start in range(0, len(left), ROWS_MAX):
         chunk = left[start : start + ROWS_MAX]
         facts |= dict.fromkeys((row.position for row in chunk), await say(chunk))
-    written = await asyncio.to_thread(_rewrite, folder, archive, facts)
-    return _Looked(archive.last, archive.file, reached=True, written=written, events=len(left))
+    written = await asyncio.to_thread(rewrite, path, archive.first, bytes(archive.previous), facts)
+    return _Looked(archive.last, written=written, events=len(left))
 
 
 def _note_file(connection: Connection, looked: _Looked) -> None:
@@ -166,40 +176,10 @@ def _note_file(connection: Connection, looked: _Looked) -> None:
         )
 
 
-def _with_file(unreachable: str, looked: _Looked) -> str:
-    """The names of the files that could not be read, with this one if it is such."""
-    return unreachable if looked.reached else json.dumps([*json.loads(unreachable), looked.file])
-
-
-def _rewrite(folder: Path, archive: Row[Any], facts: Mapping[int, int]) -> Written:
-    path = folder / archive.file
-    writer = ArchiveWriter(folder, archive.first, bytes(archive.previous))
-    try:
-        for page in in_pages(path, _PAGE):
-            writer.add(_emptied(page, facts))
-        return writer.finish(archive.file)
-    finally:
-        writer.abort()
-
-
-def _emptied(page: Sequence[ArchivedRow], facts: Mapping[int, int]) -> Iterator[ArchivedRow]:
-    for row in page:
-        fact = facts.get(row.position)
-        yield row if fact is None else replace(row, **NOTHING, erased_by=fact)
-
-
 def _changed(path: Path, archive: Row[Any]) -> Written | None:
     """A file that was written anew before its row could say so."""
     found = sha256_of(path)
     return None if found == archive.sha256 else Written(path.stat().st_size, found)
-
-
-def _takes(target: Target, row: ArchivedRow) -> bool:
-    if row.kind != Kind.EVENT.value or row.erased_by is not None:
-        return False
-    if target.scope is Scope.ORGANIZATION:
-        return row.organization == target.id
-    return target.id in {row.agent_id, row.partition_key}
 
 
 async def _erased_in_log(database: Database, positions: Sequence[int]) -> dict[int, int]:

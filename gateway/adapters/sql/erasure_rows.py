@@ -10,7 +10,7 @@ from gateway.adapters.sql.database import Database
 from gateway.adapters.sql.models import Erasure
 from gateway.domain.erasure import Scope
 from gateway.errors import NotFound
-from gateway.ports import ErasureRecord, ErasureState, ErasureStep
+from gateway.ports import ErasureRecord, ErasureState, ErasureStep, Unreached, UnreachedArchive
 
 _ERASURE = Erasure.__table__  # type: ignore[attr-defined]
 
@@ -55,5 +55,19 @@ def record_of(row: Row[Any]) -> ErasureRecord:
         quarantined=row.quarantined,
         rewritten=row.rewritten,
         archives=row.archives,
-        unreachable=tuple(json.loads(row.unreachable)),
+        unreachable=tuple(map(_unreached, json.loads(row.unreachable))),
     )
+
+
+def with_unreached(stored: str, found: UnreachedArchive | None) -> str:
+    """The column of archives that could not be looked through, with one more if there is one."""
+    if found is None:
+        return stored
+    return json.dumps([*json.loads(stored), [found.file, found.why.value, found.detail]])
+
+
+def _unreached(stored: str | list[str]) -> UnreachedArchive:
+    if isinstance(stored, str):  # by the first version that noted them: it knew no other reason
+        return UnreachedArchive(stored, Unreached.MISSING)
+    file, why, detail = stored
+    return UnreachedArchive(file, Unreached(why), detail)

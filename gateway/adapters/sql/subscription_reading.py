@@ -12,7 +12,7 @@ from gateway.adapters.sql.sealed import SubscriptionVault
 from gateway.adapters.sql.subscription_making import is_webhook
 from gateway.adapters.sql.subscription_rows import history, present, read
 from gateway.adapters.sql.texts import same
-from gateway.ports import SubscriptionHistory, SubscriptionRecord
+from gateway.ports import Named, SubscriptionHistory, SubscriptionRecord, SubscriptionState
 
 _SUBSCRIPTION = Subscription.__table__  # type: ignore[attr-defined]
 
@@ -64,13 +64,20 @@ class SubscriptionReader:
         """See ``Subscriptions.history``."""
         return await self._database.read(lambda connection: history(connection, subscription_id))
 
-    async def ids(self, numbers: Sequence[int]) -> Mapping[int, tuple[str, str]]:
+    async def ids(self, numbers: Sequence[int]) -> Mapping[int, Named]:
         """See ``Subscriptions.ids``."""
-        columns = (_SUBSCRIPTION.c.number, _SUBSCRIPTION.c.id, _SUBSCRIPTION.c.organization)
+        columns = (
+            _SUBSCRIPTION.c.number,
+            _SUBSCRIPTION.c.id,
+            _SUBSCRIPTION.c.organization,
+            _SUBSCRIPTION.c.state,
+        )
 
-        def work(connection: Connection) -> dict[int, tuple[str, str]]:
+        def work(connection: Connection) -> dict[int, Named]:
             return {
-                row.number: (row.id, row.organization)
+                row.number: Named(
+                    row.id, row.organization, deleted=row.state == SubscriptionState.DELETED.value
+                )
                 for part in parts(numbers)
                 for row in connection.execute(select(*columns).where(_SUBSCRIPTION.c.number.in_(part)))
             }

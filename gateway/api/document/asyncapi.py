@@ -23,6 +23,8 @@ _STREAM: Final[str] = Settings.model_fields["stream"].default
 _HTTP: Final = "0.3.0"
 """The version of the HTTP bindings."""
 
+_DATAREF: Final = "https://events.example.com/payloads/dlv_01jgh2v3w4x5y6z7a8b9c0d1e2?sig=c2lnbmF0dXJl"
+
 _ANSWERS: Final[Mapping[str, tuple[int, str]]] = {
     "delivered": (200, "Any 2xx: delivered."),
     "gone": (410, "Not wanted any more: the subscription is disabled, and a fact says so."),
@@ -84,8 +86,10 @@ def _channels(types: list[str]) -> Json:
             name: _to("components", "messages", f"stream.{name}") for name in [*map(_short, types), "other"]
         },
     }
-    sinks = {f"webhook.{_short(name)}": _sink(_short(name), ["binary", "structured"]) for name in types}
-    sinks["webhook.other"] = _sink("other", ["binary", "structured"])
+    sinks = {
+        f"webhook.{_short(name)}": _sink(_short(name), ["binary", "structured", "thin"]) for name in types
+    }
+    sinks["webhook.other"] = _sink("other", ["binary", "structured", "thin"])
     sinks["webhook.batch"] = _sink("batch", ["batch"])
     sinks["webhook.answers"] = {
         "address": None,
@@ -100,7 +104,8 @@ def _sink(name: str, modes: list[str]) -> Json:
     return {
         "address": None,
         "title": f"Webhook: {name}",
-        "description": "The URL is the subscription's `sink`, the mode its `config.format`.",
+        "description": "The URL is the subscription's `sink`, the mode its `config.format`; "
+        "with `config.payload: thin` what has data is sent thin, whatever the format says of a single event.",
         "servers": [_to("servers", "sink")],
         "messages": {
             mode: _to(
@@ -148,6 +153,7 @@ def _messages(types: list[str]) -> Json:
         found[f"stream.{short}"] = _on_stream(event_type, about, envelope)
         found[f"webhook.{short}.binary"] = _binary(event_type, about, payload)
         found[f"webhook.{short}.structured"] = _structured(event_type, about, envelope)
+        found[f"webhook.{short}.thin"] = _thin(event_type, about, envelope)
     other = {
         "title": "other",
         "summary": "An event of another type: somebody's own, or a fact of the gateway.",
@@ -155,10 +161,12 @@ def _messages(types: list[str]) -> Json:
     found["stream.other"] = _on_stream(None, other, None)
     found["webhook.other.binary"] = _binary(None, other, None)
     found["webhook.other.structured"] = _structured(None, other, None)
+    found["webhook.other.thin"] = _thin(None, other, None)
     found["webhook.batch"] = {
         "name": "batch",
         "title": "batch",
-        "summary": "Several events at once, for subscriptions with `format: batch`.",
+        "summary": "Several events at once, for subscriptions with `format: batch`; each as it would be alone, "
+        "structured or thin.",
         "contentType": CONTENT_TYPES["batch"],
         "headers": _headers("batch", None, binary=False),
         "payload": {"type": "array", "items": reference(CloudEvent), "minItems": 1},
@@ -206,6 +214,25 @@ def _structured(event_type: str | None, about: Json, example: Json | None) -> Js
         "correlationId": {"location": "$message.header#/webhook-id", "description": "The delivery."},
         "payload": _event(event_type),
         **_examples(example),
+    }
+
+
+def _thin(event_type: str | None, about: Json, example: Json | None) -> Json:
+    """As structured, but for the data: a link to exactly their bytes."""
+    if example is not None:
+        example = {name: value for name, value in example.items() if name != "data"} | {"dataref": _DATAREF}
+    fixed = {} if event_type is None else {"type": {"const": event_type}}
+    without = {"anyOf": [{"required": ["data"]}, {"required": ["data_base64"]}]}
+    return _structured(event_type, about, example) | {
+        "title": f"{about['title']}, thin",
+        "description": "For subscriptions with `payload: thin`. GET `dataref`, without a token, within 30 days: "
+        "the answer is the event's data, of the type `datacontenttype`.",
+        "payload": {
+            "allOf": [
+                reference(CloudEvent),
+                {"type": "object", "properties": fixed, "required": ["dataref"], "not": without},
+            ]
+        },
     }
 
 

@@ -34,20 +34,31 @@ class Redriven(Quarantined):
     duplicate: bool
 
 
+class UnreachedArchive(Shape):
+    """An archive that could not be looked through; it may have something of what was erased."""
+
+    file: str
+    why: Literal["missing", "damaged", "unknown"]
+    """Its file is not in the folder; or cannot be read; or has something of it, and is not of this log."""
+    detail: str
+    """What is wrong with the file."""
+
+
 class Erasure(Shape):
     """How far an erasure is; never whose data it was."""
 
     id: str
     scope: Scope
-    state: Literal["running", "finished"]
+    state: Literal["running", "finished", "incomplete"]
+    """`incomplete`: it has ended, and left out what `unreachable` names."""
     until_position: Count
     events: Count
     attempts: Count
     quarantined: Count
     archives: Count
     """The archives whose files were written anew."""
-    unreachable: list[str]
-    """The archives whose files were not in their folder: they may have something of it."""
+    unreachable: list[UnreachedArchive]
+    """The archives that could not be looked through: they may have something of it. Erase once more when they can."""
     rewritten: bool
     """Whether the storage has let go of what it had."""
     requested_at: datetime
@@ -58,6 +69,7 @@ class ErasureCount(Shape):
     """What an erasure would take (`dry_run`)."""
 
     events: Count
+    """Those in the log: what archives have of it is not counted."""
     quarantined: Count
     archives: Count
     """How many archives would be looked through besides."""

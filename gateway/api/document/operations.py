@@ -260,7 +260,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("get", "/v1/archives/runs/{run_id}"): Operation(_ok(answers.Archiving, "The archiving.")),
     ("get", "/v1/archives/{position}"): Operation(_ok(answers.Archive, "The archive.")),
     ("get", "/v1/archives/{position}/file"): Operation(
-        {200: Answer("NDJSON, compressed by gzip.", media_types={"application/gzip": {}})}
+        {200: Answer("NDJSON, compressed by gzip.", media_types={"application/gzip": {}})}, problems=[409]
     ),
     ("post", "/v1/archives/{position}/restore"): Operation(
         _ok(answers.Archive, "Its events are in the log again."), problems=[409]

@@ -1,5 +1,5 @@
 // A consumer of `letta-gateway contracts typescript`, as tsc sees it: both unions narrow, and nothing is left out.
-import type { AgentStepFailed, LettaCloudEvent, LettaEvent } from "./events";
+import type { AgentStepFailed, LettaCloudEvent, LettaEvent, LettaThinCloudEvent } from "./events";
 
 function never(value: never): never {
   throw new Error(`unforeseen: ${JSON.stringify(value)}`);
@@ -36,6 +36,14 @@ export function structured(event: LettaCloudEvent): number {
   }
   const version: "1.0" = event.specversion;
   return version.length;
+}
+
+export function either(event: LettaCloudEvent | LettaThinCloudEvent): string {
+  if (event.data === undefined) {
+    const link: string = event.dataref;
+    return `${event.type} ${link}`;
+  }
+  return event.data.event_type;
 }
 
 const seen: string[] = [];
