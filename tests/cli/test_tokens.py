@@ -91,7 +91,7 @@ def test_for_people_it_is_shown_with_what_it_opens(ask: Callable[..., Any]) -> N
         ((), 2, "--admin"),
         (("--admin", "--organization", "org-1"), 2, "--organization"),
         (("--organization", "*"), 1, "/organization"),
-        (("--admin", "--expires-at", "tomorrow"), 1, "/expires_at"),
+        (("--admin", "--expires-at", "tomorrow"), 2, "--expires-at"),
         (("--admin", "--expires-at", "2001-01-01T00:00:00Z"), 1, "ahead of now"),
     ],
 )
