@@ -215,13 +215,14 @@ def test_an_event_is_found_by_its_id_and_by_the_trace_that_its_attempts_have(cli
     assert client.get("/v1/events", params={"id": "x", "cursor": "y"}).status_code == 400
 
 
-@pytest.mark.parametrize("trace_id", ["zz", "", "0" * 31, "0" * 33, "g" * 32, f"00-{'1' * 32}-{'2' * 16}-01"])
+@pytest.mark.parametrize("trace_id", ["zz", "0" * 31, "0" * 33, "g" * 32, f"00-{'1' * 32}-{'2' * 16}-01"])
 @pytest.mark.parametrize("path", ["/v1/events", "/v1/events/stream", "/v1/deliveries"])
 def test_what_can_be_no_traces_id_is_no_filter(client, path, trace_id):
     answer = client.get(path, params={"trace_id": trace_id})
     assert answer.status_code == 422
     (error,) = answer.json()["errors"]
-    assert (error["pointer"], error["detail"]) == ("trace_id", "32 hex digits")
+    assert error["pointer"] == "trace_id"
+    assert error["detail"].startswith("32 hex digits")
 
 
 def test_a_long_log_is_looked_through_in_pages(client, append, monkeypatch):
