@@ -37,7 +37,7 @@ def handler() -> dict[str, Any]:
     exec(block.text, names)  # noqa: S102 - the code of our own docs
     # What the handler would have to work on is what it parses.
     names["stored"] = []
-    names["parse_event"] = names["stored"].append
+    names["parse_event"] = lambda body, _headers: names["stored"].append(body)
     return names
 
 
