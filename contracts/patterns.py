@@ -18,10 +18,12 @@ STEPS_MAX: Final = 1_000_000
 """Places at once times characters looked at, where there are more of them; the worst take some 0.05 s."""
 NESTED_MAX: Final = 100
 
-_COUNTED: Final = re.compile(r"\{\s*(\d*)\s*(?:(,)\s*(\d*)\s*)?\}")
+_COUNTED: Final = re.compile(r"\{\s*+(\d*+)\s*+(?:(,)\s*+(\d*+)\s*+)?+\}")
+_CLASS_BEGUN: Final = re.compile(r"\^?\]?")
+"""A `]` right at the beginning of a class is a member of it."""
 _BRACED: Final = re.compile(r"[pPux]\{[^{}]*\}")
 _ESCAPED_OR_COUNTED: Final = re.compile(
-    r"(?P<escaped>\\(?:[pPux]\{[^{}]*\}|.))|\{\s*\d+\s*(?:,\s*\d*\s*)?\}", re.DOTALL
+    r"(?P<escaped>\\(?:[pPux]\{[^{}]*\}|.))|\{\s*+\d++\s*+(?:,\s*+\d*+\s*+)?+\}", re.DOTALL
 )
 _FLAGS: Final = re.compile(r"\?[A-Za-z]*(?:-[A-Za-z]+)?[:)]")
 _NAME: Final = re.compile(r"\?P?<[^>=!]*>")
@@ -80,7 +82,8 @@ def too_slow(pattern: str, chars_max: int | None) -> str | None:
     )
     ways += [f"a maxLength of {limit} or less beside it"] if limit else []
     ways.append("smaller counts, and none of them inside another repetition")
-    return f"takes too long on a long text, with {extent.places} places to be at: needs {'; or '.join(ways)}"
+    places = extent.places if extent.places < _ENDLESS else f"more than {_ENDLESS}"
+    return f"takes too long on a long text, with {places} places to be at: needs {'; or '.join(ways)}"
 
 
 def chars_limit(pattern: str) -> int | None:
@@ -192,7 +195,9 @@ class _Scanner:
         return _NOTHING if sign and sign in "bB" else _CHARACTER
 
     def _class(self) -> None:
-        # Ends where it may end first, so that no repetition is taken for a part of it.
+        # As the engine reads it: one that ended earlier would leave brackets behind that are members of it.
+        begun = _CLASS_BEGUN.match(self._text, self._at)
+        self._at = self._at if begun is None else begun.end()
         while self._at < len(self._text) and self._text[self._at] != "]":
             self._at += 2 if self._text[self._at] == "\\" else 1
         self._at += 1

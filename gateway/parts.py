@@ -1,5 +1,6 @@
 """The parts of one process: each adapter, flow and face made, by the settings, and joined; nothing is started here."""
 
+import asyncio
 import contextlib
 import importlib.metadata
 import os
@@ -181,6 +182,7 @@ class Parts:
             )
         )
         archive_dir = settings.archive_dir or place.data_dir / ARCHIVE_FOLDER
+        files = asyncio.Lock()
         archives = SqlArchives(
             database,
             self.subscriptions,
@@ -188,10 +190,16 @@ class Parts:
             fact_source=fact_source,
             now=now_us,
             random=os.urandom,
+            files=files,
         )
         self.archivist = Archivist(archives, appended=self._appended)
         erasures = SqlErasures(
-            database, fact_source=fact_source, now=now_us, random=os.urandom, archive_dir=archive_dir
+            database,
+            fact_source=fact_source,
+            now=now_us,
+            random=os.urandom,
+            archive_dir=archive_dir,
+            files=files,
         )
         self.eraser = Eraser(
             erasures,

@@ -13,6 +13,7 @@ from schemas import Envelope
 
 _VERSION_00_CHARS: Final = 55
 _EMITTED: Final = b"letta-emitter span\0"
+_PUBLISHED: Final = b"letta-emitter publish\0"
 _INGESTED: Final = b"letta-gateway ingest\0"
 
 
@@ -90,6 +91,11 @@ def ingested_span_id(origin: Origin, envelope: Envelope, *, from_stream: bool) -
     if begins_with_ingest(origin, from_stream=from_stream):
         return origin.trace.span_id
     return _span_id(_INGESTED, f"{origin.trace.trace_id} {envelope.source} {envelope.id}")
+
+
+def published_span_id(origin: Origin) -> str:
+    """The publish span of an event whose emitter's process tells none: derived, for it may be told twice."""
+    return _span_id(_PUBLISHED, f"{origin.trace.trace_id} {origin.trace.span_id}")
 
 
 def _span_id(salt: bytes, text: str) -> str:

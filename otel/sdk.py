@@ -31,6 +31,8 @@ from otel.traceparent import TraceParent
 _LOGGER = logging.getLogger(__name__)
 _US_NS: Final = 1_000
 _SHOWN_MAX: Final = 1_024
+_SHOWN_CHARS_MAX: Final = 512
+"""A longer text is seldom shown twice, and would be kept whole."""
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _UNSET: Final = Status(StatusCode.UNSET)
 _KINDS: Final = {
@@ -54,6 +56,7 @@ class SdkTracing:
         *,
         limits: Limits | None = None,
     ) -> None:
+        self._masked = masked
         # An event has several spans with the same texts, and so have the events of one agent.
         self._shown = lru_cache(_SHOWN_MAX)(lambda text: cut(masked(text)))
         self._sampler = sampler
@@ -79,7 +82,7 @@ class SdkTracing:
 
     def shown(self, text: str) -> str:
         """See ``Tracing.shown``. Masked before it is cut: what is cut in two is no longer known for a secret."""
-        return self._shown(text)
+        return self._shown(text) if len(text) <= _SHOWN_CHARS_MAX else cut(self._masked(text))
 
     @quietly
     def record(self, span: EndedSpan) -> None:

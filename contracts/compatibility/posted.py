@@ -66,9 +66,9 @@ def _below(at: _At, step: Place) -> _At | None:
     return (*at[0], *step), found
 
 
-def _alternatives(at: _At, root: Mapping[str, Any], chosen: frozenset[int]) -> Iterator[_At]:
-    """All schemas that speak about the same value, itself first; of branches, the chosen ones where there are any."""
-    waiting, seen = [at], set[int]()
+def _alternatives(at: _At, root: Mapping[str, Any], chosen: frozenset[int], seen: set[int]) -> Iterator[_At]:
+    """All schemas that speak about the same value and were not seen; of branches, the chosen ones, if there are any."""
+    waiting = [at]
     while waiting:
         place, schema = waiting.pop()
         if not isinstance(schema, Mapping) or id(schema) in seen:
@@ -86,7 +86,8 @@ def _alternatives(at: _At, root: Mapping[str, Any], chosen: frozenset[int]) -> I
 
 
 def _all_alternatives(at: Sequence[_At], root: Mapping[str, Any], chosen: frozenset[int]) -> Iterator[_At]:
-    return (found for one in at for found in _alternatives(one, root, chosen))
+    seen = set[int]()  # of all of them together: what several lead to would double at each step
+    return (found for one in at for found in _alternatives(one, root, chosen, seen))
 
 
 def _is_within(place: Place, reached: Sequence[_At], chosen: frozenset[int]) -> bool:

@@ -21,11 +21,10 @@ _PASSED_ON: Final = (
 """What proxies add: one of them is enough, and who wants to be sure gives a token."""
 
 
-async def principal(request: Request) -> Principal:
-    """The principal of a request.
+async def identified(request: Request) -> Principal:
+    """Whose request it is.
 
-    Raises ``Unauthenticated``; ``Forbidden`` where its token only reads, and the request is to change something; and
-    ``InvalidRequest`` where its query is not one of its route: every route of `/v1` asks who it is.
+    Raises ``Unauthenticated``; and ``Forbidden`` where its token only reads, and the request is to change something.
     """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
@@ -33,6 +32,15 @@ async def principal(request: Request) -> Principal:
     found = await services(request).credentials.principal(token.strip())
     if not found.writes and request.method not in _READING:
         raise Forbidden("This token only reads.", hint="Use one that may change things.")
+    return found
+
+
+async def principal(request: Request) -> Principal:
+    """The principal of a request to a route, whose query is one of it: every route of `/v1` asks who it is.
+
+    Raises as ``identified`` does; and ``InvalidRequest``.
+    """
+    found = await identified(request)
     check_query(request)
     return found
 

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from gateway.api.auth import principal
+from gateway.api.auth import identified
 from gateway.api.heads import CHANGING
 from gateway.api.registry_problems import allowing, is_registry, linked, unserved
 from gateway.errors import (
@@ -83,7 +83,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         raise error
     if request.url.path.startswith(GUARDED):
         try:  # without a token nobody is told which paths and methods there are
-            await principal(request)
+            await identified(request)
         except GatewayError as refused:
             return problem_response(refused)
     headers = dict(error.headers or {})

@@ -19,6 +19,7 @@ from gateway.errors import FieldError, InvalidRequest
 GUARDED: Final = "/v1/"
 _READING: Final = frozenset({"GET", "HEAD"})
 _NAME_CHARS_MAX: Final = 100
+_FAULTS_MAX: Final = 100
 _CURSOR: Final = "cursor"
 """An empty one is a cursor that no list gave out, and is told as such."""
 _OF_LISTS: Final = {"limit": False, _CURSOR: False}
@@ -48,16 +49,16 @@ def check_query(request: Request) -> None:
 
 
 def _faults(given: list[tuple[str, str]], known: dict[str, bool]) -> list[FieldError]:
-    faults = []
+    faults: list[FieldError] = []
+    shown = ", ".join(f"`{one}`" for one in sorted(known)) or "none"
     for name, count in Counter(name for name, _ in given).items():
         if name not in known:
-            shown = ", ".join(f"`{one}`" for one in sorted(known)) or "none"
             faults.append(FieldError(name[:_NAME_CHARS_MAX], f"is not known here; known: {shown}"))
         elif count > 1 and not known[name]:
             faults.append(FieldError(name, "is given more than once, and only one value has a meaning"))
         elif name != _CURSOR and any(one == name and not value for one, value in given):
             faults.append(FieldError(name, "has no value: give one, or leave it out"))
-    return faults
+    return faults[:_FAULTS_MAX]
 
 
 def _parameters(of: Dependant) -> dict[str, bool]:

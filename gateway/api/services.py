@@ -56,7 +56,7 @@ class Services:
         pace: Bounds what one agent may bring in; None: it is not bounded.
         admit_sink: Judges a sink at creation; raises ``SinkRefused`` of the domain.
         changed: Tells the dispatcher that a subscription was changed by a command.
-        in_force: Tells it the same, and waits until nothing more is sent as it was before.
+        in_force: Tells it the same, and waits, for a second at most, until nothing more is sent as it was before.
         appended: Tells the dispatcher that the log has grown.
         archive: Tells the archivist that something was commanded.
         erase: Tells the eraser that something was commanded.

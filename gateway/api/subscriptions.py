@@ -214,9 +214,9 @@ async def rotate_secret(request: Request, caller: Caller, subscription_id: str) 
     """Sign with a new secret, given or made, and show it this once; for 24 h the one before it signs as well."""
     service = services(request)
     record = await own_subscription(service, caller, subscription_id)
-    condition_of(request, record)
+    condition = condition_of(request, record)
     secret = _new_secret_of(await read_json(request)) or new_secret(service.random(NEW_SECRET_BYTES))
-    record = await service.subscriptions.rotate_secret(record.number, secret)
+    record = await service.subscriptions.rotate_secret(record.number, secret, unchanged_since_us=condition)
     await service.in_force(record.number)
     until_us = max((one.until_us for one in record.secrets if one.until_us is not None), default=None)
     once = {"secret": secret, "overlap_until": None if until_us is None else rfc3339(until_us)}

@@ -23,7 +23,7 @@ Limit = Annotated[int, typer.Option("--limit", min=1, help="Print at most this m
 def time_option(option: str, text: str, *, other: str = "") -> str:
     """A time that an option was given, as it is; raises UsageError, which names the option, and what else it takes."""
     try:
-        fits = datetime.fromisoformat(text).tzinfo is not None
+        fits = datetime.fromisoformat(text.upper()).tzinfo is not None  # `t` and `z` may be small
     except ValueError:
         fits = False
     if not fits:

@@ -57,7 +57,7 @@ class Journal:
         self.asked: Callable[[int], None] = lambda _number: None
         """Told of each stream in which a command's request outlives the attempt that was just written (S3h)."""
         self._committing: frozenset[tuple[int, int]] = frozenset()
-        self._stored: dict[tuple[int, int], PendingDelivery] = {}
+        self._stored: dict[tuple[int, int], tuple[PendingDelivery, str | None]] = {}
         self._replayed: dict[int, int] = {}
         self._routed = -1
         self._gives_up_at: float | None = None
@@ -160,8 +160,8 @@ class Journal:
         # A delivery in flight has a row until its outcome is written; one that settled in time never gets one.
         for key in self._committing:
             self._stored.pop(key, None)
-        in_flight = [item for item in checkpoint.in_flight if self._stored.get(item.key) is not item]
-        self._stored.update((item.key, item) for item in in_flight)
+        in_flight = [item for item in checkpoint.in_flight if not self._is_stored(item)]
+        self._stored.update((item.key, (item, item.span_id)) for item in in_flight)
         ended = tuple(key for key, stored in settled.items() if stored)
         # One that was settled and started again meanwhile is in flight: that is its row.
         pending = waiting | {item.key: item for item in in_flight}
@@ -181,6 +181,11 @@ class Journal:
             checkpoint.notes,
             requests,
         )
+
+    def _is_stored(self, item: PendingDelivery) -> bool:
+        """Whether its row says what is in flight; once more when its POST begins, for the span that is sent."""
+        known = self._stored.get(item.key)
+        return known is not None and known[0] is item and known[1] == item.span_id
 
     async def _write(self, batch: JournalBatch) -> bool:
         """Whether it is durable; not, where the process ends before the storage is back."""

@@ -105,6 +105,7 @@ class Settling:
             crashes=0,
             asked=False,
             last_span_id=ended.trace.span_id,
+            span_id=None,
             last_trace_id=attempt.batch_trace_id,
             stored=True,
         )
@@ -145,6 +146,7 @@ class Settling:
             crashes=0,
             asked=False,
             last_span_id=ended.trace.span_id,
+            span_id=None,
             last_trace_id=attempt.batch_trace_id,
             stored=True,
         )

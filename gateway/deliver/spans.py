@@ -56,8 +56,8 @@ class DeliverySpans:
         self._tell_again = world.tell_again
         self._random = world.random
         self.now = world.now
-        self._began_us = world.now()
-        self._lost_from_us = self._began_us
+        self.began_us = world.now()
+        self._lost_from_us = self.began_us
         self._told_again: set[int] = set()
         self._sinks: dict[int, tuple[Terms, dict[str, Value]]] = {}
 
@@ -79,13 +79,13 @@ class DeliverySpans:
         It may have died with what its exporter was about to send, so what it appended shortly before has its beginning
         told again when it is matched or tried here; by the same ids, where it did not die.
         """
-        self._lost_from_us = min(self._began_us, last_append_us - _EXPORTED_WITHIN_US)
+        self._lost_from_us = min(self.began_us, last_append_us - _EXPORTED_WITHIN_US)
 
     def _begin_again(self, event: Event) -> None:
         entry = event.entry
         if (
             entry.kind is not EntryKind.EVENT
-            or not self._lost_from_us <= entry.appended_at_us < self._began_us
+            or not self._lost_from_us <= entry.appended_at_us < self.began_us
         ):
             return
         if entry.position not in self._told_again and len(self._told_again) < _TOLD_AGAIN_MAX:

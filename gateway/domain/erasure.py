@@ -4,6 +4,8 @@ No fact of an erasure says whose data went: an agent may be a person's, and a fa
 erasure by its id, which whoever commanded it has noted beside the request, and the positions that are empty now.
 """
 
+import base64
+import contextlib
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -61,6 +63,9 @@ def _spellings(text: str) -> Iterator[str]:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return
+    if isinstance(value, dict) and isinstance(encoded := value.get("data_base64"), str):
+        with contextlib.suppress(ValueError):  # malformed, it was kept as it came
+            yield from _spellings(base64.b64decode(encoded).decode("utf-8", "replace"))
     unescaped = "\n".join(_texts(value))
     yield unescaped
     yield unquote(unescaped)

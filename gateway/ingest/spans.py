@@ -12,7 +12,15 @@ from gateway.domain.emitted import emitted_at_us, spooled_at_us
 from gateway.ports import Appended, Event, Kind, NewEntry, Now
 from otel import names
 from otel.attributes import cut, event_attributes
-from otel.origin import Origin, begins_with_ingest, given_state, ingested_span_id, is_unsampled, origin_of
+from otel.origin import (
+    Origin,
+    begins_with_ingest,
+    given_state,
+    ingested_span_id,
+    is_unsampled,
+    origin_of,
+    published_span_id,
+)
 from otel.quiet import quietly
 from otel.spans import LINKS_MAX, EndedSpan, SpanLink, Tracing, Value
 from otel.spans import Kind as SpanKind
@@ -136,7 +144,7 @@ class IngestSpans:
             return
         spooled_us = spooled_at_us(envelope.attributes.get("sequence"), published_us) or published_us
         emitted_us = min(emitted_at_us(envelope.time) or spooled_us, spooled_us)
-        root, below = origin.trace, origin.trace.with_span(_random_span())
+        root, below = origin.trace, origin.trace.with_span(published_span_id(origin))
         self._produced(told, names.EMIT, "create", trace=root, parent=None, times_us=(emitted_us, spooled_us))
         self._produced(
             told, names.PUBLISH, "send", trace=below, parent=root.span_id, times_us=(spooled_us, published_us)

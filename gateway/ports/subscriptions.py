@@ -267,8 +267,13 @@ class Subscriptions(Protocol):
         """
         ...
 
-    async def rotate_secret(self, number: int, secret: str) -> SubscriptionRecord:
-        """Sign with a new secret, beside the old one for a day. The present one given again changes nothing."""
+    async def rotate_secret(
+        self, number: int, secret: str, *, unchanged_since_us: int | None = None
+    ) -> SubscriptionRecord:
+        """Sign with a new secret, beside the old one for a day. The present one given again changes nothing.
+
+        Raises ``PreconditionFailed`` if it was changed since ``unchanged_since_us``.
+        """
         ...
 
     async def set_consent(

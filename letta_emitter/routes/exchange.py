@@ -56,16 +56,17 @@ def call(
     Args:
         method: of HTTP.
         agent_id: whose webhook it is.
-        organization: the agent's, as Letta knows it; the caller has no say in it.
+        organization: the agent's, as Letta knows it; the caller has no say in it. Empty: that of the token.
         below: the path below `…/webhook`, made of safe characters.
         query: parameters of the caller's; None is left out, a list is repeated.
         headers: all of the caller's, as ASGI has them (lower-case names).
         body: the caller's.
     """
-    asked = {name: value for name, value in (query or {}).items() if value is not None}
+    asked = dict(query or {})
     target = f"/v1/agents/{quote(agent_id, safe='')}/webhook{below}?"
     # A parameter of that name is none that the caller can give.
-    target += urlencode({**asked, "organization": organization}, doseq=True)
+    asked["organization"] = organization or None
+    target += urlencode({name: value for name, value in asked.items() if value is not None}, doseq=True)
     sent = tuple((name, value) for name, value in headers if name.decode("latin-1").lower() in _SENT)
     return Call(method, target, sent, body)
 

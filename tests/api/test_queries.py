@@ -23,6 +23,15 @@ def test_a_misspelt_organization_makes_no_webhook(client, path):
     assert client.get(path).status_code == 404
 
 
+def test_a_method_that_is_not_there_is_told_before_its_query(client):
+    for method, query in (("PUT", "type=x"), ("DELETE", "cursor=a"), ("PATCH", "nosuch=1")):
+        assert client.request(method, f"/v1/events?{query}").status_code == 405
+
+
+def test_of_many_that_are_not_known_some_are_told(client):
+    assert len(faults(client.get("/v1/events?" + "&".join(f"x{n}=1" for n in range(1_000))))) == 100
+
+
 def test_every_list_may_be_asked_for_so_many(client):
     made = client.post("/v1/subscriptions", json={"sink": "pull:"}).json()["id"]
     for path in (f"/v1/subscriptions/{made}/replays", "/v1/secrets/keys", "/v1/tokens", "/v1/quarantine"):

@@ -99,3 +99,15 @@ def test_a_member_is_told_by_what_speaks_about_it_now() -> None:
         "/properties/x/type",
         "/items/type",
     }
+
+
+def test_what_many_ways_lead_to_is_looked_at_once() -> None:
+    """Twelve steps, each by two ways: every place in all of them would be 4,096 times the same."""
+
+    def chain(type_: str) -> dict[str, Any]:
+        steps = {
+            f"a{n}": {"allOf": [{"properties": {"x": {"$ref": f"#/$defs/a{n + 1}"}}}] * 2} for n in range(12)
+        }
+        return {"$ref": "#/$defs/a0", "$defs": {**steps, "a12": {"type": type_}}}
+
+    assert told(chain("number"), chain("string")).keys() == {"/$defs/a12/type"}

@@ -42,6 +42,8 @@ DNS = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?
         "^([^a]{ 0, 40 }b?){,40}",
         "^(a{0,40}?b?){0,40}?",
         "^(a{0,40}+){0,40}",
+        "^(a{0,140}[])]?){0,700}$",
+        "^(a{0,140}[^])]?){0,700}$",
     ],
 )
 def test_what_would_hold_up_everybody_is_refused_where_it_stands(pattern: str) -> None:
@@ -115,6 +117,17 @@ def test_what_is_too_large_for_the_engine_is_not_called_wrong(schema: dict[str, 
         contracts.Compiled(document_of(schema))
     with pytest.raises(contracts.SchemaError, match="is not a"):
         contracts.Compiled(document_of({"pattern": r"^\p{Nothing}{1,500}$"}))
+
+
+@pytest.mark.parametrize("braces", ["a{" + " " * 100_000 + "," + " " * 100_000, "a{" + "9" * 60_000 + ","])
+def test_braces_without_an_end_are_read_once(braces: str) -> None:
+    """A search that goes back and forth in them would take hours; they are no count, but so many characters."""
+    assert extent_of(braces).shortest == len(braces)
+
+
+def test_a_count_of_thousands_of_digits_is_no_fault_of_ours() -> None:
+    with pytest.raises(NoContractError, match="takes too long"):
+        document_of({"pattern": "a" + "{16777216}" * 700, "maxLength": 3})
 
 
 def test_a_class_looks_like_a_group_and_is_none() -> None:

@@ -87,7 +87,9 @@ def test_a_long_poll_and_a_stream_end_with_the_gateway_and_go_on_after_it(gatewa
 
     polling = threading.Thread(target=poll)
     polling.start()
-    # All three wait by now, or come to while this one is written; none of them keeps the process from ending.
+    # A client of its own takes its time to begin; one that comes when the gateway is gone would be refused.
+    until(lambda: "\nletta_gateway_streams_open 3" in gateway.client.get("/metrics").text)
+    # All three wait by now; none of them keeps the process from ending.
     gateway.publish(second)
     until(lambda: reader.ids == [first["id"], second["id"]])
     until(lambda: log.ids == [second["id"]])

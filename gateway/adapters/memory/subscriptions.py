@@ -197,9 +197,11 @@ class MemorySubscriptions:
             if skip:
                 cursor.position = position
 
-    async def rotate_secret(self, number: int, secret: str) -> SubscriptionRecord:
+    async def rotate_secret(
+        self, number: int, secret: str, *, unchanged_since_us: int | None = None
+    ) -> SubscriptionRecord:
         """See ``Subscriptions.rotate_secret``."""
-        record = self._present(number, None)
+        record = self._present(number, unchanged_since_us)
         now_us = self._after(record)
         secrets = rotated(record.secrets, secret, now_us)
         if secrets != record.secrets:

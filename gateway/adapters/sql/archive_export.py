@@ -67,7 +67,11 @@ class Exporter:
             await asyncio.to_thread(writer.abort)
         path = self._folder / rules.file_name(span.first, span.last)
         await asyncio.to_thread(read_archive, path, span)
-        return await self._database.write(lambda connection: self._begin(connection, exported, written))
+        step = await self._database.write(lambda connection: self._begin(connection, exported, written))
+        if not step.appended:
+            # Something came in between, such as an erasure: no row knows this file, and nobody is to find it (S8b).
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+        return step
 
     async def _write(self, writer: ArchiveWriter, chain: Chain, until: int) -> _Exported:
         last_max, size_bytes, erased = min(until, chain.first + rules.ROWS_MAX - 1), 0, set[int]()

@@ -4,6 +4,7 @@ One step makes one file (``archive_export``), or goes on dropping what a file ha
 exported, read back, said in the log, and only then dropped.
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,9 +65,11 @@ class SqlArchives:
         fact_source: str,
         now: Now,
         random: Random,
+        files: asyncio.Lock | None = None,
     ) -> None:
         self._database = database
         self._folder = folder
+        self._files = files or asyncio.Lock()
         self._now = now
         self._facts = FactWriter(fact_source, random)
         self._holders = Holders(database, subscriptions)
@@ -137,7 +140,8 @@ class SqlArchives:
         if row is None or row.state != RunState.RUNNING.value:
             return ArchiveStep(finished=True)
         try:
-            return await self._step(row)
+            async with self._files:  # an erasure finds files whole, and in a row or in none
+                return await self._step(row)
         except (OSError, ArchiveDamaged, ArchiveUnusable) as error:
             problem = problem_of(error, self._folder)
             _LOGGER.error("an archiving ends before its end: %s", problem)  # noqa: TRY400 - the sentence says it all

@@ -5,6 +5,7 @@ transaction in which it empties what it has found. So a process that dies loses 
 the next one reads where the cursor is and goes on.
 """
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -43,8 +44,10 @@ class SqlErasures:
         now: Now,
         random: Random,
         archive_dir: Path | None = None,
+        files: asyncio.Lock | None = None,
     ) -> None:
         self._database = database
+        self._files = files or asyncio.Lock()
         self._now = now
         self._random = random
         self._facts = FactWriter(fact_source, random)
@@ -136,7 +139,8 @@ class SqlErasures:
                 self._database, row, lambda connection, now: self._events.erase(connection, now, found)
             )
         if row.archives_until < row.until_position:
-            return await self._archives.step(row, target)
+            async with self._files:  # no file is half written meanwhile, nor one that no row knows yet
+                return await self._archives.step(row, target)
         records = await quarantine.following(self._database, (row.seen_at, row.seen_id), row.requested_at)
         owned = await quarantine.owned(target, records)
         return await at(

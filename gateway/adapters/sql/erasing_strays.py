@@ -65,7 +65,7 @@ async def erase_in_strays(
             stray = await asyncio.to_thread(_look, path, target)
         except FileNotFoundError:
             continue  # moved away meanwhile
-        except ArchiveDamaged as error:
+        except (ArchiveDamaged, PermissionError, IsADirectoryError) as error:
             left.append(UnreachedArchive(name, Unreached.DAMAGED, str(error)))
             continue
         if stray is None:

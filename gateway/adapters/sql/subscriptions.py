@@ -202,11 +202,13 @@ class SqlSubscriptions(SubscriptionReader):
             touch(connection, number, now_us, **changes)
             connection.execute(update(_CURSOR).where(_CURSOR.c.number == number).values(values))
 
-    async def rotate_secret(self, number: int, secret: str) -> SubscriptionRecord:
+    async def rotate_secret(
+        self, number: int, secret: str, *, unchanged_since_us: int | None = None
+    ) -> SubscriptionRecord:
         """See ``Subscriptions.rotate_secret``."""
 
         def work(connection: Connection) -> SubscriptionRecord:
-            row = present_row(connection, number)
+            row = present_row(connection, number, unchanged_since_us=unchanged_since_us)
             known, now_us = self._one(connection, number), max(self._now(), row.updated_at + 1)
             secrets = rotated(known.secrets, secret, now_us)
             if secrets == known.secrets:
