@@ -26,6 +26,10 @@ from postgres_server import PostgresServer, why_not
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # The tests run in a shell's background: whatever they start would ignore Ctrl-C as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def free_port() -> int:
     """A loopback port that is free now and keeps its number, so that a server can come back on it."""
