@@ -2,7 +2,8 @@
 
 The validator looks for everything that is wrong, and so it runs a pattern on a text that `maxLength` has refused
 already. A contract that was registered before slow patterns were refused may have no `maxLength` at all; a text on
-which its pattern would hold up everybody is refused as too long.
+which its pattern would hold up everybody is refused as too long. The names in `patternProperties` of such a contract
+are left as they are: what is taken out there, other keywords would see.
 """
 
 import copy
