@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import anyio
-from sqlalchemy import BigInteger, Connection, Row, literal_column, select, update
+from sqlalchemy import BigInteger, Connection, Row, literal_column, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from gateway.adapters.sql.models import Lease as LeaseRow
@@ -38,6 +38,11 @@ _FREED_S = 120.0
 _LOOK_S = 0.5
 _RELEASE_S = 3.0
 _NAME = "gateway"
+_END_SILENT = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND application_name = 'letta-gateway' AND pid <> pg_backend_pid() AND state = 'active'"
+    " AND wait_event = 'ClientRead' AND state_change < clock_timestamp() - interval '10 seconds'"
+)
 # Not now(): that is when the transaction began, before it waited for a lock.
 _CLOCK: Any = literal_column("(extract(epoch FROM clock_timestamp()) * 1000000)::bigint", BigInteger)
 
@@ -126,6 +131,8 @@ class Lease:
                 # One that stands still in the middle of a transaction has the row; the server ends that in a while.
                 if waiting is None or asked_at - began > _FREED_S:
                     raise
+                with contextlib.suppress(Unavailable):
+                    await self._transact(end_silent)
                 await anyio.sleep(_LOOK_S)
                 continue
             if isinstance(found, int):
@@ -192,6 +199,15 @@ class Lease:
         with contextlib.suppress(Unavailable), anyio.move_on_after(_RELEASE_S):
             await self._transact(lambda connection: release(connection, self._epoch))
         self._until = -math.inf
+
+
+def end_silent(connection: Connection) -> None:
+    """End sessions of gateways that stand still in the middle of a statement.
+
+    A client that is stopped between a statement's parts keeps its locks: to the server it is neither idle in its
+    transaction nor at work in a statement, so neither of those limits ends it.
+    """
+    connection.execute(_END_SILENT)
 
 
 def take(connection: Connection, owner: str) -> int | Held:
