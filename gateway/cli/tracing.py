@@ -125,9 +125,7 @@ def _at(client: GatewayClient, position: str) -> int:
 
 
 def _of_trace(client: GatewayClient, trace_id: str, limit: int, archived: ArchivedNote) -> list[int]:
-    params = {"trace_id": trace_id, "order": "asc"}
-    items = client.items(_EVENTS, params=params, limit=limit, look=archived.look)
-    found = [item["position"] for item in items]
+    found = _listed(client, {"trace_id": trace_id}, limit, archived)
     if not found:
         raise AnswerError(
             f"There is no event of the trace {trace_id}.",
@@ -137,15 +135,18 @@ def _of_trace(client: GatewayClient, trace_id: str, limit: int, archived: Archiv
 
 
 def _of_batch(client: GatewayClient, batch: str, limit: int, archived: ArchivedNote) -> list[int]:
-    params = {"batch": batch, "order": "asc"}
-    items = client.items(_EVENTS, params=params, limit=limit, look=archived.look)
-    found = [item["position"] for item in items]
+    found = _listed(client, {"batch": batch}, limit, archived)
     if not found:
         raise AnswerError(
             f"There is no batch with the id {batch}.",
             hint="Its POST may still be under way, its events erased, or it is another organization's.",
         )
     return found
+
+
+def _listed(client: GatewayClient, asked: dict[str, str], limit: int, archived: ArchivedNote) -> list[int]:
+    items = client.items(_EVENTS, params={**asked, "order": "asc"}, limit=limit, look=archived.look)
+    return [item["position"] for item in items]
 
 
 def _by_id(client: GatewayClient, event_id: str, archived: ArchivedNote) -> list[int] | None:

@@ -313,9 +313,4 @@ class Dispatcher:
             self.timers.add(delivery)
         self.attempts.write_ahead_until = head.position
         if self._spans is not None:
-            # Not of the head: what this process has appended by now says nothing of the one before it.
-            began_us = self._spans.began_us
-            before = await patiently(lambda: world.log.position_at(began_us), "the log cannot be read")
-            last = await patiently(lambda: world.log.get(before), "the log cannot be read")
-            if last is not None:
-                self._spans.follow(last.appended_at_us)
+            await self._spans.follow(world.log)

@@ -1,6 +1,5 @@
 """The POST of one delivery: built, signed, sent; and how it ended, before anything is made of it."""
 
-import hashlib
 import logging
 from collections.abc import Coroutine
 from datetime import UTC, datetime
@@ -148,15 +147,18 @@ class Posting:
 def _last_span(event: Event | None, delivery: PendingDelivery) -> TraceParent:
     """What was sent last, as far as it is known: a receiver may have it in its log."""
     if event is None or event.envelope is None:
-        return derive("parked", str(delivery.number), str(delivery.position))
+        return _parked(delivery)
     origin = origin_trace(event.envelope)
     if delivery.last_span_id is None:
         # It died before its span was journaled; the row still has one that is its own.
-        made = hashlib.sha256(f"parked {delivery.key}".encode()).digest()
-        return origin.with_span(span_id_from(made[:_SPAN_BYTES]))
+        return origin.with_span(_parked(delivery).span_id)
     return TraceParent(
         delivery.last_trace_id or origin.trace_id, delivery.last_span_id, sampled=origin.sampled
     )
+
+
+def _parked(delivery: PendingDelivery) -> TraceParent:
+    return derive("parked", str(delivery.number), str(delivery.position))
 
 
 async def _at_once(ended: Ended) -> Ended:

@@ -7,6 +7,7 @@ linked, and so are a batch and the events in it. There is none of these objects 
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from gateway.deliver.patience import patiently
 from gateway.deliver.posting import Ended
 from gateway.deliver.settling import cause_of
 from gateway.deliver.terms import Terms
@@ -14,7 +15,7 @@ from gateway.deliver.world import World
 from gateway.domain.ids import delivery_id
 from gateway.domain.pending import PendingDelivery
 from gateway.domain.retry import Answered, NotSent, Parked, Settlement
-from gateway.ports import Event
+from gateway.ports import Event, EventLog
 from gateway.ports import Kind as EntryKind
 from otel import names
 from otel.attributes import REDACTED, event_attributes, sink_attributes
@@ -24,6 +25,7 @@ from otel.spans import LINKS_MAX, EndedSpan, Kind, SpanLink, Tracing, Value
 from otel.traceparent import TraceParent, span_id_from
 
 _SPAN_BYTES = 8
+_HELD_UP = "the log cannot be read"
 _SINKS_MAX = 4_096
 _EXPORTED_WITHIN_US = 30_000_000
 """So long a span may wait in an exporter: some of its batches, and one that is tried again."""
@@ -56,8 +58,8 @@ class DeliverySpans:
         self._tell_again = world.tell_again
         self._random = world.random
         self.now = world.now
-        self.began_us = world.now()
-        self._lost_from_us = self.began_us
+        self._began_us = world.now()
+        self._lost_from_us = self._began_us
         self._told_again: set[int] = set()
         self._sinks: dict[int, tuple[Terms, dict[str, Value]]] = {}
 
@@ -73,19 +75,22 @@ class DeliverySpans:
         origin = origin_of(event.envelope)
         return origin.trace.sampled and self._tracing.samples(origin.trace, is_root=origin.is_root)
 
-    def follow(self, last_append_us: int) -> None:
-        """Another process was here before, which has appended last then: what it had not exported yet is lost.
+    async def follow(self, log: EventLog) -> None:
+        """Another process was here before, and may have died with what its exporter was about to send.
 
-        It may have died with what its exporter was about to send, so what it appended shortly before has its beginning
-        told again when it is matched or tried here; by the same ids, where it did not die.
+        What it appended shortly before its last append has its beginning told again when it is matched or tried here;
+        by the same ids, where it did not die. The head says nothing: this process may have appended that by now.
         """
-        self._lost_from_us = min(self.began_us, last_append_us - _EXPORTED_WITHIN_US)
+        before = await patiently(lambda: log.position_at(self._began_us), _HELD_UP)
+        last = await patiently(lambda: log.get(before), _HELD_UP)
+        if last is not None:
+            self._lost_from_us = min(self._began_us, last.appended_at_us - _EXPORTED_WITHIN_US)
 
     def _begin_again(self, event: Event) -> None:
         entry = event.entry
         if (
             entry.kind is not EntryKind.EVENT
-            or not self._lost_from_us <= entry.appended_at_us < self.began_us
+            or not self._lost_from_us <= entry.appended_at_us < self._began_us
         ):
             return
         if entry.position not in self._told_again and len(self._told_again) < _TOLD_AGAIN_MAX:

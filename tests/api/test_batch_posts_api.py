@@ -4,9 +4,9 @@ import asyncio
 import json
 
 import pytest
+from journaled import attempt
 
-from gateway.domain.delivery import Decision
-from gateway.ports import AttemptRecord, JournalBatch
+from gateway.ports import JournalBatch
 from otel.origin import batch_trace
 
 BATCH = "bat_" + "a" * 32
@@ -34,27 +34,7 @@ def posted(client, services):
     made = client.post("/v1/subscriptions", json={"sink": "pull:", "organization": "org-1"})
     assert made.status_code == 201, made.text
     positions = [publish(client, n, "org-1") for n in (1, 2, 3)][:2]
-    attempts = [
-        AttemptRecord(
-            id=f"att_{position}",
-            number=1,
-            position=position,
-            hash6=b"abcdef",
-            attempt=1,
-            round=0,
-            cause="first",
-            decision=Decision.DELIVERED,
-            counts=False,
-            started_at_us=1,
-            duration_us=0,
-            revision=1,
-            trace_id=TRACE,
-            span_id="5" * 16,
-            status=204,
-            batch=BATCH,
-        )
-        for position in positions
-    ]
+    attempts = [attempt(1, position, trace_id=TRACE, span_id="5" * 16, batch=BATCH) for position in positions]
     asyncio.run(services.deliveries.commit(JournalBatch(attempts, (), (), (), positions[-1])))
     return positions
 

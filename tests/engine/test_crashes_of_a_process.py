@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from simulation.small import Engine
+from simulation.small import Engine, hangs
 
 from gateway.domain.subscription import Config
 from gateway.ports import SubscriptionState
@@ -13,10 +13,6 @@ Virtually = Callable[[Coroutine[Any, Any, None]], None]
 
 
 def test_s3c_a_delivery_that_three_processes_died_on_is_parked(virtually: Virtually) -> None:
-    async def hangs(_number: int, _position: int) -> int:
-        await asyncio.sleep(1000)
-        return 204
-
     async def main() -> None:
         engine = Engine(hangs)
         async with engine.killed_at_end():

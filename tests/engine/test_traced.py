@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON
 from opentelemetry.trace import StatusCode
 from simulation.clock import EPOCH_US
-from simulation.small import Engine
+from simulation.small import Engine, hangs, well
 
 from gateway.domain.sending import Answer
 from gateway.domain.subscription import Config, Format
@@ -103,13 +103,6 @@ def test_a_retry_after_a_crash_is_linked_to_the_attempt_that_was_journaled(virtu
 def test_what_a_process_died_on_is_linked_to_what_it_had_sent(virtually: Virtually) -> None:
     """Its span is told by nobody, and stands in the receiver's log."""
 
-    async def hangs(_number: int, _position: int) -> int:
-        await asyncio.sleep(1000)
-        return 204
-
-    async def answers(_number: int, _position: int) -> int:
-        return 204
-
     async def main() -> None:
         tracing, spans = traced()
         engine = Engine(hangs, tracing=tracing)
@@ -117,7 +110,7 @@ def test_what_a_process_died_on_is_linked_to_what_it_had_sent(virtually: Virtual
             await engine.subscribe()
             (position,) = await engine.publish()
             await engine.until(lambda: bool(engine.store.pending))
-        engine.script = answers
+        engine.script = well
         async with engine.running():
             await engine.until(lambda: engine.decisions(1, position) == ["delivered"])
         sent = [dict(request.headers)["traceparent"].split("-") for request in engine.requests]
@@ -131,10 +124,6 @@ def test_what_a_process_died_on_is_linked_to_what_it_had_sent(virtually: Virtual
 
 
 def test_what_is_parked_keeps_the_trace_that_was_sent(virtually: Virtually) -> None:
-    async def hangs(_number: int, _position: int) -> int:
-        await asyncio.sleep(1000)
-        return 204
-
     async def main() -> None:
         engine = Engine(hangs)
         async with engine.killed_at_end():

@@ -33,6 +33,12 @@ async def well(_number: int, _position: int) -> int:
     return 204
 
 
+async def hangs(_number: int, _position: int) -> int:
+    """Longer than any test waits."""
+    await asyncio.sleep(1000)
+    return 204
+
+
 @dataclass(slots=True)
 class Engine:
     """Stores that outlive the process, and at most one process on them."""
