@@ -8,7 +8,15 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
-from otel.traceparent import SPAN_ID_BYTES, TraceParent, derive, parse_traceparent, valid_tracestate
+from otel.traceparent import (
+    SPAN_ID_BYTES,
+    TraceParent,
+    derive,
+    parse_at_span,
+    parse_traceparent,
+    span_id_from,
+    valid_tracestate,
+)
 from schemas import Envelope
 
 _VERSION_00_CHARS: Final = 55
@@ -41,6 +49,14 @@ def origin_trace(envelope: Envelope) -> TraceParent:
     """The trace of the event's creation; for an event without a valid one, a trace derived from ``(source, id)``."""
     given = given_trace(envelope)
     return derive(envelope.source, envelope.id) if given is None else given
+
+
+def origin_at_span(envelope: Envelope, random: bytes) -> TraceParent:
+    """A new span of 8 random bytes in ``origin_trace``."""
+    given = parse_at_span(str(envelope.attributes.get("traceparent", "")), random)
+    if given is None:
+        return derive(envelope.source, envelope.id).with_span(span_id_from(random))
+    return given
 
 
 def given_state(envelope: Envelope) -> str:

@@ -79,6 +79,18 @@ def parse_traceparent(text: str) -> TraceParent | None:
     return TraceParent._of_checked(found.trace_id, found.span_id, sampled=sampled)  # noqa: SLF001 - our own
 
 
+def parse_at_span(text: str, random: bytes) -> TraceParent | None:
+    """A new span of 8 random bytes in the trace of a `traceparent`; None where that is not valid.
+
+    ``parse_traceparent``, ``span_id_from`` and ``with_span`` in one, for there is one of these for every POST.
+    """
+    found = traceparent_fields(text)
+    if found is None:
+        return None
+    sampled = bool(found.flags & _SAMPLED)
+    return TraceParent._of_checked(found.trace_id, span_id_from(random), sampled=sampled)  # noqa: SLF001 - our own
+
+
 def derive(*parts: str) -> TraceParent:
     """A trace made from the parts alone: the same ids on every host and after every crash.
 

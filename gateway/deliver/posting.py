@@ -17,8 +17,8 @@ from gateway.domain.pending import PendingDelivery
 from gateway.domain.retry import Answered, Failed, NotSent, Outcome, Parked
 from gateway.domain.retry_after import parse_retry_after
 from gateway.domain.sending import ATTEMPT_S_MAX, Answer, OutboundRequest, SendError, SendErrorKind
-from otel.origin import origin_trace
-from otel.traceparent import TraceParent, derive, span_id_from
+from otel.origin import origin_at_span, origin_trace
+from otel.traceparent import TraceParent, derive
 from schemas import Envelope
 
 LEASE_S = ATTEMPT_S_MAX + 2.0
@@ -72,11 +72,11 @@ class Posting:
             return Ended(NotSent(Decision.EXPIRED), self._span(event.envelope), now_us, now_us)
         return None
 
-    def one(
-        self, event: Event, envelope: Envelope, terms: Terms, delivery: PendingDelivery
-    ) -> Coroutine[Any, Any, Ended]:
-        """Send one event as its subscription wants it: to be awaited at once."""
-        started_at_us = self._now()
+    def one(self, event: Event | None, terms: Terms, delivery: PendingDelivery) -> Coroutine[Any, Any, Ended]:
+        """Send one event as its subscription wants it: to be awaited at once, where ``unsent`` has no reason not to."""
+        if event is None or event.envelope is None:
+            raise AssertionError("an event is sent, or there is a reason why not")
+        envelope, started_at_us = event.envelope, self._now()
         trace = self._span(envelope)
         delivery.span_id = trace.span_id
         context = AttemptContext(
@@ -126,8 +126,11 @@ class Posting:
         if context.bearer is not None:
             answer = self.access.answered(terms, context.bearer, answer)
         ended_at_us = self._now()
-        after = next((value for name, value in answer.headers if name.lower() == "retry-after"), None)
-        wait_s = None if after is None else parse_retry_after(after, ended_at_us / _SECOND_US)
+        wait_s = None
+        for name, value in answer.headers:
+            if name.lower() == "retry-after":
+                wait_s = parse_retry_after(value, ended_at_us / _SECOND_US)
+                break
         return Ended(Answered(answer.status, wait_s), trace, started_at_us, ended_at_us, answer)
 
     def failed(self, error: SendError, trace: TraceParent, started_at_us: int) -> Ended:
@@ -141,7 +144,7 @@ class Posting:
         return Ended(Failed(SendErrorKind.PROTOCOL), trace, started_at_us, self._now(), detail=detail)
 
     def _span(self, envelope: Envelope) -> TraceParent:
-        return origin_trace(envelope).with_span(span_id_from(self._random(_SPAN_BYTES)))
+        return origin_at_span(envelope, self._random(_SPAN_BYTES))
 
 
 def _last_span(event: Event | None, delivery: PendingDelivery) -> TraceParent:
