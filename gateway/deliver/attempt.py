@@ -20,6 +20,8 @@ from gateway.domain.ids import HASH_BYTES
 from gateway.domain.lane import Lane
 from gateway.domain.pending import PendingDelivery
 
+_PREPARED = 31
+"""Of how many events that are queued behind the one to be sent the messages are made beside its own."""
 _NO_HASH = bytes(HASH_BYTES)
 
 
@@ -92,9 +94,10 @@ class Attempts:
             started, events = self._without_held(lane, started, events, current)
             if not started:
                 return
+        now_us = self._now()
         if (
             not current.active
-            or self._now() < lane.waits_until_us
+            or now_us < lane.waits_until_us
             or self._posting.held_up(current)
             or self._cache.forgotten != forgotten  # what was read before a wait may be erased by now (S8b)
         ):
@@ -105,7 +108,7 @@ class Attempts:
             # It was a batch under an earlier revision: its members go one by one now.
             self._settling.postpone(lane, tuple(replace(item, batch=None) for item in started), current)
         else:
-            await self._attempt(lane, started[0], current, events[0])
+            await self._attempt(lane, started[0], current, events[0], now_us)
 
     def _stand(self, lane: Lane, started: Started, current: Current) -> None:
         """The stream may not go on now; a sink that was not asked yet is asked, and the lane waits for that."""
@@ -146,13 +149,15 @@ class Attempts:
         ]
 
     async def _attempt(
-        self, lane: Lane, delivery: PendingDelivery, current: Current, event: Event | None
+        self, lane: Lane, delivery: PendingDelivery, current: Current, event: Event | None, now_us: int
     ) -> None:
         # Opened once: what was sent is what an answer is masked by, also of one that is deleted meanwhile.
-        terms = current.terms(self._now())
+        terms = current.terms(now_us)
+        if event is not None and event.message is None:
+            self._posting.prepare([event, *map(self._cache.peek, lane.next_positions(_PREPARED))], terms)
         ended = self._posting.unsent(event, delivery)
         if ended is None:
-            ended = await self._posting.one(event, terms, delivery)
+            ended = await self._posting.one(event, terms, delivery, now_us)
         # Of a subscription that was deleted meanwhile the attempt is kept, and nothing else (S3h).
         settlement = self._settling.judge(lane, delivery, terms, ended)
         if self._spans is not None and event is not None and self._spans.wants(event):

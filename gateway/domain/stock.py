@@ -94,12 +94,12 @@ class Stock:
     @property
     def places(self) -> int:
         """How many POSTs may be under way at once."""
-        return 1 if self.batching is not None and self.ordered else self.concurrency
+        return 1 if self.one_at_a_time else self.concurrency
 
     @property
     def has_room(self) -> bool:
         """Whether another start fits beside those in flight."""
-        return self._flight.posts < self.places
+        return self._flight.posts < (self.concurrency if self.batching is None else self.places)
 
     def holds(self, position: int) -> bool:
         """Whether this delivery is in memory here, so that no second copy of it may be taken in."""
@@ -257,7 +257,7 @@ class Stock:
         feed = self.feed
         if feed.next_up:
             return True
-        if not feed.queue or self.backlogged or not feed.has_next():
+        if not feed.queue or self.pending >= self.pending_max or not feed.has_next():
             return False
         if self.batching is None:
             return True
