@@ -25,9 +25,11 @@ class Content(enum.Enum):
     """Bytes, in the member `data_base64`."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False, unsafe_hash=True)
 class Envelope:
     """A sound CloudEvent 1.0. Equal envelopes have equal bytes.
+
+    A value that is never changed; not frozen for the cost of it, since one is made of each event.
 
     Attributes:
         raw: The event in the JSON format, UTF-8, byte for byte as received; an event received in binary mode
