@@ -158,17 +158,21 @@ def _plainly_sound(attributes: Mapping[str, object]) -> bool:
 
 def keep_their_rules(attributes: Mapping[str, str]) -> bool:
     """Whether each attribute is what its own rule asks. Names and values are usual ones, in printable ASCII."""
-    value = attributes.get
-    source, time = value("source"), value("time")
-    declared, schema = value("datacontenttype"), value("dataschema")
-    return bool(
-        value("specversion") == SPEC_VERSION
-        and value("id")
-        and value("type")
-        and value("subject", "absent")
-        and source
-        and uri.is_reference(source)
-        and (time is None or is_timestamp(time))
+    try:
+        if attributes["specversion"] != SPEC_VERSION or not (attributes["id"] and attributes["type"]):
+            return False
+        source, subject = attributes["source"], attributes.get("subject", "absent")
+        if not (source and subject and uri.is_reference(source)):
+            return False
+    except KeyError:  # a required one is missing
+        return False
+    time, declared, schema = (
+        attributes.get("time"),
+        attributes.get("datacontenttype"),
+        attributes.get("dataschema"),
+    )
+    return (
+        (time is None or is_timestamp(time))
         # Nearly always JSON: without another call.
         and (declared is None or declared == "application/json" or media_type.parse(declared) is not None)
         and (schema is None or uri.is_absolute(schema))

@@ -3,11 +3,11 @@
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from schemas import media_type, strict_json
 from schemas.attributes import AttributeValue
-from schemas.trace_context import is_traceparent
+from schemas.trace_context import TraceParentFields, traceparent_fields
 
 JSON_TYPE = "application/json"
 
@@ -44,6 +44,7 @@ class Envelope:
     attributes: Mapping[str, AttributeValue] = field(compare=False)
     body: bytes | None = field(compare=False)
     content: Content = field(compare=False)
+    _trace: TraceParentFields | Literal[False] | None = field(default=False, init=False, compare=False)
 
     @property
     def id(self) -> str:
@@ -82,10 +83,17 @@ class Envelope:
         return JSON_TYPE if declared is None and self.content is Content.JSON else declared  # type: ignore[return-value]
 
     @property
+    def trace(self) -> TraceParentFields | None:
+        """What its `traceparent` says, if it carries a valid one; read once, for the door and whatever is sent ask."""
+        if self._trace is False:
+            value = self.attributes.get("traceparent")
+            self._trace = traceparent_fields(value) if isinstance(value, str) else None
+        return self._trace
+
+    @property
     def traceparent(self) -> str | None:
         """The creation context, if the event carries a valid one (W3C Trace Context)."""
-        value = self.attributes.get("traceparent")
-        return value if isinstance(value, str) and is_traceparent(value) else None
+        return None if self.trace is None else self.attributes["traceparent"]  # type: ignore[return-value]  # likewise
 
     @property
     def fits_binary(self) -> bool:

@@ -1,7 +1,6 @@
 """The `traceparent` value (W3C Trace Context, section 3.2): its one grammar, for whoever reads or passes it on."""
 
 import re
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 TRACEPARENT_CHARS_MAX: Final = 256
@@ -29,13 +28,14 @@ def traceparent_fields(value: str) -> TraceParentFields | None:
     Lower-case hex, no all-zero id; version ff does not exist, and version 00 is exactly 55 characters. A
     later version may carry visible ASCII after a further dash, which is dropped.
     """
-    return None if len(value) > TRACEPARENT_CHARS_MAX else _fields(value)
-
-
-@lru_cache(maxsize=4096)  # read at the door, and soon again for what is sent and for its span
-def _fields(value: str) -> TraceParentFields | None:
     if _VERSION_00.fullmatch(value) is not None:
         return TraceParentFields(value[3:35], value[36:52], int(value[53:], 16))
+    return _any_version(value)
+
+
+def _any_version(value: str) -> TraceParentFields | None:
+    if len(value) > TRACEPARENT_CHARS_MAX:
+        return None
     match = _TRACEPARENT.fullmatch(value)
     if match is None or (match["more"] is not None and value.startswith("00")):
         return None
