@@ -11,6 +11,8 @@ _TRACEPARENT: Final = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?P<trace>(?!0{32})[0-9a-f]{32})-(?P<span>(?!0{16})[0-9a-f]{16})"
     r"-(?P<flags>[0-9a-f]{2})(?P<more>-[\x21-\x7e]*)?"
 )
+# What nearly every event has: version 00, whose parts stand where they stand.
+_VERSION_00: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class TraceParentFields(NamedTuple):
@@ -32,6 +34,8 @@ def traceparent_fields(value: str) -> TraceParentFields | None:
 
 @lru_cache(maxsize=4096)  # read at the door, and soon again for what is sent and for its span
 def _fields(value: str) -> TraceParentFields | None:
+    if _VERSION_00.fullmatch(value) is not None:
+        return TraceParentFields(value[3:35], value[36:52], int(value[53:], 16))
     match = _TRACEPARENT.fullmatch(value)
     if match is None or (match["more"] is not None and value.startswith("00")):
         return None

@@ -3,12 +3,19 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from struct import Struct
+from struct import error as StructError  # noqa: N812 - an exception's name
+from typing import Any, Final
 
 from faststream.redis.parser import BinaryMessageFormatV1
 
 _DATA_FIELD = b"__data__"
 _EVENT_FIELDS = (b"event", b"cloudevent", b"data")
+_MAGIC: Final = BinaryMessageFormatV1.IDENTITY_HEADER
+_HEADERS_AT: Final = len(_MAGIC) + 10
+"""Where the headers of a frame begin: behind the version, a short, and two places, integers."""
+_USUAL_FRAME: Final = _MAGIC + b"\x00\x01" + _HEADERS_AT.to_bytes(4, "big")
+_DATA_AT_AND_COUNT: Final = Struct(">IH").unpack_from
 
 
 @dataclass(slots=True)
@@ -29,11 +36,28 @@ def event_bytes(fields: Mapping[bytes, bytes]) -> bytes | None:
     value = fields.get(_DATA_FIELD)
     if value is None and len(fields) == 1:
         value = next(iter(fields.values()))
-    for name in _EVENT_FIELDS:
-        value = fields.get(name) if value is None else value
-    if value is not None and value.startswith(BinaryMessageFormatV1.IDENTITY_HEADER):
-        return BinaryMessageFormatV1.parse(value)[0]
-    return value
+    if value is None:
+        value = next((fields[name] for name in _EVENT_FIELDS if name in fields), None)
+    return framed(value) if value is not None and value.startswith(_MAGIC) else value
+
+
+def framed(frame: bytes) -> bytes:
+    """What is in a frame of FastStream's, as FastStream reads it; of one that is broken, all of it.
+
+    One that is as FastStream writes it is measured and not parsed: nobody asks for its headers.
+    """
+    if frame.startswith(_USUAL_FRAME):
+        try:
+            data_at, count = _DATA_AT_AND_COUNT(frame, len(_USUAL_FRAME))
+            at = _HEADERS_AT + 2
+            for _ in range(2 * count):  # names and values, each behind its length, a short
+                at += 2 + (frame[at] << 8 | frame[at + 1])
+        except (IndexError, StructError):
+            at = data_at = -1
+        if at == data_at and 0 <= at <= len(frame) and frame[_HEADERS_AT:at].isascii():
+            return frame[at:]
+    data: bytes = BinaryMessageFormatV1.parse(frame)[0]
+    return data
 
 
 def raw_entry(entry_id: bytes, fields: Mapping[bytes, bytes] | None) -> RawEntry:
