@@ -17,7 +17,7 @@ import anyio
 from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError, RedisError
 
-from gateway.adapters.stream_entries import RawEntry, raw_entry
+from gateway.adapters.stream_entries import RawEntry, flat_answer, flat_entry, raw_entry
 from gateway.adapters.stream_group import BATCH, StreamGroup, is_gone
 from gateway.adapters.stream_lease import StreamLease
 from gateway.adapters.stream_storing import Intake, Storing, drain, take
@@ -138,6 +138,8 @@ class RedisStreamReader(Generic[J]):
             group.start_soon(go_on, storing.acknowledge)
             try:
                 self._storing = storing
+                client = await broker.connect()
+                client.set_response_callback("XREADGROUP", flat_answer)
                 await broker.start()
                 self._healthy = True
                 while subscriber.running and not failures and await self._may_read():
@@ -163,6 +165,6 @@ async def _on_batch(
     """Hand over what was read; the next one is read when this returns."""
     raw = message.raw_message
     entries = [
-        raw_entry(entry_id, fields) for entry_id, fields in zip(raw["message_ids"], raw["data"], strict=True)
+        flat_entry(entry_id, fields) for entry_id, fields in zip(raw["message_ids"], raw["data"], strict=True)
     ]
     await storing.take(entries, more=len(entries) == BATCH)
