@@ -8,7 +8,7 @@ from faststream.redis.parser import BinaryMessageFormatV1
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.adapters.stream_entries import framed
+from gateway.adapters.stream_entries import flat_answer, flat_entry, framed, raw_entry
 
 MAGIC = BinaryMessageFormatV1.IDENTITY_HEADER
 
@@ -64,3 +64,27 @@ def test_a_frame_of_anybody_s_making(
 ) -> None:
     same_as_faststream(MAGIC + pack(">HIIH", version, headers_at, data_at, count) + rest)
     same_as_faststream(MAGIC + b'{"data":"1"}')
+
+
+NAMES = st.sampled_from([b"__data__", b"event", b"cloudevent", b"data", b"other", b""])
+VALUES = st.binary(max_size=5) | st.just(frame(b"{}", {"a": "b"}))
+
+
+@given(st.none() | st.lists(st.tuples(NAMES, VALUES), max_size=3))
+def test_an_entry_as_it_stands_in_the_answer_is_read_as_one_in_a_dictionary(
+    pairs: list[tuple[bytes, bytes]] | None,
+) -> None:
+    flat = None if pairs is None else [part for pair in pairs for part in pair]
+    assert flat_entry(b"1-2", flat) == raw_entry(b"1-2", dict(pairs or ()))
+
+
+@pytest.mark.parametrize("empty", [None, [], {}])
+def test_an_answer_without_streams(empty: object) -> None:
+    assert flat_answer(empty) == []
+
+
+def test_the_answers_of_both_protocols() -> None:
+    entries = [[b"1-2", [b"event", b"{}"]]]
+    assert [list(stream) for stream in flat_answer({b"stream": entries})] == flat_answer(
+        [[b"stream", entries]]
+    )
