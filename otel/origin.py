@@ -12,9 +12,9 @@ from otel.traceparent import (
     SPAN_ID_BYTES,
     TraceParent,
     derive,
-    parse_at_span,
-    parse_traceparent,
+    new_span_of,
     span_id_from,
+    trace_of,
     valid_tracestate,
 )
 from schemas import Envelope
@@ -42,7 +42,7 @@ class Origin:
 
 def given_trace(envelope: Envelope) -> TraceParent | None:
     """The point that the event names, if it names a valid one."""
-    return parse_traceparent(str(envelope.attributes.get("traceparent", "")))
+    return None if envelope.trace is None else trace_of(envelope.trace)
 
 
 def origin_trace(envelope: Envelope) -> TraceParent:
@@ -53,10 +53,9 @@ def origin_trace(envelope: Envelope) -> TraceParent:
 
 def origin_at_span(envelope: Envelope, random: bytes) -> TraceParent:
     """A new span of 8 random bytes in ``origin_trace``."""
-    given = parse_at_span(str(envelope.attributes.get("traceparent", "")), random)
-    if given is None:
+    if envelope.trace is None:
         return derive(envelope.source, envelope.id).with_span(span_id_from(random))
-    return given
+    return new_span_of(envelope.trace, random)
 
 
 def given_state(envelope: Envelope) -> str:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Self
 
-from schemas.trace_context import traceparent_fields
+from schemas.trace_context import TraceParentFields, traceparent_fields
 
 TRACE_ID_BYTES: Final = 16
 SPAN_ID_BYTES: Final = 8
@@ -73,20 +73,20 @@ def parse_traceparent(text: str) -> TraceParent | None:
     other than `sampled` are ignored.
     """
     found = traceparent_fields(text)
-    if found is None:
-        return None
+    return None if found is None else trace_of(found)
+
+
+def trace_of(found: TraceParentFields) -> TraceParent:
+    """The point of which a valid value says this."""
     sampled = bool(found.flags & _SAMPLED)
     return TraceParent._of_checked(found.trace_id, found.span_id, sampled=sampled)  # noqa: SLF001 - our own
 
 
-def parse_at_span(text: str, random: bytes) -> TraceParent | None:
-    """A new span of 8 random bytes in the trace of a `traceparent`; None where that is not valid.
+def new_span_of(found: TraceParentFields, random: bytes) -> TraceParent:
+    """A new span of 8 random bytes in the trace of which a valid value says this.
 
-    ``parse_traceparent``, ``span_id_from`` and ``with_span`` in one, for there is one of these for every POST.
+    ``trace_of``, ``span_id_from`` and ``with_span`` in one, for there is one of these for every POST.
     """
-    found = traceparent_fields(text)
-    if found is None:
-        return None
     sampled = bool(found.flags & _SAMPLED)
     return TraceParent._of_checked(found.trace_id, span_id_from(random), sampled=sampled)  # noqa: SLF001 - our own
 
