@@ -119,7 +119,7 @@ def _request(
         own, count = own + "X-Letta-Test: 1\r\n", count + 1
     if context.bearer is not None:
         own, count = f"{own}Authorization: Bearer {context.bearer}\r\n", count + 1
-    raw = b"%b%b%b" % (lines.raw, own.encode("ascii"), terms.lines.raw)
+    raw = lines.raw + own.encode("ascii") + terms.lines.raw
     return OutboundRequest(
         url=terms.sink,
         headers=HeaderLines(raw, lines.count + count + 2 + terms.lines.count),

@@ -110,7 +110,8 @@ class EgressTransport(httpx.AsyncBaseTransport):
         connect = self.limits.connect_s if connect_s is None else min(connect_s, self.limits.connect_s)
         capture = self.limits.capture_bytes if capture_bytes is None else capture_bytes
         if body or method not in _BODILESS_METHODS:
-            request = b"%b%b%bcontent-length: %d\r\n\r\n%b" % (method, target.head, block, len(body), body)
+            length = b"content-length: %d\r\n\r\n" % len(body)
+            request = b"".join((method, target.head, block, length, body))
         else:
             request = b"%b%b%b\r\n" % (method, target.head, block)
         bodiless = method == b"HEAD"
