@@ -8,7 +8,15 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
-from otel.traceparent import SPAN_ID_BYTES, TraceParent, derive, trace_of, valid_tracestate
+from otel.traceparent import (
+    SPAN_ID_BYTES,
+    TraceParent,
+    derive,
+    new_span_of,
+    span_id_from,
+    trace_of,
+    valid_tracestate,
+)
 from schemas import Envelope
 
 _VERSION_00_CHARS: Final = 55
@@ -41,6 +49,13 @@ def origin_trace(envelope: Envelope) -> TraceParent:
     """The trace of the event's creation; for an event without a valid one, a trace derived from ``(source, id)``."""
     given = given_trace(envelope)
     return derive(envelope.source, envelope.id) if given is None else given
+
+
+def origin_at_span(envelope: Envelope, random: bytes) -> TraceParent:
+    """A new span of 8 random bytes in ``origin_trace``."""
+    if envelope.trace is None:
+        return derive(envelope.source, envelope.id).with_span(span_id_from(random))
+    return new_span_of(envelope.trace, random)
 
 
 def given_state(envelope: Envelope) -> str:

@@ -82,6 +82,15 @@ def trace_of(found: TraceParentFields) -> TraceParent:
     return TraceParent._of_checked(found.trace_id, found.span_id, sampled=sampled)  # noqa: SLF001 - our own
 
 
+def new_span_of(found: TraceParentFields, random: bytes) -> TraceParent:
+    """A new span of 8 random bytes in the trace of which a valid value says this.
+
+    ``trace_of``, ``span_id_from`` and ``with_span`` in one, for there is one of these for every POST.
+    """
+    sampled = bool(found.flags & _SAMPLED)
+    return TraceParent._of_checked(found.trace_id, span_id_from(random), sampled=sampled)  # noqa: SLF001 - our own
+
+
 def derive(*parts: str) -> TraceParent:
     """A trace made from the parts alone: the same ids on every host and after every crash.
 

@@ -164,10 +164,11 @@ def to_binary_lines(envelope: Envelope, *, dataschema: str | None = None) -> tup
     if content_type is None or not _is_plain(attributes) or envelope.traceparent is None:
         headers, body = to_binary(envelope, dataschema=dataschema)
         return [f"{name}: {value}\r\n" for name, value in headers], body
-    lines = [f"ce-{name}: {value}\r\n" for name, value in attributes.items() if name != "datacontenttype"]
+    lines = [f"Content-Type: {content_type}\r\n"]
+    lines += [f"ce-{name}: {value}\r\n" for name, value in attributes.items() if name != "datacontenttype"]
     if dataschema is not None and "dataschema" not in attributes:
         lines.append(f"ce-dataschema: {encode_value(dataschema)}\r\n")
-    return [f"Content-Type: {content_type}\r\n", *lines], envelope.body or b""
+    return lines, envelope.body or b""
 
 
 def _is_plain(attributes: Mapping[str, AttributeValue]) -> bool:

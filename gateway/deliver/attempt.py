@@ -1,6 +1,7 @@
 """One start: first try, retry, replay and batch are this one path (S3)."""
 
 from dataclasses import replace
+from functools import partial
 
 from gateway.deliver.batches import Batches
 from gateway.deliver.directory import Current, Directory
@@ -19,6 +20,8 @@ from gateway.domain.ids import HASH_BYTES
 from gateway.domain.lane import Lane
 from gateway.domain.pending import PendingDelivery
 
+_PREPARED = 31
+"""Of how many events that are queued behind the one to be sent the messages are made beside its own."""
 _NO_HASH = bytes(HASH_BYTES)
 
 
@@ -73,7 +76,7 @@ class Attempts:
     async def _once(self, lane: Lane, started: Started) -> None:
         """From start to settlement. It ends unsettled only where the process or the stream ends."""
         forgotten = self._cache.forgotten
-        events = [self._cache.peek(item.position) or await self._read(item.position) for item in started]
+        events = self._at_hand(started) or await self._read(started)
         if started[0].position <= self.write_ahead_until:
             # It may have been what the process before this one died of: count this start first (S3c).
             await self._journal.written()
@@ -91,9 +94,10 @@ class Attempts:
             started, events = self._without_held(lane, started, events, current)
             if not started:
                 return
+        now_us = self._now()
         if (
             not current.active
-            or self._now() < lane.waits_until_us
+            or now_us < lane.waits_until_us
             or self._posting.held_up(current)
             or self._cache.forgotten != forgotten  # what was read before a wait may be erased by now (S8b)
         ):
@@ -104,7 +108,7 @@ class Attempts:
             # It was a batch under an earlier revision: its members go one by one now.
             self._settling.postpone(lane, tuple(replace(item, batch=None) for item in started), current)
         else:
-            await self._attempt(lane, started[0], current, events[0])
+            await self._attempt(lane, started[0], current, events[0], now_us)
 
     def _stand(self, lane: Lane, started: Started, current: Current) -> None:
         """The stream may not go on now; a sink that was not asked yet is asked, and the lane waits for that."""
@@ -133,19 +137,27 @@ class Attempts:
         """A subscription is deleted: let go of what it was let in with at its sink."""
         self._posting.access.forget(number)
 
-    async def _read(self, position: int) -> Event | None:
-        return await patiently(lambda: self._cache.get(position), "the log cannot be read")
+    def _at_hand(self, started: Started) -> list[Event | None]:
+        """The events of these, where all are in the cache; else nothing."""
+        events = [self._cache.peek(item.position) for item in started]
+        return [] if None in events else events
+
+    async def _read(self, started: Started) -> list[Event | None]:
+        return [
+            await patiently(partial(self._cache.get, item.position), "the log cannot be read")
+            for item in started
+        ]
 
     async def _attempt(
-        self, lane: Lane, delivery: PendingDelivery, current: Current, event: Event | None
+        self, lane: Lane, delivery: PendingDelivery, current: Current, event: Event | None, now_us: int
     ) -> None:
         # Opened once: what was sent is what an answer is masked by, also of one that is deleted meanwhile.
-        terms = current.terms(self._now())
+        terms = current.terms(now_us)
+        if event is not None and event.message is None:
+            self._posting.prepare([event, *map(self._cache.peek, lane.next_positions(_PREPARED))], terms)
         ended = self._posting.unsent(event, delivery)
-        if ended is None and event is not None and event.envelope is not None:
-            ended = await self._posting.one(event, event.envelope, terms, delivery)
         if ended is None:
-            raise AssertionError("an event is sent, or there is a reason why not")
+            ended = await self._posting.one(event, terms, delivery, now_us)
         # Of a subscription that was deleted meanwhile the attempt is kept, and nothing else (S3h).
         settlement = self._settling.judge(lane, delivery, terms, ended)
         if self._spans is not None and event is not None and self._spans.wants(event):
@@ -154,7 +166,9 @@ class Attempts:
         hash6 = _NO_HASH if event is None else event.entry.row_hash[:HASH_BYTES]
         # First what it means for the stream: settling may have to wait for the log, and others go on meanwhile.
         self._settling.conclude(lane, current, ended, settlement, delivery.position)
-        await self._settling.settle(lane, delivery, terms, ended, settlement, hash6=hash6)
+        unsettled = self._settling.settle_now(lane, delivery, terms, ended, settlement, hash6=hash6)
+        if unsettled is not None:
+            await self._settling.end_behind(lane, delivery, unsettled)
 
 
 def _is_first_try(delivery: PendingDelivery) -> bool:

@@ -98,8 +98,10 @@ class Journal:
         else:
             self._waiting[key] = again
             self._settled.pop(key, None)
-        self._dirty.set()
-        if len(self._attempts) >= OUTCOMES_MAX:
+        outcomes = len(self._attempts)
+        if outcomes == 1:  # whoever waited has been told by the first one, and takes them all
+            self._dirty.set()
+        if outcomes >= OUTCOMES_MAX:
             self._full.set()
 
     def postpone(self, delivery: PendingDelivery) -> None:

@@ -20,7 +20,7 @@ def mask(
     """
     if present is not None and present is not terms:
         terms = replace(terms, known=(*terms.known, *present.known))
-    text, body = "\n".join([part for header in answer.headers for part in header]), answer.body
+    text, body = "\n".join(map("\n".join, answer.headers)), answer.body
     for secret, raw in terms.known:
         if secret in text or raw in body or (answer.truncated and _begun_at_end(body, raw)):
             break

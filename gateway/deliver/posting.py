@@ -1,14 +1,15 @@
 """The POST of one delivery: built, signed, sent; and how it ended, before anything is made of it."""
 
+import contextlib
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from gateway.deliver.access import AccessTokens
 from gateway.deliver.directory import Current
 from gateway.deliver.envelopes import Event
-from gateway.deliver.request import AttemptContext, build_request
+from gateway.deliver.request import AttemptContext, build_request, make_message
 from gateway.deliver.suspects import CRASHES_MAX
 from gateway.deliver.terms import Terms
 from gateway.deliver.world import World
@@ -17,8 +18,8 @@ from gateway.domain.pending import PendingDelivery
 from gateway.domain.retry import Answered, Failed, NotSent, Outcome, Parked
 from gateway.domain.retry_after import parse_retry_after
 from gateway.domain.sending import ATTEMPT_S_MAX, Answer, OutboundRequest, SendError, SendErrorKind
-from otel.origin import origin_trace
-from otel.traceparent import TraceParent, derive, span_id_from
+from otel.origin import origin_at_span, origin_trace
+from otel.traceparent import TraceParent, derive
 from schemas import Envelope
 
 LEASE_S = ATTEMPT_S_MAX + 2.0
@@ -27,6 +28,7 @@ LEASE_S = ATTEMPT_S_MAX + 2.0
 _LOGGER = logging.getLogger(__name__)
 _SECOND_US = 1_000_000
 _SPAN_BYTES = 8
+_PREPARED_BYTES_MAX = 8 * 1024
 
 
 class Ended(NamedTuple):
@@ -72,11 +74,30 @@ class Posting:
             return Ended(NotSent(Decision.EXPIRED), self._span(event.envelope), now_us, now_us)
         return None
 
+    def prepare(self, events: Iterable[Event | None], terms: Terms) -> None:
+        """Make the messages of events that are sent next, in a row: so each takes half as long as between two POSTs.
+
+        What cannot be made says so when it is its own turn.
+        """
+        if terms.thin:
+            return
+        for event in events:
+            if event is None or event.message is not None or event.envelope is None:
+                continue
+            if len(event.envelope.raw) > _PREPARED_BYTES_MAX:
+                continue  # it may be one whose message is not kept
+            with contextlib.suppress(Exception):
+                sent, dataschema = self._policy.as_sent(event.entry, event.envelope)
+                structured = terms.structured or not sent.fits_binary
+                make_message(event, sent, dataschema, structured=structured)
+
     def one(
-        self, event: Event, envelope: Envelope, terms: Terms, delivery: PendingDelivery
+        self, event: Event | None, terms: Terms, delivery: PendingDelivery, started_at_us: int
     ) -> Coroutine[Any, Any, Ended]:
-        """Send one event as its subscription wants it: to be awaited at once."""
-        started_at_us = self._now()
+        """Send one event as its subscription wants it: to be awaited at once, where ``unsent`` has no reason not to."""
+        if event is None or event.envelope is None:
+            raise AssertionError("an event is sent, or there is a reason why not")
+        envelope = event.envelope
         trace = self._span(envelope)
         delivery.span_id = trace.span_id
         context = AttemptContext(
@@ -126,8 +147,11 @@ class Posting:
         if context.bearer is not None:
             answer = self.access.answered(terms, context.bearer, answer)
         ended_at_us = self._now()
-        after = next((value for name, value in answer.headers if name.lower() == "retry-after"), None)
-        wait_s = None if after is None else parse_retry_after(after, ended_at_us / _SECOND_US)
+        wait_s = None
+        for name, value in answer.headers:
+            if name.lower() == "retry-after":
+                wait_s = parse_retry_after(value, ended_at_us / _SECOND_US)
+                break
         return Ended(Answered(answer.status, wait_s), trace, started_at_us, ended_at_us, answer)
 
     def failed(self, error: SendError, trace: TraceParent, started_at_us: int) -> Ended:
@@ -141,7 +165,7 @@ class Posting:
         return Ended(Failed(SendErrorKind.PROTOCOL), trace, started_at_us, self._now(), detail=detail)
 
     def _span(self, envelope: Envelope) -> TraceParent:
-        return origin_trace(envelope).with_span(span_id_from(self._random(_SPAN_BYTES)))
+        return origin_at_span(envelope, self._random(_SPAN_BYTES))
 
 
 def _last_span(event: Event | None, delivery: PendingDelivery) -> TraceParent:

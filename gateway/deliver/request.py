@@ -20,6 +20,7 @@ BINARY_BYTES_MAX = 48 * 1024
 what is not the event's, so that how an event is sent depends on nothing but itself."""
 STRUCTURED = "application/cloudevents+json; charset=utf-8"
 _STRUCTURED_LINE = f"Content-Type: {STRUCTURED}\r\n"
+_USER_AGENT_LINE = f"User-Agent: {USER_AGENT}\r\n"
 _BATCH_LINES = HeaderLines.of(
     [("Content-Type", BATCH), ("User-Agent", USER_AGENT), ("X-Letta-Event", "batch")]
 )
@@ -59,12 +60,18 @@ def build_request(
         structured = terms.structured or not envelope.fits_binary
         made = event.message
         if made is None or made.structured is not structured or made.dataschema != dataschema:
-            made = event.message = _message(envelope, dataschema, structured=structured)
-            if not structured and len(made.lines.raw) > BINARY_BYTES_MAX:
-                # Never kept: it would be asked for as binary again. So large an event is rare enough to be made anew.
-                event.message, made = None, _message(envelope, dataschema, structured=True)
+            made = make_message(event, envelope, dataschema, structured=structured)
         message = made
     return _request(webhook_id, message.lines, message.body, terms, context, timeout_s=timeout_s)
+
+
+def make_message(event: Event, envelope: Envelope, dataschema: str | None, *, structured: bool) -> Message:
+    """What is the same for every subscriber and attempt: made for the first, and kept with the event."""
+    made = event.message = _message(envelope, dataschema, structured=structured)
+    if not structured and len(made.lines.raw) > BINARY_BYTES_MAX:
+        # Never kept: it would be asked for as binary again. So large an event is rare enough to be made anew.
+        event.message, made = None, _message(envelope, dataschema, structured=True)
+    return made
 
 
 def build_batch_request(
@@ -123,7 +130,6 @@ def _request(
 
 
 def _message(envelope: Envelope, dataschema: str | None, *, structured: bool) -> Message:
-    """What is the same for every subscriber and attempt: made for the first, and kept with the event."""
     if structured:
         lines, body = [_STRUCTURED_LINE], to_structured(envelope, dataschema=dataschema)
     else:
@@ -131,11 +137,13 @@ def _message(envelope: Envelope, dataschema: str | None, *, structured: bool) ->
     return Message(structured, dataschema, _lines(lines, envelope), body)
 
 
-def _lines(lines: Sequence[str], envelope: Envelope) -> HeaderLines:
+def _lines(lines: list[str], envelope: Envelope) -> HeaderLines:
+    """These lines, which are added to, and behind them what every request says of the event."""
     name = short_of(envelope.type) or envelope.type
-    lines = [*lines, f"User-Agent: {USER_AGENT}\r\n", f"X-Letta-Event: {name}\r\n"]
-    # The state goes with the trace it belongs to: one behind an invalid traceparent belongs to none.
-    state = given_state(envelope)
-    if state:
-        lines.append(f"tracestate: {state}\r\n")
+    lines += (_USER_AGENT_LINE, f"X-Letta-Event: {name}\r\n")
+    if "tracestate" in envelope.attributes:
+        # The state goes with the trace it belongs to: one behind an invalid traceparent belongs to none.
+        state = given_state(envelope)
+        if state:
+            lines.append(f"tracestate: {state}\r\n")
     return HeaderLines.of_lines(lines)

@@ -24,7 +24,7 @@ from gateway.domain.due import Started
 from gateway.domain.ids import ATTEMPT_BYTES, attempt_id
 from gateway.domain.lane import Lane
 from gateway.domain.pending import PendingDelivery
-from gateway.domain.retry import Answered, NotSent, Parked, Settlement, decide, succeeded
+from gateway.domain.retry import DELIVERED, Answered, NotSent, Parked, Settlement, decide, succeeded
 from gateway.errors import GatewayError
 from gateway.ports import AttemptRecord, SubscriptionState
 
@@ -91,12 +91,32 @@ class Settling:
         hash6: bytes,
     ) -> None:
         """Settle one delivery. It waits only where the key that it blocks has successors to be looked up."""
+        unsettled = self.settle_now(lane, delivery, terms, ended, settlement, hash6=hash6)
+        if unsettled is not None:
+            await self.end_behind(lane, delivery, unsettled)
+
+    async def end_behind(self, lane: Lane, delivery: PendingDelivery, attempt: AttemptRecord) -> None:
+        """Look up the successors of the key that a delivery blocks, then end it."""
+        await self._successors.bring(lane, delivery.position)
+        self._end(lane, delivery, attempt)
+
+    def settle_now(
+        self,
+        lane: Lane,
+        delivery: PendingDelivery,
+        terms: Terms,
+        ended: Ended,
+        settlement: Settlement,
+        *,
+        hash6: bytes,
+    ) -> AttemptRecord | None:
+        """Settle one delivery without waiting. An attempt that is returned is to be given to ``end_behind``."""
         attempt = self._record(delivery, terms, ended, settlement, hash6)
         if settlement.next_at is None:
             if lane.wants_successors(delivery.position) is not None:
-                await self._successors.bring(lane, delivery.position)
+                return attempt
             self._end(lane, delivery, attempt)
-            return
+            return None
         again = replace(
             delivery,
             attempts=delivery.attempts + 1,
@@ -110,6 +130,7 @@ class Settling:
             stored=True,
         )
         self.put_off(lane, attempt, again)
+        return None
 
     def postpone(self, lane: Lane, started: Started, current: Current, *, until_us: int = 0) -> None:
         """Stopped between start and POST: nothing was sent, so it waits as if it had not been started."""
@@ -157,6 +178,8 @@ class Settling:
         self, lane: Lane, current: Current, ended: Ended, settlement: Settlement, position: int
     ) -> None:
         """What a try means for the whole stream: its breaker, its waits, whether it stops. Once per POST."""
+        if settlement is DELIVERED and lane.breaker.quiet:
+            return  # as nearly always: a stream that goes well goes on
         if isinstance(ended.outcome, NotSent | Parked):
             return
         if settlement.wait_lane_s is not None:

@@ -82,7 +82,12 @@ class Breaker:
     @property
     def quiet(self) -> bool:
         """Whether there is nothing to remember."""
-        return not (self.open or self._failures or self.failing_since_us is not None or self.changed)
+        return not (
+            self.opened_at_us is not None
+            or self._failures
+            or self.failing_since_us is not None
+            or self.changed
+        )
 
     def probe_due(self, now_us: int) -> bool:
         """Whether an open breaker lets one through now."""

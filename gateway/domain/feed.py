@@ -66,9 +66,9 @@ class Feed:
         "_covers",
         "_heads",
         "_keys",
-        "_next",
-        "_queue",
         "keys_max",
+        "next_up",
+        "queue",
         "queue_max",
         "seen",
     )
@@ -79,39 +79,31 @@ class Feed:
         self._behind = 0
         self.queue_max = queue_max
         self.keys_max = keys_max
-        self._queue: deque[Queued] = deque()
-        self._next: deque[Queued] = deque()
+        self.queue: deque[Queued] = deque()
+        """What was offered and not started, in order. Others only look at it."""
+        self.next_up: deque[Queued] = deque()
+        """Successors whose head has ended, to be started. Others only look at it."""
         self._keys: dict[str, _Key] = {}
         self._heads: dict[int, str] = {}
 
     @property
     def cursor(self) -> int:
         """Everything that matches at or below it has been started, or is covered by a head (S2a)."""
-        cursor = self._queue[0].position - 1 if self._queue else self.seen
+        cursor = self.queue[0].position - 1 if self.queue else self.seen
         if self._covers or not self._keys:
             return cursor
         behind = [busy.followers[0].position for busy in self._keys.values() if busy.followers]
-        return min([cursor + 1, *behind, *(item.position for item in self._next)]) - 1
+        return min([cursor + 1, *behind, *(item.position for item in self.next_up)]) - 1
 
     @property
     def first_queued(self) -> int | None:
         """The oldest position that was offered and not started."""
-        return self._queue[0].position if self._queue else None
-
-    @property
-    def queue(self) -> deque[Queued]:
-        """What was offered and not started, in order. To be looked at only."""
-        return self._queue
-
-    @property
-    def next_up(self) -> deque[Queued]:
-        """Successors whose head has ended, to be started. To be looked at only."""
-        return self._next
+        return self.queue[0].position if self.queue else None
 
     @property
     def room(self) -> int:
         """How many more positions can be offered."""
-        return self.queue_max - len(self._queue) - (0 if self._covers else self._behind)
+        return self.queue_max - len(self.queue) - (0 if self._covers else self._behind)
 
     @property
     def blocked_keys(self) -> int:
@@ -130,7 +122,7 @@ class Feed:
         if self.room <= 0:
             return False
         self.seen = item.position
-        self._queue.append(item)
+        self.queue.append(item)
         return True
 
     def pass_over(self, position: int) -> None:
@@ -139,9 +131,9 @@ class Feed:
 
     def rewind(self) -> None:
         """Forget what is queued; it will be offered again from the cursor on."""
-        if self._queue:
-            self.seen = self._queue[0].position - 1
-            self._queue.clear()
+        if self.queue:
+            self.seen = self.queue[0].position - 1
+            self.queue.clear()
 
     def leave_out(self, after: int, until: int) -> None:
         """Forget what of this range stands behind a head: it is not to follow it."""
@@ -152,30 +144,30 @@ class Feed:
 
     def skip_to(self, position: int) -> None:
         """Leave out what lies before. What came behind it stays."""
-        while self._queue and self._queue[0].position <= position:
-            self._queue.popleft()
+        while self.queue and self.queue[0].position <= position:
+            self.queue.popleft()
         self.seen = max(self.seen, position)
 
     def has_next(self) -> bool:
         """Whether ``take`` gives one out. What stands behind a busy key is moved out of the way on this look."""
-        if self._next:
+        if self.next_up:
             return True
-        while self._queue:
-            item = self._queue[0]
+        while self.queue:
+            item = self.queue[0]
             if item.key is None:
                 return True
             busy = self._keys.get(item.key)
             if busy is None:
                 return len(self._keys) < self.keys_max
-            self._queue.popleft()
+            self.queue.popleft()
             self._stand_behind(busy, item)
         return False
 
     def take(self) -> Queued:
         """The next one. Raises ``IndexError`` where ``has_next`` is false."""
-        if self._next:
-            return self._next.popleft()
-        item = self._queue.popleft()
+        if self.next_up:
+            return self.next_up.popleft()
+        item = self.queue.popleft()
         if item.key is not None:
             self._keys[item.key] = _Key(item.position)
             self._heads[item.position] = item.key
@@ -225,7 +217,7 @@ class Feed:
         self._behind -= 1
         busy.head = following.position
         self._heads[following.position] = key
-        self._next.append(following)
+        self.next_up.append(following)
         return following
 
     def _stand_behind(self, busy: _Key, item: Queued) -> None:

@@ -10,6 +10,7 @@ shares of retries and replays.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Final
 
 from gateway.domain.batching import Batching
@@ -95,6 +96,10 @@ class Lane(Stock):
     def queued(self) -> int:
         """How many positions wait to be started for the first time."""
         return len(self.feed.queue)
+
+    def next_positions(self, count: int) -> list[int]:
+        """The first of those, so many at most."""
+        return [item.position for item in islice(self.feed.queue, count)]
 
     @property
     def queue_max(self) -> int:
@@ -206,7 +211,8 @@ class Lane(Stock):
 
     def start(self, now_us: int) -> Started | None:
         """What may be started now, marked as in flight; None while there is nothing or no room."""
-        if self.halted or now_us < self.waits_until_us or self._flight.posts >= self.places:
+        places = self.concurrency if self.batching is None else self.places
+        if self.halted or now_us < self.waits_until_us or self._flight.posts >= places:
             return None
         if self.rate is not None and not self.rate.allows(now_us):
             return None

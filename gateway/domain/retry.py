@@ -153,13 +153,13 @@ def decide(
         round_started_s: When the first attempt of this round began: waits end 4 days later.
         counting: Whether what it comes to may count: not while the breaker is open (S3g).
     """
+    if isinstance(outcome, Answered) and outcome.status in _SUCCESS:
+        return DELIVERED
     if isinstance(outcome, Answered) and _asks_to_wait(outcome):
         return _wait(
             outcome, _wait_s(outcome, schedule, jitter), now_s=now_s, round_started_s=round_started_s
         )
     last = _last(outcome)
-    if last is DELIVERED:
-        return last
     if not counting:
         last = replace(last, counts=False)
     if not _tried_again(outcome) or not schedule:
@@ -193,7 +193,7 @@ def spread(delay_s: float, jitter: float) -> float:
 
 
 def _last(outcome: Outcome) -> Settlement:
-    """What the outcome means where nothing is left to try."""
+    """What an outcome that is no success means where nothing is left to try."""
     match outcome:
         case NotSent():
             return Settlement(outcome.decision)
@@ -204,8 +204,6 @@ def _last(outcome: Outcome) -> Settlement:
                 return Settlement(Decision.REFUSED, counts=True, error_class=REFUSED)
             return Settlement(Decision.EXHAUSTED, counts=True, error_class=outcome.kind.value)
         case Answered():
-            if outcome.status in _SUCCESS:
-                return DELIVERED
             gone = outcome.status == HTTPStatus.GONE
             return Settlement(Decision.EXHAUSTED, counts=True, disable=gone, error_class=str(outcome.status))
 

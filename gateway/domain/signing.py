@@ -23,7 +23,7 @@ SEED_BYTES: Final = 32
 
 _LETTA: Final = "sha256="
 _V1: Final = "v1,"
-_V1A: Final = " v1a,"
+_V1A: Final = "v1a,"
 _PUBLIC_KEYS_REMEMBERED: Final = 4_096
 _BLOCK_BYTES: Final = 64
 _INNER_PAD: Final = bytes(byte ^ 0x36 for byte in range(256))
@@ -70,9 +70,11 @@ class Signer:
     def lines(self, id: str, timestamp_s: int, body: bytes) -> tuple[str, int]:  # noqa: A002 - as above
         """The same as header lines, each with its end; and how many. Every delivery needs them, and no list."""
         signed = b"%b.%d.%b" % (id.encode("ascii"), timestamp_s, body)
-        signature = " ".join([_V1 + _base64(key.digest(signed)) for key in self._v1])
-        if self._v1a:
-            signature += "".join([_V1A + _base64(key.sign(signed)) for key in self._v1a])
+        signature = _V1 + _base64(self._v1[0].digest(signed))
+        for newer in self._v1[1:]:
+            signature += f" {_V1}{_base64(newer.digest(signed))}"
+        for key in self._v1a:
+            signature += f" {_V1A}{_base64(key.sign(signed))}"
         lines = (
             f"webhook-id: {id}\r\nwebhook-timestamp: {timestamp_s}\r\nwebhook-signature: {signature}\r\n"
             f"X-Letta-Signature: {_LETTA}{self._letta[0].digest(body).hex()}\r\n"

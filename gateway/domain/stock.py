@@ -94,12 +94,12 @@ class Stock:
     @property
     def places(self) -> int:
         """How many POSTs may be under way at once."""
-        return 1 if self.batching is not None and self.ordered else self.concurrency
+        return 1 if self.one_at_a_time else self.concurrency
 
     @property
     def has_room(self) -> bool:
         """Whether another start fits beside those in flight."""
-        return self._flight.posts < self.places
+        return self._flight.posts < (self.concurrency if self.batching is None else self.places)
 
     def holds(self, position: int) -> bool:
         """Whether this delivery is in memory here, so that no second copy of it may be taken in."""
@@ -195,7 +195,7 @@ class Stock:
                 position,
                 partition_key=following.key,
                 blocked_from=position,
-                caught_up=self._was_old(following),
+                caught_up=following.since_us <= self.old_until_us,
             )
         ]
 
@@ -254,13 +254,14 @@ class Stock:
         )
 
     def _may_queue(self, now_us: int) -> bool:
-        if self.feed.next_up:
+        feed = self.feed
+        if feed.next_up:
             return True
-        if not self.feed.queue or self.backlogged or not self.feed.has_next():
+        if not feed.queue or self.pending >= self.pending_max or not feed.has_next():
             return False
-        if self.one_at_a_time and self.pending:
-            return False
-        return self.batching is None or self.batching.is_full(self.feed.queue, now_us)
+        if self.batching is None:
+            return True
+        return not (self.ordered and self.pending) and self.batching.is_full(feed.queue, now_us)
 
     def _next_replay(self) -> ReplayFeed | None:
         if not self._flight.replays_have_share(self.places):
@@ -294,7 +295,7 @@ class Stock:
         return started
 
     def _new(self, item: Queued, now_us: int, *, stored: bool = False) -> PendingDelivery:
-        caught_up = self._was_old(item)
+        caught_up = item.since_us <= self.old_until_us
         if item.key is None:
             return PendingDelivery(
                 self.number, item.position, first_at_us=now_us, caught_up=caught_up, stored=stored
@@ -308,10 +309,6 @@ class Stock:
             caught_up=caught_up,
             stored=stored,
         )
-
-    def _was_old(self, item: Queued) -> bool:
-        """Whether it lay there when the stream began to move; the delivery keeps that for its next attempts."""
-        return item.since_us <= self.old_until_us
 
     def _replay(self, replay: ReplayFeed, now_us: int) -> Started:
         self.replays.had_its_turn(replay)

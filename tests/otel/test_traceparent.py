@@ -3,7 +3,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import schemas
-from otel.traceparent import TraceParent, derive, parse_traceparent, span_id_from, valid_tracestate
+from otel.traceparent import (
+    TraceParent,
+    derive,
+    new_span_of,
+    parse_traceparent,
+    span_id_from,
+    valid_tracestate,
+)
+from schemas.trace_context import traceparent_fields
 from schemas.trace_context import TRACEPARENT_CHARS_MAX, is_traceparent
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -203,3 +211,23 @@ def test_no_text_makes_a_reader_fail(text: str) -> None:
     point = parse_traceparent(text)
     assert point is None or point.render()[3:52] == text[3:52]
     assert valid_tracestate(text) in {True, False}
+
+
+@given(
+    st.one_of(
+        st.text(max_size=60),
+        st.builds(
+            "{}-{}-{}-{}{}".format,
+            st.sampled_from(["00", "01", "ff"]),
+            st.sampled_from([TRACE, "0" * 32, TRACE.upper()]),
+            st.sampled_from([SPAN, "0" * 16]),
+            st.sampled_from(["00", "01", "02", "0g"]),
+            st.sampled_from(["", "-more"]),
+        ),
+    ),
+    st.binary(min_size=8, max_size=8),
+)
+def test_a_new_span_of_a_trace_is_as_made_step_by_step(text: str, random: bytes) -> None:
+    point, found = parse_traceparent(text), traceparent_fields(text)
+    expected = None if point is None else point.with_span(span_id_from(random))
+    assert (None if found is None else new_span_of(found, random)) == expected

@@ -49,16 +49,16 @@ class Connection(asyncio.Protocol):
         """Whether nothing at all came back for the present request."""
         return self._reader.received == 0
 
-    async def exchange(
-        self, request: bytes, *, started: float, deadline: float, capture_bytes: int, bodiless: bool = False
-    ) -> Answer:
-        """Send one request and return its answer.
+    def ask(
+        self, request: bytes, deadline: float, capture_bytes: int, *, bodiless: bool = False
+    ) -> "asyncio.Future[None]":
+        """Send one request, to be answered by a ``deadline`` of the loop's time.
 
-        ``started`` is of ``time.perf_counter``, from which the answer's duration counts; ``deadline`` is the
-        loop's.
+        What is returned is awaited, behind which there is an ``answer``; it raises ``SendError`` where there is no
+        status. Whoever is cancelled meanwhile is to ``abort``. (No coroutine: there would be one for each delivery.)
 
         Raises:
-            SendError: There is no status. The connection is then closed.
+            SendError: The connection is closed.
         """
         self._reader.begin(capture_bytes=capture_bytes, bodiless=bodiless)
         transport = self._transport
@@ -69,11 +69,10 @@ class Connection(asyncio.Protocol):
         if self._timer is None or self._timer_at > deadline:
             self._set_timer(deadline)
         transport.write(request)
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            self.abort()
-            raise
+        return waiter
+
+    def answer(self, started: float) -> Answer:
+        """The answer that has come; ``started`` is of ``time.perf_counter``, from which its duration counts."""
         self.exchanges += 1
         return self._reader.answer(perf_counter() - started)
 

@@ -118,9 +118,8 @@ class EgressTransport(httpx.AsyncBaseTransport):
         if connection is None:
             connection = await self._pool.open(target, key, deadline, connect)
         try:
-            answer = await connection.exchange(
-                request, started=started, deadline=deadline, capture_bytes=capture, bodiless=bodiless
-            )
+            await connection.ask(request, deadline, capture, bodiless=bodiless)
+            answer = connection.answer(started)
         except SendError as error:
             # Closed before a sink can have worked on it: else that would be a second attempt, and nobody would see it.
             at_once = loop.time() - now < _STALE_S
@@ -129,6 +128,7 @@ class EgressTransport(httpx.AsyncBaseTransport):
             if error.kind is not SendErrorKind.CLOSED or not stale:
                 raise
         except BaseException:
+            connection.abort()
             self._pool.discard(connection)
             raise
         else:
@@ -197,10 +197,10 @@ class EgressTransport(httpx.AsyncBaseTransport):
         bodiless: bool,
     ) -> Answer:
         try:
-            answer = await connection.exchange(
-                request, started=started, deadline=deadline, capture_bytes=capture_bytes, bodiless=bodiless
-            )
+            await connection.ask(request, deadline, capture_bytes, bodiless=bodiless)
+            answer = connection.answer(started)
         except BaseException:
+            connection.abort()
             self._pool.discard(connection)
             raise
         self._pool.give_back(connection, connection.now())
