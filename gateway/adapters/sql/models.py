@@ -45,7 +45,7 @@ class LogEntry(SQLModel, table=True):
         *stretch_index("ix_log_trace", "trace_id"),
         Index("ix_log_facts", "position", sqlite_where=_IS_FACT, postgresql_where=_IS_FACT),
         Index("ix_log_addressee", "addressee", sqlite_where=_IS_ADDRESSED, postgresql_where=_IS_ADDRESSED),
-        *stretch_index("ix_log_key", "partition_key"),
+        *stretch_index("ix_log_key", "partition_key", rare=True),
     )
 
     position: int = Field(sa_column=_position(primary_key=True))
