@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
-from otel.traceparent import SPAN_ID_BYTES, TraceParent, derive, parse_traceparent, valid_tracestate
+from otel.traceparent import SPAN_ID_BYTES, TraceParent, derive, trace_of, valid_tracestate
 from schemas import Envelope
 
 _VERSION_00_CHARS: Final = 55
@@ -34,7 +34,7 @@ class Origin:
 
 def given_trace(envelope: Envelope) -> TraceParent | None:
     """The point that the event names, if it names a valid one."""
-    return parse_traceparent(str(envelope.attributes.get("traceparent", "")))
+    return None if envelope.trace is None else trace_of(envelope.trace)
 
 
 def origin_trace(envelope: Envelope) -> TraceParent:

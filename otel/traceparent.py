@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Self
 
-from schemas.trace_context import traceparent_fields
+from schemas.trace_context import TraceParentFields, traceparent_fields
 
 TRACE_ID_BYTES: Final = 16
 SPAN_ID_BYTES: Final = 8
@@ -73,8 +73,11 @@ def parse_traceparent(text: str) -> TraceParent | None:
     other than `sampled` are ignored.
     """
     found = traceparent_fields(text)
-    if found is None:
-        return None
+    return None if found is None else trace_of(found)
+
+
+def trace_of(found: TraceParentFields) -> TraceParent:
+    """The point of which a valid value says this."""
     sampled = bool(found.flags & _SAMPLED)
     return TraceParent._of_checked(found.trace_id, found.span_id, sampled=sampled)  # noqa: SLF001 - our own
 

@@ -116,7 +116,7 @@ _USUAL_EXTENSIONS: Final = frozenset(
     {"traceparent", "tracestate", "partitionkey", "correlationid", "causationid", "sequence"}
 )
 
-_USUAL_NAMES: Final = _USUAL_EXTENSIONS | _RULES.keys()
+USUAL_NAMES: Final = _USUAL_EXTENSIONS | _RULES.keys()
 
 
 def _kind(value: object) -> str:
@@ -145,26 +145,36 @@ def _plainly_sound(attributes: Mapping[str, object]) -> bool:
 
     It asks all at once what `_each_problem` asks one by one; where that is not enough, it says no.
     """
-    if not attributes.keys() <= _USUAL_NAMES:
+    if not attributes.keys() <= USUAL_NAMES:
         return False
     try:
         together = "".join(attributes.values())  # type: ignore[arg-type]  # anything but a string ends up below
     except TypeError:
         return False
-    if not (together.isascii() and together.isprintable()):
-        return False
-    value = cast("Mapping[str, str]", attributes).get
-    source, time = value("source"), value("time")
-    declared, schema = value("datacontenttype"), value("dataschema")
     return (
-        value("specversion") == SPEC_VERSION
-        and value("id", "") != ""
-        and value("type", "") != ""
-        and value("subject", "absent") != ""
-        and bool(source)
-        and uri.is_reference(source or "")
-        and (time is None or is_timestamp(time))
-        and (declared is None or media_type.parse(declared) is not None)
+        together.isascii() and together.isprintable() and keep_their_rules(cast("dict[str, str]", attributes))
+    )
+
+
+def keep_their_rules(attributes: Mapping[str, str]) -> bool:
+    """Whether each attribute is what its own rule asks. Names and values are usual ones, in printable ASCII."""
+    try:
+        if attributes["specversion"] != SPEC_VERSION or not (attributes["id"] and attributes["type"]):
+            return False
+        source, subject = attributes["source"], attributes.get("subject", "absent")
+        if not (source and subject and uri.is_reference(source)):
+            return False
+    except KeyError:  # a required one is missing
+        return False
+    time, declared, schema = (
+        attributes.get("time"),
+        attributes.get("datacontenttype"),
+        attributes.get("dataschema"),
+    )
+    return (
+        (time is None or is_timestamp(time))
+        # Nearly always JSON: without another call.
+        and (declared is None or declared == "application/json" or media_type.parse(declared) is not None)
         and (schema is None or uri.is_absolute(schema))
     )
 

@@ -3,11 +3,11 @@
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Literal
 
 from schemas import media_type, strict_json
 from schemas.attributes import AttributeValue
-from schemas.trace_context import is_traceparent
+from schemas.trace_context import TraceParentFields, traceparent_fields
 
 JSON_TYPE = "application/json"
 
@@ -25,9 +25,11 @@ class Content(enum.Enum):
     """Bytes, in the member `data_base64`."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False, unsafe_hash=True)
 class Envelope:
     """A sound CloudEvent 1.0. Equal envelopes have equal bytes.
+
+    A value that is never changed; not frozen for the cost of it, since one is made of each event.
 
     Attributes:
         raw: The event in the JSON format, UTF-8, byte for byte as received; an event received in binary mode
@@ -42,48 +44,56 @@ class Envelope:
     attributes: Mapping[str, AttributeValue] = field(compare=False)
     body: bytes | None = field(compare=False)
     content: Content = field(compare=False)
+    _trace: TraceParentFields | Literal[False] | None = field(default=False, init=False, compare=False)
 
     @property
     def id(self) -> str:
         """Identifies the event together with `source`."""
-        return cast("str", self.attributes["id"])
+        return self.attributes["id"]  # type: ignore[return-value]  # a sound one has text there
 
     @property
     def source(self) -> str:
         """Where it happened, a URI-reference."""
-        return cast("str", self.attributes["source"])
+        return self.attributes["source"]  # type: ignore[return-value]  # a sound one has text there
 
     @property
     def type(self) -> str:
         """What happened, such as `com.letta.agent.step.completed`."""
-        return cast("str", self.attributes["type"])
+        return self.attributes["type"]  # type: ignore[return-value]  # a sound one has text there
 
     @property
     def subject(self) -> str | None:
         """What it happened to, within the source."""
-        return cast("str | None", self.attributes.get("subject"))
+        return self.attributes.get("subject")  # type: ignore[return-value]  # text where it is
 
     @property
     def time(self) -> str | None:
         """When it happened: RFC 3339 text, digits as received."""
-        return cast("str | None", self.attributes.get("time"))
+        return self.attributes.get("time")  # type: ignore[return-value]  # text where it is
 
     @property
     def dataschema(self) -> str | None:
         """The URI of the contract the producer names."""
-        return cast("str | None", self.attributes.get("dataschema"))
+        return self.attributes.get("dataschema")  # type: ignore[return-value]  # text where it is
 
     @property
     def datacontenttype(self) -> str | None:
         """The effective media type: JSON data without one is `application/json` (JSON format 3.1)."""
-        declared = cast("str | None", self.attributes.get("datacontenttype"))
-        return JSON_TYPE if declared is None and self.content is Content.JSON else declared
+        declared = self.attributes.get("datacontenttype")
+        return JSON_TYPE if declared is None and self.content is Content.JSON else declared  # type: ignore[return-value]
+
+    @property
+    def trace(self) -> TraceParentFields | None:
+        """What its `traceparent` says, if it carries a valid one; read once, for the door and whatever is sent ask."""
+        if self._trace is False:
+            value = self.attributes.get("traceparent")
+            self._trace = traceparent_fields(value) if isinstance(value, str) else None
+        return self._trace
 
     @property
     def traceparent(self) -> str | None:
         """The creation context, if the event carries a valid one (W3C Trace Context)."""
-        value = self.attributes.get("traceparent")
-        return value if isinstance(value, str) and is_traceparent(value) else None
+        return None if self.trace is None else self.attributes["traceparent"]  # type: ignore[return-value]  # likewise
 
     @property
     def fits_binary(self) -> bool:

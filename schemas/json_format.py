@@ -1,7 +1,8 @@
 """The JSON event format (CloudEvents JSON format 1.0.2): one event, a batch, and back, without re-encoding.
 
-An event is scanned once. The scan finds duplicate members and the exact slice of text that `data` stands in;
-only `data` is decoded below it, to prove that it is strict JSON.
+An event is scanned once: nearly every one by `usual_event`, any other one by its members. The scan finds duplicate
+members and the exact slice of text that `data` stands in; only `data` is decoded below it, to prove that it is strict
+JSON.
 """
 
 import base64
@@ -14,6 +15,7 @@ from schemas.attributes import AttributeValue, problems_of
 from schemas.envelope import JSON_TYPE, Content, Envelope
 from schemas.errors import BatchTooLongError, EnvelopeError, MalformedJsonError, Problem
 from schemas.members import Members, scan_members
+from schemas.usual_event import usual_event
 
 MEDIA_TYPE: Final = "application/cloudevents+json"
 BATCH_MEDIA_TYPE: Final = "application/cloudevents-batch+json"
@@ -44,6 +46,10 @@ def parse_with_data(raw: bytes) -> tuple[Envelope, Any]:
     Raises:
         EnvelopeError: As `parse_structured`.
     """
+    return usual_event(raw) or _any_event(raw)
+
+
+def _any_event(raw: bytes) -> tuple[Envelope, Any]:
     text = strict_json.text_of(raw)
     members = scan_members(text, strict_json.skip_space(text, 0))
     strict_json.expect_end(text, members.end)

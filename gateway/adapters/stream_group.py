@@ -23,12 +23,12 @@ Items: TypeAlias = list[tuple[bytes, Mapping[bytes, bytes] | None]]
 
 
 class StreamGroup:
-    """One stream, its group and its consumer. One command at a time: the caller has the lock."""
+    """One stream, its group and its consumer."""
 
     def __init__(self, client: Redis, stream: str) -> None:
         self._client = client
         self._stream = stream
-        self._asked_at: float | None = None
+        self._asked_at: list[float] = []
 
     @property
     def silent_s(self) -> float:
@@ -37,16 +37,17 @@ class StreamGroup:
         A Redis that is frozen keeps its connections: until a command has failed, with all its repetitions, only its
         silence tells.
         """
-        return 0.0 if self._asked_at is None else time.monotonic() - self._asked_at
+        return time.monotonic() - min(self._asked_at) if self._asked_at else 0.0
 
     @contextlib.contextmanager
     def asking(self) -> Iterator[None]:
         """Around a command that Redis answers at once."""
-        self._asked_at = time.monotonic()
+        asked_at = time.monotonic()
+        self._asked_at.append(asked_at)
         try:
             yield
         finally:
-            self._asked_at = None
+            self._asked_at.remove(asked_at)
 
     async def ensure(self) -> None:
         """Make the group, from the stream's first entry on, and the stream; nothing where they are."""
@@ -64,9 +65,9 @@ class StreamGroup:
         """The first batch of what the consumer has had and not acknowledged, oldest first."""
         return await self._read("0", BATCH)
 
-    async def has_own(self, older_than: str) -> bool:
-        """Whether one of them is older: nearly never, so one entry is asked for and not all that are under way."""
-        found = await self._read("0", 1)
+    async def has_own(self, newer_than: str, older_than: str) -> bool:
+        """Whether one of them lies between these two: nearly never, so one entry is asked for and not all there are."""
+        found = await self._read(newer_than, 1)
         return any(order_of(entry_id.decode()) < order_of(older_than) for entry_id, _ in found)
 
     async def first(self) -> Items:

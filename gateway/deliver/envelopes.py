@@ -19,7 +19,7 @@ def event_of(entry: Entry) -> Event:
 def partition_key(envelope: Envelope) -> str | None:
     """What the event is ordered by (S4); None: it stands in no order."""
     key = envelope.attributes.get("partitionkey")
-    return None if key is None else text_of(key)
+    return key if key is None or type(key) is str else text_of(key)
 
 
 class EnvelopeCache:

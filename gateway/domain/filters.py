@@ -107,7 +107,7 @@ class Selector:
             and (not self.spelled_types or type_ in self.spelled_types)
             and (self.source is None or self.source == attributes["source"])
             and (not str(type_).startswith(GATEWAY_TYPE_PREFIX) or type_ in self.gateway_types)
-            and self.filters.matches(attributes)
+            and (not self.filters.items or self.filters.matches(attributes))
         )
 
     def asks_for(self, type_: str) -> bool:

@@ -11,7 +11,7 @@ What stays linear: groups whose selections differ in nothing that can be looked 
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from gateway.domain.conditions import ORGANIZATION, Condition, conditions_of, exclusive
@@ -58,10 +58,23 @@ class RoutingIndex:
             del self._groups[group.selector]
             self._root = _without(self._root, group, conditions_of(group.selector))
 
-    def matching(self, attributes: Attributes, organization: str | None) -> Iterator[int]:
+    def matching(self, attributes: Attributes, organization: str | None) -> Sequence[int]:
         """The numbers of the subscriptions that select this event, each once."""
+        root = self._root
+        found: list[int] = []
+        if isinstance(root, _Fork):
+            self._descend(root, attributes, organization, found)
+            return found
+        for group in root:
+            if group.selector.matches(attributes, organization):
+                found += group.numbers
+        return found
+
+    @staticmethod
+    def _descend(root: "_Fork", attributes: Attributes, organization: str | None, found: list[int]) -> None:
+        """Find what matches at a place and behind it."""
         asked: set[_Group] = set()
-        places: list[_Place] = [self._root]
+        places: list[_Place] = [root]
         while places:
             place = places.pop()
             groups: Iterable[_Group] = place.ended if isinstance(place, _Fork) else place
@@ -71,7 +84,7 @@ class RoutingIndex:
                         continue
                     asked.add(group)
                 if group.selector.matches(attributes, organization):
-                    yield from group.numbers
+                    found += group.numbers
             if isinstance(place, _Fork):
                 places += place.leading_on(attributes, organization)
 

@@ -86,19 +86,20 @@ class Batcher:
                 if not request.done.done():
                     request.done.set_exception(error)
             return
-        self._meters.appended(entries, results, quarantine)
+        events = _events(entries, results)
+        self._meters.appended(entries, results, quarantine, events)
         start = 0
         for request in requests:
             end = start + len(request.entries)
             if not request.done.done():
                 request.done.set_result(results[start:end])
             start = end
-        self._on_appended(_events(entries, results))
+        self._on_appended([event for event in events if event is not None])
 
 
-def _events(entries: Sequence[NewEntry], results: Sequence[Appended]) -> list[Event]:
+def _events(entries: Sequence[NewEntry], results: Sequence[Appended]) -> list[Event | None]:
+    """What was appended, entry by entry; None for a duplicate, and where the door has not read the envelope."""
     return [
-        Event(result.entry, entry.parsed)
+        None if result.entry is None or entry.parsed is None else Event(result.entry, entry.parsed)
         for entry, result in zip(entries, results, strict=True)
-        if result.entry is not None and entry.parsed is not None
     ]

@@ -95,9 +95,14 @@ class StreamIngest:
 
     def judge(self, batch: Sequence[ReadEntry]) -> Judged:
         """Say of each entry whether it is appended or put aside."""
-        verdicts = [self._judge(item) for item in batch]
-        entries = [verdict for verdict in verdicts if isinstance(verdict, NewEntry)]
-        quarantine = [verdict for verdict in verdicts if isinstance(verdict, NewQuarantine)]
+        entries: list[NewEntry] = []
+        quarantine: list[NewQuarantine] = []
+        for item in batch:
+            verdict = self._judge(item)
+            if isinstance(verdict, NewEntry):
+                entries.append(verdict)
+            else:
+                quarantine.append(verdict)
         return Judged(batch, entries, quarantine)
 
     async def store(self, judged: Judged) -> None:

@@ -77,7 +77,7 @@ def cases() -> dict[str, tuple[Callable[[], object], int]]:
     entries = [
         NewEntry(envelope.type, envelope.source, "evt_1", RAW, trace_id="a" * 32, parsed=envelope)
     ] * 100
-    appended = [Appended(1, duplicate=False, entry=entry)] * 100
+    appended, events = [Appended(1, duplicate=False, entry=entry)] * 100, [event] * 100
     for style in ("json", "text"):
         logger = logging.getLogger(f"{LOGGER.name}.{style}")
         logger.addHandler(handler_for(style, Redaction(()), io.StringIO()))
@@ -96,7 +96,7 @@ def cases() -> dict[str, tuple[Callable[[], object], int]]:
     return {
         "delivered: counted, timed thrice": (tell(quiet, DELIVERED), 1),
         "appended: counted and timed, of a batch of 100, each": (
-            lambda: meters.appended(entries, appended, ()),
+            lambda: meters.appended(entries, appended, (), events),
             100,
         ),
         "failed: counted, and a line as JSON": (tell(quiet, failed), 10),

@@ -12,6 +12,8 @@ from faststream.redis import RedisBroker
 from redis.asyncio import Redis
 
 from gateway.adapters.redis_stream import RawEntry, RedisStreamReader
+from gateway.adapters.stream_group import StreamGroup
+from gateway.adapters.stream_storing import Storing
 
 STREAM = "letta.events"
 GROUP, CONSUMER = "letta-gateway", "ingest"
@@ -62,6 +64,17 @@ async def reading(url: str, take: Taken) -> AsyncIterator[RedisStreamReader]:
     async with anyio.create_task_group() as group:
         group.start_soon(reader.run)
         yield reader
+        group.cancel_scope.cancel()
+
+
+@contextlib.asynccontextmanager
+async def storing(redis: Any, take: Taken) -> AsyncIterator[Storing[Any]]:
+    """What stands behind a reader, without one: batches are handed over by the test."""
+    stage = Storing(StreamGroup(redis, STREAM), take)
+    async with anyio.create_task_group() as group:
+        group.start_soon(stage.store)
+        group.start_soon(stage.acknowledge)
+        yield stage
         group.cancel_scope.cancel()
 
 
@@ -240,13 +253,68 @@ def test_the_group_is_deleted_while_older_entries_are_not_appended_yet(valkey: A
             await redis.xreadgroup(GROUP, CONSUMER, {STREAM: ">"}, count=300)
             (newest,) = await add(redis, "newest")
             await redis.xgroup_destroy(STREAM, GROUP)
-            reader = RedisStreamReader(valkey.url, STREAM, taken, owner="test")
-            entries = [RawEntry(newest, b"newest", b"newest")]
-            await reader._store(entries, entries)
-            await reader._client.aclose()
-            assert taken.events == ["newest"]
+            async with storing(redis, taken) as stage:
+                await stage.take([RawEntry(newest, b"newest", b"newest")], more=False)
+                assert taken.events == ["newest"]
+                await stage.end(WITHIN_S)
             async with reading(valkey.url, taken):
                 await until(lambda: len(taken.different) == 301)
+
+    asyncio.run(main())
+
+
+async def deliver(redis: Any, count: int) -> list[RawEntry]:
+    """Have the group give its consumer so many new ones, as FastStream would be given them."""
+    found = await redis.xreadgroup(GROUP, CONSUMER, {STREAM: ">"}, count=count)
+    items = found[STREAM.encode()][0] if isinstance(found, dict) else found[0][1]
+    return [RawEntry(entry_id.decode(), fields[b"event"], b"") for entry_id, fields in items]
+
+
+def test_s7a_what_was_read_and_got_lost_on_its_way_comes_before_what_was_read_next(valkey: Any) -> None:
+    async def main() -> None:
+        taken = Taken()
+        async with client(valkey.url) as redis, storing(redis, taken) as stage:
+            await redis.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
+            await add(redis, *(f"e{index}" for index in range(6)))
+            first, _lost, third = [await deliver(redis, 2) for _ in range(3)]
+            await stage.take(first, more=True)
+            await stage.take(third, more=False)
+            assert taken.events == [f"e{index}" for index in range(6)]
+            await until_settled(redis)
+
+    asyncio.run(main())
+
+
+def test_s7a_the_next_batch_is_stored_before_the_one_before_it_is_acknowledged(valkey: Any) -> None:
+    async def main() -> None:
+        taken = Taken()
+        async with client(valkey.url) as redis, storing(redis, taken) as stage:
+            await redis.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
+            await add(redis, *(f"e{index}" for index in range(4)))
+            first, second = [await deliver(redis, 2) for _ in range(2)]
+            async with stage._acknowledging:
+                await stage.take(first, more=False)
+                await stage.take(second, more=False)
+                assert taken.events == [f"e{index}" for index in range(4)]
+                assert await pending(redis) == 4
+            await until_settled(redis)
+
+    asyncio.run(main())
+
+
+def test_s7a_what_is_stored_is_acknowledged_before_the_end(valkey: Any) -> None:
+    async def main() -> None:
+        taken = Taken()
+        async with client(valkey.url) as redis:
+            await redis.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
+            await add(redis, "a", "b")
+            stage = Storing(StreamGroup(redis, STREAM), taken)
+            async with anyio.create_task_group() as group:
+                group.start_soon(stage.store)  # and nothing that acknowledges beside it
+                await stage.take(await deliver(redis, 2), more=False)
+                assert await pending(redis) == 2
+                await stage.end(WITHIN_S)
+            assert await pending(redis) == 0
 
     asyncio.run(main())
 

@@ -45,8 +45,8 @@ def prepare(entries: Sequence[NewEntry], random: Random) -> list[Prepared]:
     """Hash envelopes and keys ahead of the transaction, so that the lock is held for the writing alone."""
     nonces = random(NONCE_BYTES * len(entries)) if entries else b""
     prepared = []
-    for index, entry in enumerate(entries):
-        nonce = nonces[index * NONCE_BYTES : (index + 1) * NONCE_BYTES]
+    for start, entry in zip(range(0, len(nonces), NONCE_BYTES), entries, strict=True):
+        nonce = nonces[start : start + NONCE_BYTES]
         key = event_key(entry.source, entry.id, key_owner(entry.type, entry.organization))
         prepared.append(Prepared(entry, key, nonce, payload_hash(nonce, entry.envelope)))
     return prepared
@@ -59,38 +59,42 @@ class _Chain:
     position: int
     last_hash: bytes
     kind: Kind
+    kind_name: str
+    """What its column says; asked of the enumeration once, and not for each row."""
     appended_at_us: int
     addressee: int | None
 
     def follow(self, item: Prepared) -> Entry:
         """Number and chain the next entry (S8a)."""
         new = item.entry
+        type_, source, id_, organization = new.type, new.source, new.id, new.organization
         self.position += 1
         self.last_hash = row_hash(
             self.last_hash,
             position=self.position,
-            kind=self.kind.value,
-            type=new.type,
-            source=new.source,
-            id=new.id,
-            organization=new.organization,
+            kind=self.kind_name,
+            type=type_,
+            source=source,
+            id=id_,
+            organization=organization,
             appended_at_us=self.appended_at_us,
             payload_hash=item.payload_hash,
         )
+        # In the order of its fields: by their names it would cost three times as much, for every row.
         return Entry(
-            position=self.position,
-            kind=self.kind,
-            type=new.type,
-            source=new.source,
-            id=new.id,
-            organization=new.organization,
-            appended_at_us=self.appended_at_us,
-            row_hash=self.last_hash,
-            envelope=new.envelope,
-            addressee=self.addressee,
-            redriven_from=new.redriven_from,
-            published_at_us=new.published_at_us,
-            contract_broken=new.contract_broken,
+            self.position,
+            self.kind,
+            type_,
+            source,
+            id_,
+            organization,
+            self.appended_at_us,
+            self.last_hash,
+            new.envelope,
+            self.addressee,
+            new.redriven_from,
+            new.published_at_us,
+            new.contract_broken,
         )
 
 
@@ -111,7 +115,7 @@ def append(
     end = (head.position, head.row_hash)
     known = event_keys.known(connection, [item.key for item in prepared], end)
     appended_at = max(now_us, head.appended_at)  # never goes back (S7d)
-    chain = _Chain(head.position, head.row_hash, kind, appended_at, addressee)
+    chain = _Chain(head.position, head.row_hash, kind, kind.value, appended_at, addressee)
     results: list[Appended] = []
     rows: list[tuple[Any, ...]] = []
     keys: list[tuple[bytes, int]] = []
@@ -125,7 +129,7 @@ def append(
         entry = chain.follow(item)
         known[item.key] = entry.position
         keys.append((item.key, entry.position))
-        rows.append(_row(item, entry))
+        rows.append(_row(item, entry, chain.kind_name))
         results.append(Appended(entry.position, duplicate=False, entry=entry))
     _INSERT_ENTRIES(connection, rows)
     event_keys.note(connection, keys, end, (chain.position, chain.last_hash))
@@ -176,12 +180,12 @@ def ensure_head(connection: Connection) -> None:
         )
 
 
-def _row(item: Prepared, entry: Entry) -> tuple[Any, ...]:
+def _row(item: Prepared, entry: Entry, kind: str) -> tuple[Any, ...]:
     """In the order of ``_INSERT_ENTRIES``."""
     new = item.entry
     return (
         entry.position,
-        entry.kind.value,
+        kind,
         new.type,
         new.source,
         new.id,
