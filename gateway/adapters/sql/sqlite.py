@@ -33,8 +33,8 @@ REWRITTEN_BYTES_MAX = 128 * 1024 * 1024
 """The largest file that is rewritten while it serves: about half a second, in which appends wait."""
 _READER_CACHE_KIB = 64 * 1024
 _WRITER_CACHE_KIB = 16 * 1024
-"""Who writes seldom reads what was written a while ago: a new page in an old one's place, which the processor still has
-at hand, costs less than one more from the system. Measured: a tenth less processor time for an event and its attempt."""
+"""Who writes seldom reads what was written a while ago: a new page in an old one's place, which the processor still
+has at hand, costs less than one more from the system. Measured: a tenth less for an event and its attempt."""
 _LOGGER = logging.getLogger(__name__)
 
 
