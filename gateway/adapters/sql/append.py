@@ -11,14 +11,14 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from gateway.adapters.sql.bulk import BulkInsert, Lookup
-from gateway.adapters.sql.models import EventKey, LogEntry, LogHead, QuarantineEntry
+from gateway.adapters.sql import event_keys
+from gateway.adapters.sql.bulk import BulkInsert
+from gateway.adapters.sql.models import LogEntry, LogHead, QuarantineEntry
 from gateway.domain.chain import GENESIS, NONCE_BYTES, RowHashes, event_key, key_owner, payload_hash
 from gateway.errors import DatabaseUnusable
 from gateway.ports import Appended, Entry, Kind, NewEntry, NewQuarantine, Random
 
 _LOG = LogEntry.__table__  # type: ignore[attr-defined]
-_KEYS = EventKey.__table__  # type: ignore[attr-defined]
 _INSERT_ENTRIES = BulkInsert(
     _LOG,
     (
@@ -27,8 +27,6 @@ _INSERT_ENTRIES = BulkInsert(
         *("payload_hash", "row_hash", "published_at", "contract_broken"),
     ),
 )
-_INSERT_KEYS = BulkInsert(_KEYS, ("key", "position"))
-_KNOWN = Lookup(_KEYS.c.key, (_KEYS.c.key, _KEYS.c.position))
 _HEAD = LogHead.__table__  # type: ignore[attr-defined]
 _QUARANTINE = QuarantineEntry.__table__  # type: ignore[attr-defined]
 
@@ -105,9 +103,8 @@ def append(
     head = connection.execute(select(_HEAD)).one_or_none()
     if head is None:
         raise DatabaseUnusable("The log has no head: the database was not migrated or is damaged.")
-    known: dict[bytes, int] = {
-        row.key: row.position for row in _KNOWN(connection, [item.key for item in prepared])
-    }
+    end = (head.position, head.row_hash)
+    known = event_keys.known(connection, [item.key for item in prepared], end)
     appended_at = max(now_us, head.appended_at)  # never goes back (S7d)
     kind_name = kind.value  # asked of the enumeration once, and not for each row
     hashes = RowHashes(kind_name, appended_at)
@@ -128,7 +125,7 @@ def append(
         rows.append(_row(item, entry, kind_name))
         results.append(Appended(entry.position, duplicate=False, entry=entry))
     _INSERT_ENTRIES(connection, rows)
-    _INSERT_KEYS(connection, keys)
+    event_keys.note(connection, keys, end, (chain.position, chain.last_hash))
     conflicts = _conflicts(connection, repeated)
     connection.execute(
         update(_HEAD).values(
