@@ -11,8 +11,7 @@ from otel.traceparent import (
     span_id_from,
     valid_tracestate,
 )
-from schemas.trace_context import traceparent_fields
-from schemas.trace_context import TRACEPARENT_CHARS_MAX, is_traceparent
+from schemas.trace_context import TRACEPARENT_CHARS_MAX, is_traceparent, traceparent_fields
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"
