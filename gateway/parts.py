@@ -277,9 +277,9 @@ class Parts:
     async def _admit_sink(self, url: str, privileged: bool) -> None:  # noqa: FBT001 - the port's shape
         await self.sender.admit(url, privileged=privileged)
 
-    def _take(self, events: Sequence[Event]) -> None:
+    def _take(self, events: Sequence[Event], until: int) -> None:
         """The log has grown by these: who sends has them at hand, who is followed reads for himself."""
-        self.dispatcher.take(events)
+        self.dispatcher.take(events, until)
         self.tail.appended()
 
     def _appended(self) -> None:

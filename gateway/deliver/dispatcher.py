@@ -144,9 +144,9 @@ class Dispatcher:
         """The log has grown."""
         self.router.look()
 
-    def take(self, events: Sequence[Event]) -> None:
-        """The log has grown by these, in log order."""
-        self.router.take(events)
+    def take(self, events: Sequence[Event], until: int) -> None:
+        """The log has grown by these, in log order, and up to here."""
+        self.router.take(events, until)
 
     def changed(self, number: int) -> None:
         """A command changed this subscription: what it is now counts from now on (S3d)."""
@@ -263,7 +263,7 @@ class Dispatcher:
                 self.lanes.pump(lane)
         self.journal.touch()
         self.catch_up.wake.set()
-        self.router.wake.set()
+        self.router.look()
 
     def _bring_in_line(self, number: int) -> None:
         current, lane = self.directory.get(number), self.lanes.get(number)

@@ -65,13 +65,15 @@ class Router:
         self.wake = Signal()
         self.advanced = Signal()
 
-    def take(self, events: Sequence[Event]) -> None:
-        """What this process has just appended, as the door has read it: it need not be read from the log again.
+    def take(self, events: Sequence[Event], until: int) -> None:
+        """What this process has just appended up to a position, as the door has read it: it need not be read again.
 
-        More than fits, or anything behind a gap, is dropped here and read from the log.
+        What is missing there, or does not fit, is read from the log.
         """
-        if len(self._handed) < HANDED_MAX:
+        if len(self._handed) < HANDED_MAX and events and events[-1].entry.position == until:
             self._handed.extend(events)
+        else:
+            self._unread = True
         self.wake.set()
 
     def look(self) -> None:
@@ -80,10 +82,14 @@ class Router:
         self.wake.set()
 
     async def run(self) -> None:
-        """Route until cancelled: at once when told of an append, else by looking once a second."""
+        """Route until cancelled: at once when told of an append, else by looking once a second.
+
+        The log is read where nothing was handed over: a look on the off chance, in the middle of a stream, would find
+        what has just been written and not been handed over yet, and be a batch ahead of that from then on.
+        """
         while True:
             events = self._next_handed()
-            if not events:
+            if not events and (self._unread or self._handed):  # what was handed over stands behind a gap
                 self._unread = False
                 events = await self._read()
                 self._unread |= len(events) == self._limits.batch
@@ -105,8 +111,8 @@ class Router:
                 self.advanced.set()
                 self._demote_behind()
                 await anyio.lowlevel.checkpoint()
-            if not (self._unread or self._handed):
-                await self.wake.wait(_POLL_S)
+            if not (self._unread or self._handed or await self.wake.wait(_POLL_S)):
+                self._unread = True
 
     def _next_handed(self) -> list[Event]:
         """What was handed over and follows at once what is routed."""

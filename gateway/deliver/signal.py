@@ -16,11 +16,12 @@ class Signal:
         if self._event is not None:
             self._event.set()
 
-    async def wait(self, at_most_s: float) -> None:
-        """Until set, or until the time is over."""
+    async def wait(self, at_most_s: float) -> bool:
+        """Until set, or until the time is over; says whether it was set."""
         if not self._set:
             self._event = anyio.Event()
             with anyio.move_on_after(at_most_s):
                 await self._event.wait()
             self._event = None
-        self._set = False
+        was_set, self._set = self._set, False
+        return was_set

@@ -56,33 +56,55 @@ def row_hash(
     Raises ValueError where a hash is not 32 bytes, OverflowError where an integer is negative or over 64
     bits.
     """
-    if len(previous) != HASH_BYTES or len(payload_hash) != HASH_BYTES:
-        raise ValueError(f"a hash has {HASH_BYTES} bytes, not {len(previous)} and {len(payload_hash)}")
-    kind_raw, type_raw, source_raw, id_raw = kind.encode(), type.encode(), source.encode(), id.encode()
-    # Spelled out: this runs inside the one write transaction, where a helper called nine times would be felt.
-    return hashlib.sha256(
-        b"".join(
-            (
-                _HASH_FIELD,
-                previous,
-                _INTEGER_FIELD,
-                position.to_bytes(8, "big"),
-                len(kind_raw).to_bytes(4, "big"),
-                kind_raw,
-                len(type_raw).to_bytes(4, "big"),
-                type_raw,
-                len(source_raw).to_bytes(4, "big"),
-                source_raw,
-                len(id_raw).to_bytes(4, "big"),
-                id_raw,
-                _ABSENT if organization is None else _field(organization.encode()),
-                _INTEGER_FIELD,
-                appended_at_us.to_bytes(8, "big"),
-                _HASH_FIELD,
-                payload_hash,
+    return RowHashes(kind, appended_at_us).of(
+        previous, position, type, source, id, organization, payload_hash
+    )
+
+
+class RowHashes:
+    """`row_hash` of rows that have their kind and their time in common, as those of one transaction have."""
+
+    __slots__ = ("_end", "_kind")
+
+    def __init__(self, kind: str, appended_at_us: int) -> None:
+        self._kind = _field(kind.encode())
+        self._end = _INTEGER_FIELD + appended_at_us.to_bytes(8, "big") + _HASH_FIELD
+
+    def of(  # noqa: PLR0917 - arguments by name cost more, and this is for every row
+        self,
+        previous: bytes,
+        position: int,
+        type_: str,
+        source: str,
+        id_: str,
+        organization: str | None,
+        payload_hash: bytes,
+    ) -> bytes:
+        """The hash of one row, see `row_hash`."""
+        if len(previous) != HASH_BYTES or len(payload_hash) != HASH_BYTES:
+            raise ValueError(f"a hash has {HASH_BYTES} bytes, not {len(previous)} and {len(payload_hash)}")
+        type_raw, source_raw, id_raw = type_.encode(), source.encode(), id_.encode()
+        # Spelled out: this runs inside the one write transaction, where a helper called nine times would be felt.
+        return hashlib.sha256(
+            b"".join(
+                (
+                    _HASH_FIELD,
+                    previous,
+                    _INTEGER_FIELD,
+                    position.to_bytes(8, "big"),
+                    self._kind,
+                    len(type_raw).to_bytes(4, "big"),
+                    type_raw,
+                    len(source_raw).to_bytes(4, "big"),
+                    source_raw,
+                    len(id_raw).to_bytes(4, "big"),
+                    id_raw,
+                    _ABSENT if organization is None else _field(organization.encode()),
+                    self._end,
+                    payload_hash,
+                )
             )
-        )
-    ).digest()
+        ).digest()
 
 
 class Remains(Protocol):

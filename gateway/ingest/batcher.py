@@ -12,9 +12,10 @@ from gateway.ports import Appended, Event, EventLog, NewEntry, NewQuarantine
 ROWS_MAX = 500
 WAITING_MAX = 20_000
 
-OnAppended = Callable[[Sequence[Event]], None]
-"""Told after each transaction what it appended, in log order, as far as the door has read it: whoever routes in
-this process need not read it again. A row that is missing from it (its envelope came from elsewhere) is in the log."""
+OnAppended = Callable[[Sequence[Event], int], None]
+"""Told after each transaction what it appended, in log order, as far as the door has read it, and up to which position:
+whoever routes in this process need not read it again. A row that is missing from it (its envelope came from
+elsewhere) is in the log."""
 
 
 @dataclass(slots=True)
@@ -94,7 +95,9 @@ class Batcher:
             if not request.done.done():
                 request.done.set_result(results[start:end])
             start = end
-        self._on_appended([event for event in events if event is not None])
+        appended = [result.position for result in results if not result.duplicate]
+        if appended:
+            self._on_appended([event for event in events if event is not None], appended[-1])
 
 
 def _events(entries: Sequence[NewEntry], results: Sequence[Appended]) -> list[Event | None]:

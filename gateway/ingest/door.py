@@ -4,10 +4,10 @@ One judgement serves HTTP, where a refusal is an answer, and Redis, where it is 
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from gateway.domain.dialects import text_of
 from gateway.ports import NewEntry
@@ -101,8 +101,11 @@ class Door:
             organization: The token's; None: an administrator, or the Redis stream (S1c).
             data: The event's JSON data, where they are decoded already.
         """
-        attributes = envelope.attributes
-        type_, source, id_ = envelope.type, envelope.source, envelope.id
+        # What its properties say, looked up here: this is on the path of each event.
+        attributes: Mapping[str, Any] = envelope.attributes
+        type_: str = attributes["type"]
+        source: str = attributes["source"]
+        id_: str = attributes["id"]
         self.check_size(len(envelope.raw))
         if type_.startswith(GATEWAY_TYPE_PREFIX) or source.startswith(self._policy.fact_source):
             raise self._reserved(envelope)
@@ -126,7 +129,7 @@ class Door:
             source,
             id_,
             envelope.raw,
-            envelope.subject,
+            attributes.get("subject"),
             owner,
             agent,
             run if isinstance(run, str) else None,

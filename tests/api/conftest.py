@@ -117,7 +117,7 @@ def services(database) -> Services:
         log=log,
         tail=tail,
         slots=slots,
-        batcher=Batcher(log, lambda _events: tail.appended(), meters),
+        batcher=Batcher(log, lambda _events, _until: tail.appended(), meters),
         door=Door(
             registering.catalogue, DoorPolicy(fact_source=PUBLIC_URL + "/gateway", event_bytes_max=65_536)
         ),

@@ -9,6 +9,8 @@ from collections import defaultdict
 
 import pytest
 
+from gateway.domain.chain import EVENT_KEY_BYTES
+
 PAUSED = int(os.environ.get("FLOWS_PAUSED") or 10_000)
 BATCH = 500
 KEYS = 7
@@ -16,9 +18,14 @@ WITHIN_S = 20 + PAUSED / 50
 
 
 def counts(gateway):
-    """The rows of every table."""
+    """The rows of every table; of the two that have the keys of events, those keys."""
     tables = [name for (name,) in gateway.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    return {name: gateway.rows(f"SELECT count(*) FROM {name}")[0][0] for name in tables}  # noqa: S608 - its own names
+    found = {name: gateway.rows(f"SELECT count(*) FROM {name}")[0][0] for name in tables}  # noqa: S608 - its own names
+    keys = {key for (key,) in gateway.rows("SELECT key FROM event_key")}
+    for (hashes,) in gateway.rows("SELECT hashes FROM event_key_recent"):
+        keys.update(hashes[at : at + EVENT_KEY_BYTES] for at in range(0, len(hashes), EVENT_KEY_BYTES))
+    del found["event_key_recent"]
+    return found | {"event_key": len(keys)}
 
 
 def publish(gateway, make_event, count):

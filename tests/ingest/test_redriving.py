@@ -37,7 +37,7 @@ class Setting:
         self.contracts = Contracts()
         door = Door(self.contracts, DoorPolicy(fact_source="/gateway", event_bytes_max=1_000))
         self.quarantine = MemoryQuarantine(self.store)
-        batcher = Batcher(MemoryLog(self.store), lambda _events: None)
+        batcher = Batcher(MemoryLog(self.store), lambda _events, _until: None)
         self.redriver = Redriver(door, batcher, self.quarantine)
 
     def put(self, payload: bytes, entry_id: str = "1-0"):

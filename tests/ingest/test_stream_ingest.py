@@ -262,7 +262,7 @@ def new(id_: int) -> NewEntry:
 def test_s7d_what_arrives_meanwhile_shares_a_transaction_and_each_gets_its_own_answer() -> None:
     async def main() -> None:
         log = SlowLog()
-        batcher = Batcher(log, lambda _events: None)  # type: ignore[arg-type]  # only append is used
+        batcher = Batcher(log, lambda _events, _until: None)  # type: ignore[arg-type]  # only append is used
         running = asyncio.create_task(batcher.run())
         calls = [asyncio.create_task(batcher.append([new(10 * n), new(10 * n + 1)])) for n in range(5)]
         await asyncio.sleep(0)
@@ -282,7 +282,7 @@ def test_one_caller_s_bad_data_fails_nobody_else_and_an_outage_fails_all_at_once
     async def main() -> None:
         log = SlowLog()
         log.refuse = {"3": error}
-        batcher = Batcher(log, lambda _events: None)  # type: ignore[arg-type]  # likewise
+        batcher = Batcher(log, lambda _events, _until: None)  # type: ignore[arg-type]  # likewise
         running = asyncio.create_task(batcher.run())
         calls = [asyncio.create_task(batcher.append([new(n)])) for n in range(5)]
         await asyncio.sleep(0)
@@ -302,7 +302,7 @@ def test_one_caller_s_bad_data_fails_nobody_else_and_an_outage_fails_all_at_once
 def test_more_than_the_log_can_take_is_refused_at_once() -> None:
     async def main() -> None:
         log = SlowLog()
-        batcher = Batcher(log, lambda _events: None)  # type: ignore[arg-type]  # likewise
+        batcher = Batcher(log, lambda _events, _until: None)  # type: ignore[arg-type]  # likewise
         calls = [asyncio.create_task(batcher.append([new(n)] * 1_000)) for n in range(20)]
         await asyncio.sleep(0)
         with pytest.raises(Unavailable):
@@ -316,15 +316,19 @@ def test_more_than_the_log_can_take_is_refused_at_once() -> None:
 def test_what_was_appended_is_told_with_its_envelope_in_log_order() -> None:
     appender = Appender()
     told: list[Event] = []
+    reached: list[int] = []
 
     async def work() -> None:
-        batcher = Batcher(appender.log, told.extend)
+        batcher = Batcher(appender.log, lambda events, until: (told.extend(events), reached.append(until)))  # type: ignore[arg-type,return-value]
         writing = asyncio.create_task(batcher.run())
         ingest = StreamIngest(Door(Known(), DoorPolicy(FACT_SOURCE, BYTES_MAX)), batcher, stream="s")
-        await ingest.take([entry(index, event(id_)) for index, id_ in enumerate("abac")])
+        batch = [entry(index, event(id_)) for index, id_ in enumerate("abac")]
+        await ingest.take(batch)
+        await ingest.take(batch[2:])
         writing.cancel()
 
     asyncio.run(work())
     assert [item.envelope.id for item in told if item.envelope is not None] == ["a", "b", "c"]
+    assert reached == [3]  # of a repeated batch nobody is told
     assert [item.entry for item in told] == [row.entry for row in appender.store.rows]
     assert all(item.envelope is not None and item.envelope.raw == item.entry.envelope for item in told)

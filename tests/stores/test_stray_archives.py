@@ -88,6 +88,7 @@ def test_what_lies_behind_the_end_of_the_restored_log_goes_too(stores):
         "UPDATE log_head SET position = 3, row_hash = (SELECT row_hash FROM log_entry WHERE position = 3)"
     )
     stores.sql("DELETE FROM event_key")
+    stores.sql("DELETE FROM event_key_recent")
     stores.sql("DELETE FROM archiving")
     record = erase(stores)
     assert (record.events, record.archives, record.unreachable) == (1, 2, ())

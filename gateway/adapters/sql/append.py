@@ -11,14 +11,14 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from gateway.adapters.sql.bulk import BulkInsert, Lookup
-from gateway.adapters.sql.models import EventKey, LogEntry, LogHead, QuarantineEntry
-from gateway.domain.chain import GENESIS, NONCE_BYTES, event_key, key_owner, payload_hash, row_hash
+from gateway.adapters.sql import event_keys
+from gateway.adapters.sql.bulk import BulkInsert
+from gateway.adapters.sql.models import LogEntry, LogHead, QuarantineEntry
+from gateway.domain.chain import GENESIS, NONCE_BYTES, RowHashes, event_key, key_owner, payload_hash
 from gateway.errors import DatabaseUnusable
 from gateway.ports import Appended, Entry, Kind, NewEntry, NewQuarantine, Random
 
 _LOG = LogEntry.__table__  # type: ignore[attr-defined]
-_KEYS = EventKey.__table__  # type: ignore[attr-defined]
 _INSERT_ENTRIES = BulkInsert(
     _LOG,
     (
@@ -27,8 +27,6 @@ _INSERT_ENTRIES = BulkInsert(
         *("payload_hash", "row_hash", "published_at", "contract_broken"),
     ),
 )
-_INSERT_KEYS = BulkInsert(_KEYS, ("key", "position"))
-_KNOWN = Lookup(_KEYS.c.key, (_KEYS.c.key, _KEYS.c.position))
 _HEAD = LogHead.__table__  # type: ignore[attr-defined]
 _QUARANTINE = QuarantineEntry.__table__  # type: ignore[attr-defined]
 
@@ -61,26 +59,17 @@ class _Chain:
     position: int
     last_hash: bytes
     kind: Kind
-    kind_name: str
-    """What its column says; asked of the enumeration once, and not for each row."""
     appended_at_us: int
     addressee: int | None
+    hashes: RowHashes
 
     def follow(self, item: Prepared) -> Entry:
         """Number and chain the next entry (S8a)."""
         new = item.entry
         type_, source, id_, organization = new.type, new.source, new.id, new.organization
         self.position += 1
-        self.last_hash = row_hash(
-            self.last_hash,
-            position=self.position,
-            kind=self.kind_name,
-            type=type_,
-            source=source,
-            id=id_,
-            organization=organization,
-            appended_at_us=self.appended_at_us,
-            payload_hash=item.payload_hash,
+        self.last_hash = self.hashes.of(
+            self.last_hash, self.position, type_, source, id_, organization, item.payload_hash
         )
         # In the order of its fields: by their names it would cost three times as much, for every row.
         return Entry(
@@ -114,11 +103,12 @@ def append(
     head = connection.execute(select(_HEAD)).one_or_none()
     if head is None:
         raise DatabaseUnusable("The log has no head: the database was not migrated or is damaged.")
-    known: dict[bytes, int] = {
-        row.key: row.position for row in _KNOWN(connection, [item.key for item in prepared])
-    }
+    end = (head.position, head.row_hash)
+    known = event_keys.known(connection, [item.key for item in prepared], end)
     appended_at = max(now_us, head.appended_at)  # never goes back (S7d)
-    chain = _Chain(head.position, head.row_hash, kind, kind.value, appended_at, addressee)
+    kind_name = kind.value  # asked of the enumeration once, and not for each row
+    hashes = RowHashes(kind_name, appended_at)
+    chain = _Chain(head.position, head.row_hash, kind, appended_at, addressee, hashes)
     results: list[Appended] = []
     rows: list[tuple[Any, ...]] = []
     keys: list[tuple[bytes, int]] = []
@@ -132,10 +122,10 @@ def append(
         entry = chain.follow(item)
         known[item.key] = entry.position
         keys.append((item.key, entry.position))
-        rows.append(_row(item, entry, chain.kind_name))
+        rows.append(_row(item, entry, kind_name))
         results.append(Appended(entry.position, duplicate=False, entry=entry))
     _INSERT_ENTRIES(connection, rows)
-    _INSERT_KEYS(connection, keys)
+    event_keys.note(connection, keys, end, (chain.position, chain.last_hash))
     conflicts = _conflicts(connection, repeated)
     connection.execute(
         update(_HEAD).values(

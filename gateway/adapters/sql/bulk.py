@@ -32,10 +32,14 @@ _ROWS_MAX: Final = 500
 
 
 class BulkInsert:
-    """Inserts rows of these columns, which are in the table's order."""
+    """Inserts rows of these columns, which are in the table's order.
 
-    def __init__(self, table: Table, names: Sequence[str]) -> None:
-        self._statement = insert(table)
+    ``repeated``: some may be there already, and stay as they are. (For SQLite alone.)
+    """
+
+    def __init__(self, table: Table, names: Sequence[str], *, repeated: bool = False) -> None:
+        self._statement = insert(table).prefix_with("OR IGNORE") if repeated else insert(table)
+        self._parts = parts if repeated else _usual_parts
         self._names = list(names)
         self._text = lru_cache(maxsize=32)(self._compiled)
 
@@ -47,7 +51,7 @@ class BulkInsert:
                 # A list: a tuple of tuples would be taken for one row.
                 connection.exec_driver_sql(self._text(dialect, 1), list(rows))
             return
-        for part in _usual_parts(rows):
+        for part in self._parts(rows):
             values = tuple(chain.from_iterable(part))
             connection.exec_driver_sql(self._text(dialect, len(part)), values)
 

@@ -1,8 +1,8 @@
 """The tables. Times are integers, microseconds since the Unix epoch, UTC.
 
-Truth (SEMANTICS S1a): ``log_entry`` with ``event_key`` and ``log_head``, ``attempt``, ``vault``, ``api_token``,
-``quarantine``, ``archive``, ``contract_type`` with ``contract``, and ``erasure`` while one runs. Everything else is a
-projection that can be derived again, or a working note.
+Truth (SEMANTICS S1a): ``log_entry`` with ``event_key``, ``event_key_recent`` and ``log_head``, ``attempt``, ``vault``,
+``api_token``, ``quarantine``, ``archive``, ``contract_type`` with ``contract``, and ``erasure`` while one runs.
+Everything else is a projection that can be derived again, or a working note.
 """
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Text, text
@@ -45,7 +45,7 @@ class LogEntry(SQLModel, table=True):
         *stretch_index("ix_log_trace", "trace_id"),
         Index("ix_log_facts", "position", sqlite_where=_IS_FACT, postgresql_where=_IS_FACT),
         Index("ix_log_addressee", "addressee", sqlite_where=_IS_ADDRESSED, postgresql_where=_IS_ADDRESSED),
-        *stretch_index("ix_log_key", "partition_key"),
+        *stretch_index("ix_log_key", "partition_key", rare=True),
     )
 
     position: int = Field(sa_column=_position(primary_key=True))
@@ -83,6 +83,17 @@ class EventKey(SQLModel, table=True):
 
     key: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
     position: int = Field(sa_column=_position())
+
+
+class RecentKeys(SQLModel, table=True):
+    """Keys that may not be in ``event_key`` yet, those of an append in one row (``event_keys.py``)."""
+
+    __tablename__ = "event_key_recent"
+
+    seq: int = Field(sa_column=_position(primary_key=True))
+    first: int = Field(sa_column=_position())
+    """The position of the first; each of the others has the next one."""
+    hashes: bytes = Field(sa_type=LargeBinary)
 
 
 class LogHead(SQLModel, table=True):

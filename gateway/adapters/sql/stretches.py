@@ -23,12 +23,16 @@ STRETCH: Final[ColumnElement[int]] = literal_column(f"(log_entry.position >> {_B
 """The stretch of a row, spelled as the indexes have it."""
 
 
-def stretch_index(name: str, column: str) -> tuple[Index, Index]:
-    """An index on a text of the log, by stretches: one for SQLite, one for PostgreSQL (see ``texts.py``)."""
+def stretch_index(name: str, column: str, *, rare: bool = False) -> tuple[Index, Index]:
+    """An index on a text of the log, by stretches: one for SQLite, one for PostgreSQL (see ``texts.py``).
+
+    ``rare``: few rows have one. SQLite's index is then of these alone: it would have a place for each of the others.
+    """
     stretch = text(f"(position >> {_BITS})")
+    there = text(f"{column} IS NOT NULL") if rare else None
     return (
         # SQLite ends every entry of an index with the row's number, which is the position.
-        Index(name, stretch, column, info={DIALECT: "sqlite"}).ddl_if(dialect="sqlite"),
+        Index(name, stretch, column, sqlite_where=there, info={DIALECT: "sqlite"}).ddl_if(dialect="sqlite"),
         Index(f"{name}_start", stretch, start_of(column), "position", info={DIALECT: "postgresql"}).ddl_if(
             dialect="postgresql"
         ),
