@@ -10,15 +10,17 @@ from gateway.deliver.handshakes import Handshakes
 from gateway.deliver.journal import Journal
 from gateway.deliver.lanes import Lanes
 from gateway.deliver.patience import patiently
-from gateway.deliver.posting import LEASE_S, Posting
+from gateway.deliver.posting import LEASE_S, Ended, Posting
 from gateway.deliver.settling import Settling
 from gateway.deliver.spans import DeliverySpans, Tried
+from gateway.deliver.terms import Terms
 from gateway.deliver.timers import Timers
 from gateway.deliver.world import World
 from gateway.domain.due import Started
 from gateway.domain.ids import HASH_BYTES
 from gateway.domain.lane import Lane
 from gateway.domain.pending import PendingDelivery
+from gateway.ports import AttemptRecord
 
 _PREPARED = 31
 """Of how many events that are queued behind the one to be sent the messages are made beside its own."""
@@ -52,9 +54,9 @@ class Attempts:
         self._now = world.now
         self._leadership = world.leadership
         self._held = world.held
-        self._posting = Posting(world)
+        self.posting = Posting(world)
         self._batches = Batches(
-            posting=self._posting,
+            posting=self.posting,
             settling=settling,
             journal=journal,
             directory=directory,
@@ -64,17 +66,8 @@ class Attempts:
         )
         self.write_ahead_until = 0
 
-    async def run(self, lane: Lane, started: Started) -> None:
-        """Make one attempt after another, as long as the lane has one for this task."""
-        following: Started | None = started
-        while following is not None:
-            try:
-                await self._once(lane, following)
-            finally:
-                following = self._lanes.finished(lane)
-
-    async def _once(self, lane: Lane, started: Started) -> None:
-        """From start to settlement. It ends unsettled only where the process or the stream ends."""
+    async def once(self, lane: Lane, started: Started) -> None:
+        """One attempt, from start to settlement. It ends unsettled only where the process or the stream ends."""
         forgotten = self._cache.forgotten
         events = self._at_hand(started) or await self._read(started)
         if started[0].position <= self.write_ahead_until:
@@ -82,7 +75,7 @@ class Attempts:
             await self._journal.written()
         asked = self._directory.get(lane.number)
         if asked is not None and asked.fetches_token and asked.active and not asked.unasked:
-            await self._posting.access.prepare(asked)
+            await self.posting.access.prepare(asked)
         if self._leadership.holds_for_s() < LEASE_S:
             # Another process may take the log over while this POST is under way (S6a).
             await self._leadership.until_it_holds(LEASE_S)
@@ -98,7 +91,7 @@ class Attempts:
         if (
             not current.active
             or now_us < lane.waits_until_us
-            or self._posting.held_up(current)
+            or self.posting.held_up(current)
             or self._cache.forgotten != forgotten  # what was read before a wait may be erased by now (S8b)
         ):
             self._stand(lane, started, current)
@@ -109,6 +102,35 @@ class Attempts:
             self._settling.postpone(lane, tuple(replace(item, batch=None) for item in started), current)
         else:
             await self._attempt(lane, started[0], current, events[0], now_us)
+
+    def may_start_us(self) -> int | None:
+        """The present moment, where attempts may start in it; None where something is to be waited for first."""
+        if self._held or self._leadership.holds_for_s() < LEASE_S:
+            return None
+        return self._now()
+
+    def at_once(self, lane: Lane, delivery: PendingDelivery, now_us: int) -> tuple[Event, Current] | None:
+        """The event and the subscription of a delivery for which nothing is to be waited for; None: see ``once``.
+
+        What is asked is what ``once`` asks, in a moment in which attempts may start.
+        """
+        position = delivery.position
+        event, current = self._cache.peek(position), self._directory.get(lane.number)
+        if (
+            event is None
+            or current is None
+            or event.envelope is None
+            or "expirytime" in event.envelope.attributes
+            or position <= self.write_ahead_until
+            or delivery.batch is not None
+            or delivery.crashes
+            or not current.active
+            or current.unasked
+            or current.fetches_token
+            or now_us < lane.waits_until_us
+        ):
+            return None
+        return event, current
 
     def _stand(self, lane: Lane, started: Started, current: Current) -> None:
         """The stream may not go on now; a sink that was not asked yet is asked, and the lane waits for that."""
@@ -135,7 +157,7 @@ class Attempts:
 
     def forget(self, number: int) -> None:
         """A subscription is deleted: let go of what it was let in with at its sink."""
-        self._posting.access.forget(number)
+        self.posting.access.forget(number)
 
     def _at_hand(self, started: Started) -> list[Event | None]:
         """The events of these, where all are in the cache; else nothing."""
@@ -154,10 +176,24 @@ class Attempts:
         # Opened once: what was sent is what an answer is masked by, also of one that is deleted meanwhile.
         terms = current.terms(now_us)
         if event is not None and event.message is None:
-            self._posting.prepare([event, *map(self._cache.peek, lane.next_positions(_PREPARED))], terms)
-        ended = self._posting.unsent(event, delivery)
+            self.posting.prepare([event, *map(self._cache.peek, lane.next_positions(_PREPARED))], terms)
+        ended = self.posting.unsent(event, delivery)
         if ended is None:
-            ended = await self._posting.one(event, terms, delivery, now_us)
+            ended = await self.posting.one(event, terms, delivery, now_us)
+        unsettled = self.conclude(lane, delivery, current, event, terms, ended)
+        if unsettled is not None:
+            await self.end_behind(lane, delivery, unsettled)
+
+    def conclude(
+        self,
+        lane: Lane,
+        delivery: PendingDelivery,
+        current: Current,
+        event: Event | None,
+        terms: Terms,
+        ended: Ended,
+    ) -> AttemptRecord | None:
+        """Make of a try that has ended what it comes to; what is returned is to be given to ``end_behind``."""
         # Of a subscription that was deleted meanwhile the attempt is kept, and nothing else (S3h).
         settlement = self._settling.judge(lane, delivery, terms, ended)
         if self._spans is not None and event is not None and self._spans.wants(event):
@@ -166,9 +202,11 @@ class Attempts:
         hash6 = _NO_HASH if event is None else event.entry.row_hash[:HASH_BYTES]
         # First what it means for the stream: settling may have to wait for the log, and others go on meanwhile.
         self._settling.conclude(lane, current, ended, settlement, delivery.position)
-        unsettled = self._settling.settle_now(lane, delivery, terms, ended, settlement, hash6=hash6)
-        if unsettled is not None:
-            await self._settling.end_behind(lane, delivery, unsettled)
+        return self._settling.settle_now(lane, delivery, terms, ended, settlement, hash6=hash6)
+
+    async def end_behind(self, lane: Lane, delivery: PendingDelivery, attempt: AttemptRecord) -> None:
+        """Settle a delivery whose key has successors that are to be looked up first (S4b)."""
+        await self._settling.end_behind(lane, delivery, attempt)
 
 
 def _is_first_try(delivery: PendingDelivery) -> bool:

@@ -25,9 +25,9 @@ from gateway.deliver.spans import DeliverySpans
 from gateway.deliver.standing import Standing
 from gateway.deliver.successors import Successors
 from gateway.deliver.timers import LOOK_S, Timers
+from gateway.deliver.volleys import Volleys
 from gateway.deliver.world import DEFAULT_LIMITS, Limits, World
 from gateway.domain import facts
-from gateway.domain.due import Started
 from gateway.domain.lane import Lane
 from gateway.errors import CursorAhead
 
@@ -120,6 +120,7 @@ class Dispatcher:
             world=world,
             spans=spans,
         )
+        self.volleys = Volleys(self.attempts, self.lanes, world.sender)
         self._connect()
 
     def _connect(self) -> None:
@@ -197,12 +198,9 @@ class Dispatcher:
         self._stopping.set()
 
     def _start_with(self, group: TaskGroup) -> None:
-        self.settling.spawn = group.start_soon
-
-        def start(lane: Lane, started: Started) -> None:
-            group.start_soon(self.attempts.run, lane, started)
-
-        self.lanes.start = start
+        self.settling.spawn = self.volleys.spawn = group.start_soon
+        self.lanes.start = self.volleys.start
+        group.start_soon(self.volleys.run)
         for lane in self.lanes:
             self.lanes.pump(lane)
 

@@ -18,6 +18,7 @@ from gateway.domain.pending import PendingDelivery
 from gateway.domain.retry import Answered, Failed, NotSent, Outcome, Parked
 from gateway.domain.retry_after import parse_retry_after
 from gateway.domain.sending import ATTEMPT_S_MAX, Answer, OutboundRequest, SendError, SendErrorKind
+from gateway.ports import Exchange
 from otel.origin import origin_at_span, origin_trace
 from otel.traceparent import TraceParent, derive
 from schemas import Envelope
@@ -97,36 +98,57 @@ class Posting:
         """Send one event as its subscription wants it: to be awaited at once, where ``unsent`` has no reason not to."""
         if event is None or event.envelope is None:
             raise AssertionError("an event is sent, or there is a reason why not")
-        envelope = event.envelope
-        trace = self._span(envelope)
-        delivery.span_id = trace.span_id
-        context = AttemptContext(
-            trace,
-            started_at_us // _SECOND_US,
-            replay=delivery.replay is not None,
-            test=event.entry.addressee is not None,
-        )
+        context = self._context(event, event.envelope, delivery, started_at_us)
         if terms.fetches_token:
             try:
                 context.bearer = self.access.token(terms)
             except SendError as error:
-                return _at_once(self.failed(error, trace, started_at_us))
+                return _at_once(self.failed(error, context.trace, started_at_us))
         try:
-            sent, dataschema = self._policy.as_sent(event.entry, envelope)
-            request = build_request(
-                event,
-                sent,
-                terms,
-                context,
-                dataschema=dataschema,
-                dataref_of=self._policy.dataref_of,
-                timeout_s=self._policy.timeout_s,
-            )
+            request = self._request(event, event.envelope, terms, context)
         except SendError as error:
-            return _at_once(self.failed(error, trace, started_at_us))
+            return _at_once(self.failed(error, context.trace, started_at_us))
         except Exception as error:  # noqa: BLE001 - see `inside`
-            return _at_once(self.inside(error, trace, started_at_us, delivery.position))
+            return _at_once(self.inside(error, context.trace, started_at_us, delivery.position))
         return self.send(request, context, terms, started_at_us, delivery.position)
+
+    def build(
+        self, event: Event, terms: Terms, delivery: PendingDelivery, started_at_us: int
+    ) -> tuple[OutboundRequest, TraceParent] | None:
+        """The request of one event and the span it is sent in; None where ``one`` is to say what it comes to."""
+        if event.envelope is None:
+            return None
+        context = self._context(event, event.envelope, delivery, started_at_us)
+        try:
+            return self._request(event, event.envelope, terms, context), context.trace
+        except Exception:  # noqa: BLE001 - see `one`, which comes to the same
+            return None
+
+    def _context(
+        self, event: Event, envelope: Envelope, delivery: PendingDelivery, started_at_us: int
+    ) -> AttemptContext:
+        trace = self._span(envelope)
+        delivery.span_id = trace.span_id
+        return AttemptContext(
+            trace,
+            started_at_us // _SECOND_US,
+            delivery.replay is not None,
+            event.entry.addressee is not None,
+        )
+
+    def _request(
+        self, event: Event, envelope: Envelope, terms: Terms, context: AttemptContext
+    ) -> OutboundRequest:
+        sent, dataschema = self._policy.as_sent(event.entry, envelope)
+        return build_request(
+            event,
+            sent,
+            terms,
+            context,
+            dataschema=dataschema,
+            dataref_of=self._policy.dataref_of,
+            timeout_s=self._policy.timeout_s,
+        )
 
     async def send(
         self,
@@ -146,6 +168,22 @@ class Posting:
             return self.inside(error, trace, started_at_us, position)
         if context.bearer is not None:
             answer = self.access.answered(terms, context.bearer, answer)
+        return self.answered(answer, trace, started_at_us)
+
+    async def sent_again(
+        self, exchange: Exchange, trace: TraceParent, started_at_us: int, position: int
+    ) -> Ended:
+        """Send once more, within the same attempt, what went into a connection that was dead."""
+        try:
+            answer = await exchange.again()
+        except SendError as error:
+            return self.failed(error, trace, started_at_us)
+        except Exception as error:  # noqa: BLE001 - see `inside`
+            return self.inside(error, trace, started_at_us, position)
+        return self.answered(answer, trace, started_at_us)
+
+    def answered(self, answer: Answer, trace: TraceParent, started_at_us: int) -> Ended:
+        """There was an answer."""
         ended_at_us = self._now()
         wait_s = None
         for name, value in answer.headers:

@@ -56,7 +56,7 @@ from gateway.ports.log import (
     NewEntry,
     NewQuarantine,
 )
-from gateway.ports.process import Leadership, Now, Random, Sender
+from gateway.ports.process import Exchange, Leadership, Now, PromptSender, Random, Sender
 from gateway.ports.quarantine import Quarantine, QuarantineRecord, QuarantineState
 from gateway.ports.streams import (
     LONG_AGO,
@@ -113,6 +113,7 @@ __all__ = [
     "EventLog",
     "EventPage",
     "EventQuery",
+    "Exchange",
     "Head",
     "Holder",
     "IdempotencyKeys",
@@ -130,6 +131,7 @@ __all__ = [
     "Now",
     "Opened",
     "Private",
+    "PromptSender",
     "Quarantine",
     "QuarantineRecord",
     "QuarantineState",

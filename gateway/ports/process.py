@@ -1,7 +1,7 @@
 """What a process has of the world: the right to write, a sender, a clock, randomness."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gateway.domain.sending import Answer, OutboundRequest
 
@@ -33,6 +33,36 @@ class Sender(Protocol):
 
     async def send(self, request: OutboundRequest) -> Answer:
         """One attempt, whole, within the request's time."""
+        ...
+
+
+class Exchange(Protocol):
+    """A request that is on its way, without anybody who waits for it."""
+
+    @property
+    def stale(self) -> bool:
+        """Once ``answer`` has raised: whether nothing can have come of it, and it is to be sent ``again``."""
+        ...
+
+    def answer(self) -> Answer:
+        """What came, once that was told. Raises ``SendError``, as ``Sender.send``."""
+        ...
+
+    async def again(self) -> Answer:
+        """The rest of the attempt, within its time. Raises ``SendError``."""
+        ...
+
+    def abort(self) -> None:
+        """Give it up."""
+        ...
+
+
+@runtime_checkable
+class PromptSender(Sender, Protocol):
+    """A sender that can send at once, where nothing is to be waited for."""
+
+    def begin(self, request: OutboundRequest, told: Callable[[object], None], /) -> Exchange | None:
+        """Send it now, and be told in a later turn of the loop when it has ended; None: it was not sent, ``send`` it."""
         ...
 
 

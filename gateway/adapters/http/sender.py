@@ -1,8 +1,9 @@
 """The sender that the delivery flow posts with."""
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
+from gateway.adapters.http.exchange import Exchange
 from gateway.adapters.http.guard import vet
 from gateway.adapters.http.headers import block_from_text
 from gateway.adapters.http.transport import EgressTransport
@@ -34,6 +35,25 @@ class EgressSender:
             privileged=request.privileged,
             capture_bytes=request.capture_bytes,
         )
+
+    def begin(self, request: OutboundRequest, told: Callable[[Any], None]) -> Exchange | None:
+        """See ``PromptSender.begin``."""
+        try:
+            target = self._transport.target(request.url, privileged=request.privileged)
+            block = block_from_text(request.headers)
+        except (SinkRefused, SendError):
+            return None  # `send` says why
+        exchange = self._transport.begin(
+            target,
+            block,
+            request.body,
+            deadline_s=request.timeout_s,
+            privileged=request.privileged,
+            capture_bytes=request.capture_bytes,
+        )
+        if exchange is not None:
+            exchange.waiter.add_done_callback(told)
+        return exchange
 
     async def admit(self, url: str, *, privileged: bool) -> None:
         """Judge a sink when a subscription is made. A name that does not resolve now is accepted.

@@ -8,8 +8,8 @@ from time import perf_counter
 
 import httpx
 
-from gateway.adapters.http.connection import Connection
 from gateway.adapters.http.connector import Connector, default_ssl_context
+from gateway.adapters.http.exchange import Call, Exchange, carried, sent_anew
 from gateway.adapters.http.guard import EgressPolicy, Resolver, Target, check_url
 from gateway.adapters.http.headers import FRAMING, block_from_bytes, method_bytes
 from gateway.adapters.http.limits import Limits
@@ -23,8 +23,6 @@ _BODILESS_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 _DECODED = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 #: Unpacking is for what a sink packs unasked; an answer is never worth asking for it.
 _ACCEPT = (b"accept-encoding", b"identity")
-#: How long after a request a connection that had been idle may turn out to have been closed meanwhile.
-_STALE_S = 0.1
 _CONNECTING = frozenset({SendErrorKind.DNS, SendErrorKind.CONNECT, SendErrorKind.TLS})
 
 
@@ -100,47 +98,96 @@ class EgressTransport(httpx.AsyncBaseTransport):
         A connection that had been idle and is closed without a byte of an answer is replaced once by a new
         one. The sink may have read the request all the same; delivery is at least once.
         """
-        started = perf_counter()  # uvloop's clock has milliseconds and stands still within a turn of the loop
+        call = self._call(
+            method,
+            target,
+            block,
+            body,
+            deadline_s=deadline_s,
+            privileged=privileged,
+            connect_s=connect_s,
+            capture_bytes=capture_bytes,
+        )
+        connection = self._pool.take(call.key, call.began)
+        if connection is None:
+            connection = await self._pool.open(target, call.key, call.deadline, call.connect_s)
+        used = connection.exchanges > 0
+        try:
+            exchange = Exchange(self._pool, call, connection)
+        except SendError:
+            if not used:
+                raise
+            return await sent_anew(self._pool, call)
+        try:
+            return await carried(exchange)
+        except SendError:
+            if not exchange.stale:
+                raise
+        return await exchange.again()
+
+    def begin(
+        self,
+        target: Target,
+        block: bytes,
+        body: bytes,
+        *,
+        deadline_s: float,
+        privileged: bool,
+        capture_bytes: int | None,
+    ) -> Exchange | None:
+        """A POST as by ``exchange``, over a connection that is at hand; None, and nothing is sent, where none is."""
+        call = self._call(
+            b"POST",
+            target,
+            block,
+            body,
+            deadline_s=deadline_s,
+            privileged=privileged,
+            connect_s=None,
+            capture_bytes=capture_bytes,
+        )
+        connection = self._pool.take(call.key, call.began)
+        if connection is None:
+            return None
+        try:
+            return Exchange(self._pool, call, connection)
+        except SendError:
+            return None
+
+    def _call(
+        self,
+        method: bytes,
+        target: Target,
+        block: bytes,
+        body: bytes,
+        *,
+        deadline_s: float,
+        privileged: bool,
+        connect_s: float | None,
+        capture_bytes: int | None,
+    ) -> Call:
+        started = perf_counter()
         loop = self._loop
         if loop is None:  # to ask for it each time is a system call each time
             loop = self._loop = asyncio.get_running_loop()
         now = loop.time()
-        deadline = now + min(deadline_s, ATTEMPT_S_MAX)
-        key = (target.origin, privileged)
-        connect = self.limits.connect_s if connect_s is None else min(connect_s, self.limits.connect_s)
-        capture = self.limits.capture_bytes if capture_bytes is None else capture_bytes
         if body or method not in _BODILESS_METHODS:
             length = b"content-length: %d\r\n\r\n" % len(body)
             request = b"".join((method, target.head, block, length, body))
         else:
             request = b"%b%b%b\r\n" % (method, target.head, block)
-        bodiless = method == b"HEAD"
-        connection = self._pool.take(key, now)
-        if connection is None:
-            connection = await self._pool.open(target, key, deadline, connect)
-        try:
-            await connection.ask(request, deadline, capture, bodiless=bodiless)
-            answer = connection.answer(started)
-        except SendError as error:
-            # Closed before a sink can have worked on it: else that would be a second attempt, and nobody would see it.
-            at_once = loop.time() - now < _STALE_S
-            stale = connection.exchanges > 0 and connection.untouched and at_once
-            self._pool.discard(connection)
-            if error.kind is not SendErrorKind.CLOSED or not stale:
-                raise
-        except BaseException:
-            connection.abort()
-            self._pool.discard(connection)
-            raise
-        else:
-            self._pool.give_back(connection, loop.time())
-            return answer
-        self._pool.forget_idle(key)
-        connection = await self._pool.open(target, key, deadline, connect)
-        while connection.exchanges:  # it came from another request, not new: it may be as dead
-            self._pool.discard(connection)
-            connection = await self._pool.open(target, key, deadline, connect)
-        return await self._carry(connection, request, started, deadline, capture, bodiless=bodiless)
+        limits = self.limits
+        return Call(
+            target,
+            (target.origin, privileged),
+            request,
+            method == b"HEAD",
+            limits.capture_bytes if capture_bytes is None else capture_bytes,
+            limits.connect_s if connect_s is None else min(connect_s, limits.connect_s),
+            started,
+            now,
+            now + min(deadline_s, ATTEMPT_S_MAX),
+        )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """The same path for an ``httpx.AsyncClient``.
@@ -186,26 +233,6 @@ class EgressTransport(httpx.AsyncBaseTransport):
 
     def _check(self, url: str, privileged: bool) -> Target:  # noqa: FBT001 - lru_cache keys by position
         return check_url(url, self.policy, privileged=privileged)
-
-    async def _carry(
-        self,
-        connection: Connection,
-        request: bytes,
-        started: float,
-        deadline: float,
-        capture_bytes: int,
-        *,
-        bodiless: bool,
-    ) -> Answer:
-        try:
-            await connection.ask(request, deadline, capture_bytes, bodiless=bodiless)
-            answer = connection.answer(started)
-        except BaseException:
-            connection.abort()
-            self._pool.discard(connection)
-            raise
-        self._pool.give_back(connection, connection.now())
-        return answer
 
 
 def _as_httpx(error: SendError, request: httpx.Request) -> httpx.TransportError:
