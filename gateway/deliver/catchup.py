@@ -171,11 +171,12 @@ class CatchUp:
         current = self._directory.get(lane.number)
         if current is None:
             return
+        record, feed = current.record, lane.feed
         for event in events:
             position = event.entry.position
-            if position <= lane.seen:
+            if position <= feed.seen:
                 continue
-            if awaits(current.record, event) and self._directory.routable(event):
+            if awaits(record, event) and self._directory.routable(event):
                 if not self._offer(lane, event):
                     break
                 continue

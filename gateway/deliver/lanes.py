@@ -229,7 +229,7 @@ class Lanes(Roll):
         if started is not None:
             self._in_flight += 1
             self.busy(lane)
-            if not lane.live or lane.replays.feeds:
+            if lane.replays.feeds or (not lane.live and lane.has_room_to_scan):
                 self.hungry(lane)  # it is fed by scans, and has room now
             return started
         wakes_at_us = lane.wakes_at_us(now_us)

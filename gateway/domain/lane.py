@@ -123,9 +123,14 @@ class Lane(Stock):
         """How many more positions can be offered."""
         return self.feed.room
 
+    @property
+    def has_room_to_scan(self) -> bool:
+        """Whether it has room for so much that a look at the log is worth it."""
+        return self.feed.room >= self.feed.queue_max // 2
+
     def wants_rows(self, now_us: int) -> bool:
         """Whether a scan of the log for the live stream would serve it now."""
-        if self.halted or self.room < self.queue_max // 2:
+        if self.halted or not self.has_room_to_scan:
             return False
         # While the breaker is open the cursor stands: only a probe with nothing else to try wants an event.
         return not self.breaker.open or (

@@ -147,10 +147,11 @@ class SubscriptionRecord:
 
     def selector_at(self, position: int) -> Selector:
         """The selection in force at a position; before the first revision, the first (S3d)."""
-        for revision in reversed(self.revisions):
-            if revision.position < position:
-                return revision.selector
-        return self.revisions[0].selector
+        revisions = self.revisions
+        for index in range(len(revisions) - 1, 0, -1):
+            if revisions[index].position < position:
+                return revisions[index].selector
+        return revisions[0].selector
 
 
 @dataclass(frozen=True, slots=True)
