@@ -1,6 +1,6 @@
 """One start: first try, retry, replay and batch are this one path (S3)."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from gateway.deliver.batches import Batches
@@ -22,9 +22,18 @@ from gateway.domain.lane import Lane
 from gateway.domain.pending import PendingDelivery
 from gateway.ports import AttemptRecord
 
-_PREPARED = 31
-"""Of how many events that are queued behind the one to be sent the messages are made beside its own."""
 _NO_HASH = bytes(HASH_BYTES)
+
+
+@dataclass(slots=True, eq=False)
+class Try:
+    """One attempt: of what, and how its subscription was when it began."""
+
+    lane: Lane
+    delivery: PendingDelivery
+    current: Current
+    event: Event | None
+    terms: Terms
 
 
 class Attempts:
@@ -175,25 +184,21 @@ class Attempts:
     ) -> None:
         # Opened once: what was sent is what an answer is masked by, also of one that is deleted meanwhile.
         terms = current.terms(now_us)
-        if event is not None and event.message is None:
-            self.posting.prepare([event, *map(self._cache.peek, lane.next_positions(_PREPARED))], terms)
         ended = self.posting.unsent(event, delivery)
         if ended is None:
             ended = await self.posting.one(event, terms, delivery, now_us)
-        unsettled = self.conclude(lane, delivery, current, event, terms, ended)
-        if unsettled is not None:
-            await self.end_behind(lane, delivery, unsettled)
+        await self.end(Try(lane, delivery, current, event, terms), ended)
 
-    def conclude(
-        self,
-        lane: Lane,
-        delivery: PendingDelivery,
-        current: Current,
-        event: Event | None,
-        terms: Terms,
-        ended: Ended,
-    ) -> AttemptRecord | None:
-        """Make of a try that has ended what it comes to; what is returned is to be given to ``end_behind``."""
+    async def end(self, tried: Try, ended: Ended) -> None:
+        """Make of a try that has ended what it comes to. It waits only for successors that are to be looked up."""
+        unsettled = self.conclude(tried, ended)
+        if unsettled is not None:
+            await self.end_behind(tried, unsettled)
+
+    def conclude(self, tried: Try, ended: Ended) -> AttemptRecord | None:
+        """The same without waiting; what is returned is to be given to ``end_behind``."""
+        lane, delivery, current = tried.lane, tried.delivery, tried.current
+        event, terms = tried.event, tried.terms
         # Of a subscription that was deleted meanwhile the attempt is kept, and nothing else (S3h).
         settlement = self._settling.judge(lane, delivery, terms, ended)
         if self._spans is not None and event is not None and self._spans.wants(event):
@@ -204,9 +209,9 @@ class Attempts:
         self._settling.conclude(lane, current, ended, settlement, delivery.position)
         return self._settling.settle_now(lane, delivery, terms, ended, settlement, hash6=hash6)
 
-    async def end_behind(self, lane: Lane, delivery: PendingDelivery, attempt: AttemptRecord) -> None:
+    async def end_behind(self, tried: Try, attempt: AttemptRecord) -> None:
         """Settle a delivery whose key has successors that are to be looked up first (S4b)."""
-        await self._settling.end_behind(lane, delivery, attempt)
+        await self._settling.end_behind(tried.lane, tried.delivery, attempt)
 
 
 def _is_first_try(delivery: PendingDelivery) -> bool:

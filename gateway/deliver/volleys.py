@@ -13,19 +13,18 @@ of ``Attempts``, one by one; the rules are the same ones (S3).
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Final
 
 import anyio
 
-from gateway.deliver.attempt import Attempts
-from gateway.deliver.directory import Current
+from gateway.deliver.attempt import Attempts, Try
 from gateway.deliver.envelopes import Event
 from gateway.deliver.lanes import Lanes
 from gateway.deliver.posting import Ended
-from gateway.deliver.terms import Terms
 from gateway.domain.due import Started
 from gateway.domain.lane import Lane
-from gateway.domain.pending import PendingDelivery
 from gateway.domain.sending import OutboundRequest, SendError
 from gateway.ports import AttemptRecord, Exchange, PromptSender, Sender
 from otel.traceparent import TraceParent
@@ -37,35 +36,16 @@ Spawn = Callable[..., object]
 """Runs an async function with these arguments in the background (a task group's ``start_soon``)."""
 
 
-class Shot:
-    """One attempt, from its selection to its answer."""
+@dataclass(slots=True, eq=False)
+class Shot(Try):
+    """A try that is made at once, from its selection to its answer."""
 
-    __slots__ = (
-        *("current", "delivery", "event", "exchange", "lane", "request", "started_at_us", "terms", "trace"),
-        "volleys",
-    )
-
-    request: OutboundRequest
-    trace: TraceParent
-    exchange: Exchange
-
-    def __init__(
-        self,
-        volleys: "Volleys",
-        lane: Lane,
-        delivery: PendingDelivery,
-        event: Event,
-        current: Current,
-        terms: Terms,
-        started_at_us: int,
-    ) -> None:
-        self.volleys = volleys
-        self.lane = lane
-        self.delivery = delivery
-        self.event = event
-        self.current = current
-        self.terms = terms
-        self.started_at_us = started_at_us
+    event: Event
+    started_at_us: int
+    volleys: "Volleys"
+    request: OutboundRequest = field(init=False)
+    trace: TraceParent = field(init=False)
+    exchange: Exchange = field(init=False)
 
     def told(self, _waiter: object) -> None:
         """It has ended."""
@@ -153,9 +133,9 @@ class Volleys:
                 self.spawn(self._alone, lane, started)
             else:
                 shots.append(shot)
-        for shot in shots:
-            if shot.event.message is None:
-                attempts.posting.prepare((shot.event,), shot.terms)
+        for _, alike in groupby(shots, key=_terms):
+            first, *others = alike
+            attempts.posting.prepare([first.event, *(shot.event for shot in others)], first.terms)
         built: list[Shot] = []
         for shot in shots:
             made = attempts.posting.build(shot.event, shot.terms, shot.delivery, shot.started_at_us)
@@ -182,7 +162,7 @@ class Volleys:
         if found is None:
             return None
         event, current = found
-        return Shot(self, lane, delivery, event, current, current.terms(now_us), now_us)
+        return Shot(lane, delivery, current, event, current.terms(now_us), now_us, self)
 
     async def _alone(self, lane: Lane, started: Started) -> None:
         """One attempt, whatever has to be waited for; and what follows it."""
@@ -211,7 +191,7 @@ class Volleys:
                 ended.append((shot, outcome))
         settled: list[Shot] = []
         for shot, outcome in ended:
-            unsettled = self._conclude(shot, outcome)
+            unsettled = self._attempts.conclude(shot, outcome)
             if unsettled is None:
                 settled.append(shot)
             else:
@@ -232,9 +212,6 @@ class Volleys:
             return posting.inside(error, shot.trace, shot.started_at_us, shot.delivery.position)
         return posting.answered(answer, shot.trace, shot.started_at_us)
 
-    def _conclude(self, shot: Shot, ended: Ended) -> AttemptRecord | None:
-        return self._attempts.conclude(shot.lane, shot.delivery, shot.current, shot.event, shot.terms, ended)
-
     def _go_on(self, lane: Lane) -> None:
         following = self._lanes.finished(lane)
         if following is not None:
@@ -245,19 +222,21 @@ class Volleys:
             ended = await self._attempts.posting.sent_again(
                 shot.exchange, shot.trace, shot.started_at_us, shot.delivery.position
             )
-            unsettled = self._conclude(shot, ended)
-            if unsettled is not None:
-                await self._attempts.end_behind(shot.lane, shot.delivery, unsettled)
+            await self._attempts.end(shot, ended)
         finally:
             self._go_on(shot.lane)
             self._call()
 
     async def _end_behind(self, shot: Shot, unsettled: AttemptRecord) -> None:
         try:
-            await self._attempts.end_behind(shot.lane, shot.delivery, unsettled)
+            await self._attempts.end_behind(shot, unsettled)
         finally:
             self._go_on(shot.lane)
             self._call()
+
+
+def _terms(shot: Shot) -> int:
+    return id(shot.terms)
 
 
 def _not_started(*_arguments: object) -> None:

@@ -10,7 +10,6 @@ shares of retries and replays.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Final
 
 from gateway.domain.batching import Batching
@@ -96,10 +95,6 @@ class Lane(Stock):
     def queued(self) -> int:
         """How many positions wait to be started for the first time."""
         return len(self.feed.queue)
-
-    def next_positions(self, count: int) -> list[int]:
-        """The first of those, so many at most."""
-        return [item.position for item in islice(self.feed.queue, count)]
 
     @property
     def queue_max(self) -> int:

@@ -62,7 +62,7 @@ class PromptSender(Sender, Protocol):
     """A sender that can send at once, where nothing is to be waited for."""
 
     def begin(self, request: OutboundRequest, told: Callable[[object], None], /) -> Exchange | None:
-        """Send it now, and be told in a later turn of the loop when it has ended; None: it was not sent, ``send`` it."""
+        """Send it now, and tell in a later turn of the loop when that has ended. None: it was not sent; ``send`` it."""
         ...
 
 

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from gateway.domain.chain import event_key
 from gateway.domain.ids import DeliveryRef, parse_delivery_id
 from gateway.domain.sending import Answer, OutboundRequest, SendError, SendErrorKind
+from simulation.prompt import SentPromptly
 from simulation.stores import Killed, Wire
 
 ORGANIZATIONS = ("org-1", "org-2")
 MOODS = ("well", "well", "well", "slow", "failing", "flaky", "busy", "gone", "refusing", "silent", "narrow")
+
+_NO_CONNECTION, _ALIVE = 0.2, 0.95
 
 
 @dataclass(slots=True)
@@ -118,9 +121,15 @@ class SimulatedSender:
 
     def __init__(self, sinks: Sinks, wire: Wire, process: int) -> None:
         self._sinks, self._wire, self._process = sinks, wire, process
+        self._dice = random.Random(process)
 
     async def send(self, request: OutboundRequest) -> Answer:
         return await self._sinks.post(request, self._wire, self._process)
+
+    def begin(self, request: OutboundRequest, told: Callable[[object], None]) -> SentPromptly | None:
+        """Most requests find a connection; a few of those are dead."""
+        roll = self._dice.random()
+        return None if roll < _NO_CONNECTION else SentPromptly(self.send, request, told, dead=roll > _ALIVE)
 
 
 def sink_url(number: int) -> str:

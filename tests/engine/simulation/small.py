@@ -22,6 +22,7 @@ from gateway.ports import NewEntry, SubscriptionRecord
 from otel.spans import Tracing
 from schemas import build
 from simulation.clock import now_us
+from simulation.prompt import SentPromptly
 from simulation.sinks import sink_url
 from simulation.stores import ALONE, dataref_of
 
@@ -90,6 +91,9 @@ class Engine:
         self.requests.append(request)
         said = await self.script(number, position)
         return said if isinstance(said, Answer) else answer(said)
+
+    def begin(self, request: OutboundRequest, told: Callable[[object], None]) -> SentPromptly:
+        return SentPromptly(self.send, request, told)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Dispatcher]:
