@@ -30,6 +30,8 @@ _LOGGER = logging.getLogger(__name__)
 _SECOND_US = 1_000_000
 _SPAN_BYTES = 8
 _PREPARED_BYTES_MAX = 8 * 1024
+_OK = 200
+_ANSWERED_OK = Answered(_OK, None)
 
 
 class Ended(NamedTuple):
@@ -185,6 +187,8 @@ class Posting:
     def answered(self, answer: Answer, trace: TraceParent, started_at_us: int) -> Ended:
         """There was an answer."""
         ended_at_us = self._now()
+        if answer.status == _OK:  # as nearly always, and then nobody asks how long to wait
+            return Ended(_ANSWERED_OK, trace, started_at_us, ended_at_us, answer)
         wait_s = None
         for name, value in answer.headers:
             if name.lower() == "retry-after":

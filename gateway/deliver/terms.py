@@ -5,7 +5,7 @@ last, as in the vault itself.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -45,6 +45,7 @@ class Terms:
         until_us: When the next secret ends; None: none does.
         fetches_token: Whether an access token goes along that is fetched first.
         fault: Why nothing can be sent at all: a header of its own that no request can have.
+        clean: Headers and body of the last answer in which nothing of what is known was found.
     """
 
     number: int
@@ -61,6 +62,7 @@ class Terms:
     until_us: int | None
     fetches_token: bool = False
     fault: SendError | None = None
+    clean: tuple[Sequence[tuple[str, str]], bytes] | None = field(default=None, repr=False, compare=False)
 
 
 def terms_of(

@@ -8,7 +8,7 @@ from paired.processes import until_idle
 from paired.receiver import Receipts, check_signatures
 from paired.run import Run
 
-_WARM_UP = 300
+_WARM_UP = 4_000
 _PACED_S = 2.0
 _SUBSCRIPTIONS = 100
 _PACED_EVENTS_MIN = 200
