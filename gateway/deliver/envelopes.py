@@ -9,6 +9,7 @@ from schemas import Envelope, parse_structured
 __all__ = ["BYTES_MAX", "EnvelopeCache", "Event", "event_of", "partition_key"]
 
 BYTES_MAX = 64 * 1024 * 1024
+_OWN_BYTES = 2_000
 
 
 def event_of(entry: Entry) -> Event:
@@ -40,7 +41,7 @@ class EnvelopeCache:
         if position in self._events or position <= self._withheld_until:
             return
         self._events[position] = event
-        self._bytes += _size(event)
+        self._bytes += 3 * len(event.entry.envelope or b"") + _OWN_BYTES  # as `_size`, for every event
         while self._bytes > self._bytes_max and len(self._events) > 1:
             _, dropped = self._events.popitem(last=False)
             self._bytes -= _size(dropped)
@@ -87,4 +88,4 @@ class EnvelopeCache:
 
 def _size(event: Event) -> int:
     """About what it takes with its attributes and, once it was sent, the message made of it."""
-    return 3 * len(event.entry.envelope or b"") + 2_000
+    return 3 * len(event.entry.envelope or b"") + _OWN_BYTES

@@ -1,6 +1,5 @@
 """The POST of one delivery: built, signed, sent; and how it ended, before anything is made of it."""
 
-import contextlib
 import logging
 from collections.abc import Coroutine, Iterable
 from datetime import UTC, datetime
@@ -89,10 +88,12 @@ class Posting:
                 continue
             if len(event.envelope.raw) > _PREPARED_BYTES_MAX:
                 continue  # it may be one whose message is not kept
-            with contextlib.suppress(Exception):
+            try:
                 sent, dataschema = self._policy.as_sent(event.entry, event.envelope)
                 structured = terms.structured or not sent.fits_binary
                 make_message(event, sent, dataschema, structured=structured)
+            except Exception:  # noqa: BLE001, S112 - `one` meets it again, and says it
+                continue
 
     def one(
         self, event: Event | None, terms: Terms, delivery: PendingDelivery, started_at_us: int

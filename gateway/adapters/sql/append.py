@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from gateway.adapters.sql import event_keys
 from gateway.adapters.sql.bulk import BulkInsert
@@ -29,6 +29,15 @@ _INSERT_ENTRIES = BulkInsert(
 )
 _HEAD = LogHead.__table__  # type: ignore[attr-defined]
 _QUARANTINE = QuarantineEntry.__table__  # type: ignore[attr-defined]
+# Made once: to make a statement takes longer than SQLite takes to execute it.
+_READ_HEAD = select(_HEAD)
+_MOVE_HEAD = update(_HEAD).values(
+    position=bindparam("to"),
+    row_hash=bindparam("hash"),
+    appended_at=bindparam("at"),
+    duplicates=_HEAD.c.duplicates + bindparam("repeated"),
+    conflicts=_HEAD.c.conflicts + bindparam("conflicting"),
+)
 
 
 @dataclass(slots=True)
@@ -100,7 +109,7 @@ def append(
     """Append in order; an entry whose ``(source, id)`` is known answers with the original's position (S7c)."""
     if not prepared:
         return []
-    head = connection.execute(select(_HEAD)).one_or_none()
+    head = connection.execute(_READ_HEAD).one_or_none()
     if head is None:
         raise DatabaseUnusable("The log has no head: the database was not migrated or is damaged.")
     end = (head.position, head.row_hash)
@@ -128,13 +137,14 @@ def append(
     event_keys.note(connection, keys, end, (chain.position, chain.last_hash))
     conflicts = _conflicts(connection, repeated)
     connection.execute(
-        update(_HEAD).values(
-            position=chain.position,
-            row_hash=chain.last_hash,
-            appended_at=appended_at,
-            duplicates=_HEAD.c.duplicates + len(repeated),
-            conflicts=_HEAD.c.conflicts + conflicts,
-        )
+        _MOVE_HEAD,
+        {
+            "to": chain.position,
+            "hash": chain.last_hash,
+            "at": appended_at,
+            "repeated": len(repeated),
+            "conflicting": conflicts,
+        },
     )
     return results
 

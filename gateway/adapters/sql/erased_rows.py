@@ -13,6 +13,8 @@ from gateway.ports import AttemptRecord
 _ATTEMPT = Attempt.__table__  # type: ignore[attr-defined]
 _ERASURE = Erasure.__table__  # type: ignore[attr-defined]
 _LOG = LogEntry.__table__  # type: ignore[attr-defined]
+# Made once: each journal asks it.
+_LAST_ERASED = select(_ERASURE.c.until_position).order_by(_ERASURE.c.until_position.desc()).limit(1)
 
 REMAINS: Final = (
     _LOG.c.position,
@@ -65,8 +67,7 @@ def forgetting(connection: Connection, attempts: Sequence[AttemptRecord]) -> Seq
 
     Writes stand in one line, so this sees every erasure before it, and every later one sees these attempts.
     """
-    last = select(_ERASURE.c.until_position).order_by(_ERASURE.c.until_position.desc()).limit(1)
-    until = connection.execute(last).scalar()
+    until = connection.execute(_LAST_ERASED).scalar()
     if until is None:
         return attempts
     erased: set[int] = set()

@@ -19,6 +19,22 @@ _CURSOR = DeliveryCursor.__table__  # type: ignore[attr-defined]
 _SHARD = Shard.__table__  # type: ignore[attr-defined]
 _INSERT_ATTEMPTS = BulkInsert(_ATTEMPT, ATTEMPT_COLUMNS)
 _REQUESTED = Requested(_PENDING)
+# Made once: to make a statement takes longer than SQLite takes to execute it.
+_IS_THERE = select(_ATTEMPT.c.id).where(
+    _ATTEMPT.c.number == bindparam("of"),
+    _ATTEMPT.c.position == bindparam("at"),
+    _ATTEMPT.c.attempt == bindparam("nth"),
+)
+_MOVE_CURSOR = (
+    update(_CURSOR)
+    .where(_CURSOR.c.number == bindparam("n"))
+    # A resume from now may have moved it on since this batch was made; it never goes back.
+    .values(
+        cursor=case((_CURSOR.c.cursor > bindparam("c"), _CURSOR.c.cursor), else_=bindparam("c")),
+        live=bindparam("l"),
+    )
+)
+_MOVE_ROUTER = update(_SHARD).values(routed=bindparam("r")).where(_SHARD.c.routed != bindparam("r"))
 _DELETE_PENDING = BulkDelete(_PENDING, _PENDING.c.number, _PENDING.c.position)
 
 
@@ -47,31 +63,20 @@ def write_journal(connection: Connection, batch: JournalBatch) -> list[int]:
         _write_cursors(connection, batch.cursors)
     write_replays(connection, batch.replays)
     write_notes(connection, batch.notes)
-    connection.execute(update(_SHARD).values(routed=batch.routed).where(_SHARD.c.routed != batch.routed))
+    connection.execute(_MOVE_ROUTER, {"r": batch.routed})
     return numbers
 
 
 def _write_cursors(connection: Connection, cursors: Sequence[CursorUpdate]) -> None:
     connection.execute(
-        update(_CURSOR)
-        .where(_CURSOR.c.number == bindparam("n"))
-        # A resume from now may have moved it on since this batch was made; it never goes back.
-        .values(
-            cursor=case((_CURSOR.c.cursor > bindparam("c"), _CURSOR.c.cursor), else_=bindparam("c")),
-            live=bindparam("l"),
-        ),
-        [{"n": item.number, "c": item.cursor, "l": item.live} for item in cursors],
+        _MOVE_CURSOR, [{"n": item.number, "c": item.cursor, "l": item.live} for item in cursors]
     )
 
 
 def _is_there(connection: Connection, attempt: AttemptRecord) -> bool:
     """Whether this batch was committed before, and only the answer to that was lost."""
-    statement = select(_ATTEMPT.c.id).where(
-        _ATTEMPT.c.number == attempt.number,
-        _ATTEMPT.c.position == attempt.position,
-        _ATTEMPT.c.attempt == attempt.attempt,
-    )
-    return connection.execute(statement).scalar() == attempt.id
+    key = {"of": attempt.number, "at": attempt.position, "nth": attempt.attempt}
+    return connection.execute(_IS_THERE, key).scalar() == attempt.id
 
 
 def _still_there(connection: Connection, numbers: set[int]) -> set[int]:
