@@ -106,12 +106,17 @@ class Storing(Generic[J]):
         if self._ending:
             return
         self._under_way += 1
-        missed = await self._answered(lambda: self._has_missed(entries[0].id))
+        try:
+            missed = await self._answered(lambda: self._has_missed(entries[0].id))
+            judged = self._intake.judge(entries)
+        except BaseException:
+            self._under_way -= 1
+            raise
         self._read_to = entries[-1].id
-        batch = _Batch(entries, self._intake.judge(entries), behind=missed is True, trim=missed is not None)
+        batch = _Batch(entries, judged, behind=missed is True, trim=missed is not None)
         with contextlib.suppress(anyio.BrokenResourceError):  # the other end is closed at the end
             await self._ahead.send(batch)
-            if not more:
+            if not (more or self._ending):
                 self._awaited = batch.stored
                 await batch.stored.wait()
 

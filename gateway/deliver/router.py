@@ -61,6 +61,8 @@ class Router:
         self._batching: dict[int, Lane] = {}
         self._handed: deque[Event] = deque()
         self._unread = True
+        """Whether the log has what nobody has handed over: a fact, what did not fit, more than a page of it."""
+        self._read_at = 0.0
         self.between_batches: Callable[[], None] = lambda: None
         self.wake = Signal()
         self.advanced = Signal()
@@ -89,8 +91,9 @@ class Router:
         """
         while True:
             events = self._next_handed()
-            if not events and (self._unread or self._handed):  # what was handed over stands behind a gap
-                self._unread = False
+            # What was handed over may stand behind a gap; and nobody tells of what another process appends.
+            if not events and (self._unread or self._handed or self._unread_for_s() >= _POLL_S):
+                self._unread, self._read_at = False, anyio.current_time()
                 events = await self._read()
                 self._unread |= len(events) == self._limits.batch
             await self._prepare(events)
@@ -111,8 +114,13 @@ class Router:
                 self.advanced.set()
                 self._demote_behind()
                 await anyio.lowlevel.checkpoint()
-            if not (self._unread or self._handed or await self.wake.wait(_POLL_S)):
-                self._unread = True
+            if not (self._unread or self._handed):
+                left_s = max(0.0, _POLL_S - self._unread_for_s())
+                if not await self.wake.wait(left_s):
+                    self._unread = True
+
+    def _unread_for_s(self) -> float:
+        return anyio.current_time() - self._read_at
 
     def _next_handed(self) -> list[Event]:
         """What was handed over and follows at once what is routed."""

@@ -107,7 +107,7 @@ class Volleys:
 
     def _turn(self) -> None:
         self._called = False
-        if self._closed:
+        if self._closed or self._broken is not None:
             return
         try:
             self._settle([self._ended.popleft() for _ in range(min(len(self._ended), VOLLEY_MAX))])
@@ -146,7 +146,11 @@ class Volleys:
                 built.append(shot)
         under_way = self._under_way
         for shot in built:
-            exchange = sender.begin(shot.request, shot.told)
+            try:
+                exchange = sender.begin(shot.request, shot.told)
+            except Exception as error:  # noqa: BLE001 - see `Posting.inside`; what was written of it nobody knows
+                self._end(shot, self._inside(shot, error))
+                continue
             if exchange is None:
                 self.spawn(self._alone, shot.lane, (shot.delivery,))
             else:
@@ -209,8 +213,19 @@ class Volleys:
                 return None
             return posting.failed(error, shot.trace, shot.started_at_us)
         except Exception as error:  # noqa: BLE001 - see `Posting.inside`
-            return posting.inside(error, shot.trace, shot.started_at_us, shot.delivery.position)
+            return self._inside(shot, error)
         return posting.answered(answer, shot.trace, shot.started_at_us)
+
+    def _inside(self, shot: Shot, error: Exception) -> Ended:
+        return self._attempts.posting.inside(error, shot.trace, shot.started_at_us, shot.delivery.position)
+
+    def _end(self, shot: Shot, ended: Ended) -> None:
+        """What one that has ended comes to, without others."""
+        unsettled = self._attempts.conclude(shot, ended)
+        if unsettled is None:
+            self._go_on(shot.lane)
+        else:
+            self.spawn(self._end_behind, shot, unsettled)
 
     def _go_on(self, lane: Lane) -> None:
         following = self._lanes.finished(lane)

@@ -121,3 +121,20 @@ def test_what_nobody_tells_of_is_found_within_a_second_or_so(virtually: Virtuall
             await engine.until_sent(2, within_s=2.5)
 
     virtually(main())
+
+
+def test_wakes_that_hand_nothing_over_do_not_keep_the_log_from_being_read(virtually: Virtually) -> None:
+    """As of many streams that catch up one after the other, while another process appends."""
+
+    async def main() -> None:
+        engine = Handing()
+        async with engine.running() as dispatcher:
+            await engine.subscribe()
+            await settled(engine)
+            await engine.append(2)
+            for _ in range(8):
+                dispatcher.router.wake.set()
+                await asyncio.sleep(0.3)
+            assert len(engine.posts) == 2
+
+    virtually(main())

@@ -12,6 +12,7 @@ from simulation.prompt import SentPromptly
 from simulation.small import Engine, answer
 
 from gateway.deliver import volleys
+from gateway.domain.pending import PendingDelivery
 from gateway.domain.sending import Answer, OutboundRequest, SendError, SendErrorKind
 from gateway.domain.subscription import Config
 
@@ -92,6 +93,68 @@ def test_over_a_connection_that_was_dead_it_is_sent_again_in_the_same_attempt(vi
             await delivered(engine, 5)
         assert engine.attempts() == [(position, 1, "delivered") for position in positions]
         assert len(engine.posts) == 5
+
+    virtually(main())
+
+
+def test_one_that_cannot_even_be_begun_is_an_attempt_that_failed(virtually: Virtually) -> None:
+    class Broken(Watched):
+        def begin(self, request: OutboundRequest, told: Callable[[object], None]) -> SentPromptly | None:
+            if self.begun == 0:
+                self.begun += 1
+                raise ValueError("what nobody thought of")
+            return super().begin(request, told)
+
+    async def main() -> None:
+        engine = Broken()
+        async with engine.running():
+            await engine.subscribe(Config(retry=(1.0,)))
+            (position,) = await engine.publish(1)
+            await delivered(engine, 2)
+        assert engine.attempts() == [(position, 1, "failed"), (position, 2, "delivered")]
+
+    virtually(main())
+
+
+MUST_WAIT: dict[str, Callable[[Any, Any], None]] = {
+    "an event that is not in memory": lambda attempts, _: attempts._cache.forget(0),
+    "what may have ended the process before": lambda attempts, _: setattr(attempts, "write_ahead_until", 99),
+    "a lease that may end": lambda attempts, _: setattr(attempts, "_leadership", Ending()),
+    "events that are held": lambda attempts, _: attempts._held.hold(1, 1),
+    "a sink that asked to wait": lambda _, lane: setattr(lane, "waits_until_us", 2**62),
+}
+
+
+class Ending:
+    """A lease that was about to end, and is renewed."""
+
+    def holds_for_s(self) -> float:
+        return 1.0
+
+    async def until_it_holds(self, for_s: float) -> None:
+        """At once."""
+
+
+@pytest.mark.parametrize("what", MUST_WAIT)
+def test_what_must_wait_goes_alone(virtually: Virtually, what: str) -> None:
+    async def main() -> None:
+        engine = Watched()
+        async with engine.running() as dispatcher:
+            record = await engine.subscribe()
+            await engine.publish(1)
+            await delivered(engine, 1)
+            engine.watch()
+            lane, engine.begun = dispatcher.lanes.obtain(record.number), 0
+            assert lane is not None
+            entries = engine.store.rows[-1].entry
+            started = (PendingDelivery(record.number, entries.position, first_at_us=0),)
+            dispatcher.lanes._in_flight += 1
+            MUST_WAIT[what](dispatcher.attempts, lane)
+            lane._flight.launch_one(started[0])
+            dispatcher.volleys.start(lane, started)
+            await engine.until(lambda: engine.alone == 1)
+            assert engine.begun == 0
+            lane.waits_until_us = 0
 
     virtually(main())
 

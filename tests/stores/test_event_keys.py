@@ -91,3 +91,13 @@ def test_what_failed_while_it_was_noted_was_never_there(sqlite_stores, when):
         appended = sqlite_stores.run(log.append(batch))
         assert [item.position for item in appended] == list(range(start + 1, start + 21))
     assert refused
+
+
+def test_rows_do_not_pile_up_where_each_process_appends_less_than_is_kept(sqlite_stores):
+    for start in range(0, EVENTS, FEW // 2):
+        sqlite_stores.run(sqlite_stores.log.append([entry(start + n) for n in range(FEW // 2)]))
+        forget(sqlite_stores)
+        _, recent = rows(sqlite_stores)
+        assert len(recent) <= 3 * FEW
+    again = sqlite_stores.run(sqlite_stores.log.append([entry(number) for number in range(EVENTS)]))
+    assert [result.position for result in again] == list(range(1, EVENTS + 1))

@@ -22,12 +22,13 @@ class Connection(asyncio.Protocol):
     Attributes:
         key: What the pool shares it by.
         exchanges: Requests that it has carried to an answer.
+        ended_at: The loop's time when the last one ended, answered or not.
         slot: Whether the pool counts it as open (the pool's own note).
     """
 
     __slots__ = (
-        *("_born", "_deadline", "_limits", "_loop", "_lost", "_parked_at", "_reader", "_timer", "_timer_at"),
-        *("_transport", "_waiter", "exchanges", "key", "slot"),
+        *("_answered", "_born", "_deadline", "_limits", "_loop", "_lost", "_parked_at", "_reader", "_timer"),
+        *("_timer_at", "_transport", "_waiter", "ended_at", "exchanges", "key", "slot"),
     )
 
     def __init__(self, key: Key, limits: Limits, lost: "Callable[[Connection], None]") -> None:
@@ -41,6 +42,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = self._deadline = self._parked_at = 0.0
         self._born = self._loop.time()
+        self._answered = self.ended_at = 0.0
         self.exchanges = 0
         self.slot = False
 
@@ -72,9 +74,12 @@ class Connection(asyncio.Protocol):
         return waiter
 
     def answer(self, started: float) -> Answer:
-        """The answer that has come; ``started`` is of ``time.perf_counter``, from which its duration counts."""
+        """The answer that has come; ``started`` is of ``time.perf_counter``, from which its duration counts.
+
+        It ends when the answer was there, not when it is looked at.
+        """
         self.exchanges += 1
-        return self._reader.answer(perf_counter() - started)
+        return self._reader.answer(self._answered - started)
 
     def now(self) -> float:
         """The loop's time."""
@@ -157,6 +162,7 @@ class Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         waiter, self._waiter = self._waiter, None
+        self._answered, self.ended_at = perf_counter(), self._loop.time()
         if self._reader.dirty:
             self.abort()
         if waiter is not None and not waiter.done():
@@ -164,6 +170,7 @@ class Connection(asyncio.Protocol):
 
     def _fail(self, error: SendError) -> None:
         waiter, self._waiter = self._waiter, None
+        self.ended_at = self._loop.time()
         self.abort()
         if waiter is not None and not waiter.done():
             waiter.set_exception(error)

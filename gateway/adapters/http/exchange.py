@@ -54,15 +54,15 @@ class Exchange:
     __slots__ = ("_call", "_connection", "_pool", "stale", "waiter")
 
     def __init__(self, pool: Pool, call: Call, connection: Connection) -> None:
-        """Write it; raises ``SendError`` where the connection turns out to be closed: then that is let go."""
+        """Write it; whatever that raises, the connection is let go: ``SendError`` where it turns out to be closed."""
         self._pool, self._call, self._connection = pool, call, connection
         self.stale = False
         try:
             self.waiter: asyncio.Future[None] = connection.ask(
                 call.request, call.deadline, call.capture_bytes, bodiless=call.bodiless
             )
-        except SendError:
-            pool.discard(connection)
+        except BaseException:
+            self._give_up()
             raise
 
     def answer(self) -> Answer:
@@ -74,18 +74,27 @@ class Exchange:
         connection = self._connection
         error = self.waiter.exception()
         if error is None:
-            answer = connection.answer(self._call.started)
+            try:
+                answer = connection.answer(self._call.started)
+            except BaseException:
+                self._give_up()
+                raise
             self._pool.give_back(connection, connection.now())
             return answer
         # Closed before a sink can have worked on it: else that would be a second attempt, and nobody would see it.
-        at_once = connection.now() - self._call.began < _STALE_S
+        at_once = connection.ended_at - self._call.began < _STALE_S
         untouched = connection.exchanges > 0 and connection.untouched and at_once
         self._pool.discard(connection)
         self.stale = untouched and isinstance(error, SendError) and error.kind is SendErrorKind.CLOSED
         raise error
 
     def abort(self) -> None:
-        """Close the connection at once, whatever is under way on it."""
+        """Close the connection at once, whatever is under way on it; nobody is told of that any more."""
+        self.waiter.cancel()
+        self._give_up()
+
+    def _give_up(self) -> None:
+        # In this order: a request that is half written must not be finished by an orderly close.
         self._connection.abort()
         self._pool.discard(self._connection)
 

@@ -25,7 +25,7 @@ _MOVE_KEYS = BulkInsert(_KEYS, ("key", "position"), repeated=True)
 _KNOWN = Lookup(_KEYS.c.key, (_KEYS.c.key, _KEYS.c.position))
 
 RECENT_MAX: Final = 32_768
-"""Keys that are in memory, some 6 MB of them; as many are read when a file is opened."""
+"""Keys that are in memory, some 6 MB of them; up to about twice as many are read when a file is opened."""
 _GROUPS: Final = 256
 """One for each first byte: of ``RECENT_MAX`` keys, the oldest group has some 256, and an append moves two of them."""
 _MEMORY: Final = "recent_event_keys"
@@ -107,7 +107,16 @@ def note(connection: Connection, keys: Sequence[tuple[bytes, int]], before: End,
 
 
 def _move(connection: Connection, recent: _Recent) -> None:
-    """Bring groups over until there are not too many keys; rows of which all keys were brought over can go."""
+    """Bring groups over until there are not too many keys; rows of which all keys were brought over can go.
+
+    What was brought over is known to this connection alone. Where one after the other ends before all groups had their
+    turn, their rows would stay for ever: when there are twice as many, all of them go over at once.
+    """
+    if recent.count > 2 * RECENT_MAX:
+        for _ in range(_GROUPS):
+            _MOVE_KEYS(connection, recent.take_group())
+        connection.execute(delete(_RECENT).where(_RECENT.c.seq <= recent.last))
+        return
     before = recent.moved[recent.turn]
     while recent.count > RECENT_MAX:
         _MOVE_KEYS(connection, recent.take_group())
