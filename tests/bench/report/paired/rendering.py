@@ -26,13 +26,14 @@ _METHOD = """\
   one worker process with {at_once} requests at once. The gateway sends its CloudEvents headers and a
   second signature besides.
 - *Deliveries per second*: from the first enqueue to the last receipt. The worker is started and warm before (BullMQ
-  by 4,000 jobs, for Node's compiler), an enqueuing process has its jobs ready in memory, and nothing is enqueued
+  and the gateway by 4,000, for what they compile once: Node's code, a database's statements), an enqueuing process has its jobs ready in memory, and nothing is enqueued
   before the clock runs.
 - The gateway is `letta-gateway dev` as its users start it: events go into its Redis Stream in FastStream's frame,
   are appended to the log (SQLite, `synchronous=FULL`), delivered through the egress guard, and every attempt is
   journaled. Peers get a Valkey of their own, empty, with that server's default durability (snapshots).
 - Peers are installed in environments of their own, in pinned versions (`tests/bench/peers`), and used as their
-  documentation recommends; the table says what that is.
+  documentation recommends; the table says what that is. Whatever is Python runs on the same interpreter, named under
+  Machine: the one that `PYTHON=… just bench` names.
 - *CPU µs*: user and system time of the worker process, all of its threads and child processes, from the first
   enqueue until it is idle again, by `/proc`, divided by the deliveries. Redis and the enqueuing process are not in it.
 - Latency: from the moment an event is put into the stream, which it carries, to its receipt; at a steady rate
