@@ -26,8 +26,8 @@ _METHOD = """\
   one worker process with {at_once} requests at once. The gateway sends its CloudEvents headers and a
   second signature besides.
 - *Deliveries per second*: from the first enqueue to the last receipt. The worker is started and warm before (BullMQ
-  and the gateway by 4,000, for what they compile once: Node's code, a database's statements), an enqueuing process has its jobs ready in memory, and nothing is enqueued
-  before the clock runs.
+  and the gateway by 4,000, for what they compile once: Node's code, a database's statements), an enqueuing process
+  has its jobs ready in memory, and nothing is enqueued before the clock runs.
 - The gateway is `letta-gateway dev` as its users start it: events go into its Redis Stream in FastStream's frame,
   are appended to the log (SQLite, `synchronous=FULL`), delivered through the egress guard, and every attempt is
   journaled. Peers get a Valkey of their own, empty, with that server's default durability (snapshots).
