@@ -47,7 +47,7 @@ class Shot(Try):
     trace: TraceParent = field(init=False)
     exchange: Exchange = field(init=False)
 
-    def told(self, _waiter: object) -> None:
+    def told(self) -> None:
         """It has ended."""
         self.volleys.ended(self)
 

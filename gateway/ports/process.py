@@ -61,8 +61,8 @@ class Exchange(Protocol):
 class PromptSender(Sender, Protocol):
     """A sender that can send at once, where nothing is to be waited for."""
 
-    def begin(self, request: OutboundRequest, told: Callable[[object], None], /) -> Exchange | None:
-        """Send it now, and tell in a later turn of the loop when that has ended. None: it was not sent; ``send`` it."""
+    def begin(self, request: OutboundRequest, told: Callable[[], object], /) -> Exchange | None:
+        """Send it now, and tell when that has ended, once. None: it was not sent, and is to be sent by ``send``."""
         ...
 
 

@@ -28,7 +28,7 @@ class Watched(Engine):
         self.at_hand, self.dead = at_hand, dead
         self.begun = self.alone = 0
 
-    def begin(self, request: OutboundRequest, told: Callable[[object], None]) -> SentPromptly | None:  # type: ignore[override]
+    def begin(self, request: OutboundRequest, told: Callable[[], object]) -> SentPromptly | None:  # type: ignore[override]
         if not self.at_hand:
             return None
         self.begun += 1
@@ -99,7 +99,7 @@ def test_over_a_connection_that_was_dead_it_is_sent_again_in_the_same_attempt(vi
 
 def test_one_that_cannot_even_be_begun_is_an_attempt_that_failed(virtually: Virtually) -> None:
     class Broken(Watched):
-        def begin(self, request: OutboundRequest, told: Callable[[object], None]) -> SentPromptly | None:
+        def begin(self, request: OutboundRequest, told: Callable[[], object]) -> SentPromptly | None:
             if self.begun == 0:
                 self.begun += 1
                 raise ValueError("what nobody thought of")

@@ -23,12 +23,13 @@ class Connection(asyncio.Protocol):
         key: What the pool shares it by.
         exchanges: Requests that it has carried to an answer.
         ended_at: The loop's time when the last one ended, answered or not.
+        error: Why there was no answer to it; None: there was.
         slot: Whether the pool counts it as open (the pool's own note).
     """
 
     __slots__ = (
         *("_answered", "_born", "_deadline", "_limits", "_loop", "_lost", "_parked_at", "_reader", "_timer"),
-        *("_timer_at", "_transport", "_waiter", "ended_at", "exchanges", "key", "slot"),
+        *("_timer_at", "_told", "_transport", "ended_at", "error", "exchanges", "key", "slot"),
     )
 
     def __init__(self, key: Key, limits: Limits, lost: "Callable[[Connection], None]") -> None:
@@ -38,7 +39,8 @@ class Connection(asyncio.Protocol):
         self._lost = lost
         self._reader = AnswerReader(limits)
         self._transport: asyncio.Transport | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self._told: Callable[[], object] | None = None
+        self.error: SendError | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = self._deadline = self._parked_at = 0.0
         self._born = self._loop.time()
@@ -52,12 +54,18 @@ class Connection(asyncio.Protocol):
         return self._reader.received == 0
 
     def ask(
-        self, request: bytes, deadline: float, capture_bytes: int, *, bodiless: bool = False
-    ) -> "asyncio.Future[None]":
+        self,
+        request: bytes,
+        deadline: float,
+        capture_bytes: int,
+        told: Callable[[], object],
+        *,
+        bodiless: bool = False,
+    ) -> None:
         """Send one request, to be answered by a ``deadline`` of the loop's time.
 
-        What is returned is awaited, behind which there is an ``answer``; it raises ``SendError`` where there is no
-        status. Whoever is cancelled meanwhile is to ``abort``. (No coroutine: there would be one for each delivery.)
+        ``told`` is called when that has ended: then there is an ``error``, or an ``answer``. (No coroutine and no
+        future: there would be one for each delivery.)
 
         Raises:
             SendError: The connection is closed.
@@ -66,12 +74,15 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None or transport.is_closing():
             raise SendError(SendErrorKind.CLOSED, "the sink closed the connection without an answer")
-        waiter = self._waiter = self._loop.create_future()
+        self._told = told
         self._deadline = deadline
         if self._timer is None or self._timer_at > deadline:
             self._set_timer(deadline)
         transport.write(request)
-        return waiter
+
+    def forget(self) -> None:
+        """Tell nobody of the present request any more."""
+        self._told = None
 
     def answer(self, started: float) -> Answer:
         """The answer that has come; ``started`` is of ``time.perf_counter``, from which its duration counts.
@@ -126,7 +137,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop."""
-        if self._waiter is None:
+        if self._told is None:
             # Nobody asked. What comes here would be taken for the answer to the next request.
             self._reader.dirty = True
             self.abort()
@@ -153,7 +164,7 @@ class Connection(asyncio.Protocol):
         self._lost(self)
 
     def _end(self) -> None:
-        if self._waiter is None:
+        if self._told is None:
             return
         if self._reader.end():
             self._finish()
@@ -161,19 +172,20 @@ class Connection(asyncio.Protocol):
             self._fail(SendError(SendErrorKind.CLOSED, "the sink closed the connection without an answer"))
 
     def _finish(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        self._answered, self.ended_at = perf_counter(), self._loop.time()
+        self._answered = perf_counter()
         if self._reader.dirty:
             self.abort()
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        self._tell(None)
 
     def _fail(self, error: SendError) -> None:
-        waiter, self._waiter = self._waiter, None
-        self.ended_at = self._loop.time()
         self.abort()
-        if waiter is not None and not waiter.done():
-            waiter.set_exception(error)
+        self._tell(error)
+
+    def _tell(self, error: SendError | None) -> None:
+        self.error, self.ended_at = error, self._loop.time()
+        told, self._told = self._told, None
+        if told is not None:
+            told()
 
     def _set_timer(self, at: float) -> None:
         if self._timer is not None:
@@ -184,10 +196,10 @@ class Connection(asyncio.Protocol):
     def _tick(self) -> None:
         self._timer = None
         now = self._loop.time()
-        due = self._parked_at + self._limits.idle_s if self._waiter is None else self._deadline
+        due = self._parked_at + self._limits.idle_s if self._told is None else self._deadline
         if now < due:
             self._set_timer(due)
-        elif self._waiter is None:
+        elif self._told is None:
             self._lost(self)
             self.close()
         elif self._reader.status:

@@ -1,12 +1,13 @@
 """One request on its way over a connection, up to the answer, for whoever awaits it and for whoever is told."""
 
 import asyncio
+from collections.abc import Callable
 from typing import NamedTuple
 
 from gateway.adapters.http.connection import Connection, Key
 from gateway.adapters.http.guard import Target
 from gateway.adapters.http.pool import Pool
-from gateway.domain.sending import Answer, SendError, SendErrorKind
+from gateway.domain.sending import Answer, SendErrorKind
 
 #: How long after a request a connection that had been idle may turn out to have been closed meanwhile.
 _STALE_S = 0.1
@@ -46,33 +47,32 @@ class Exchange:
     may have read the request all the same; delivery is at least once.
 
     Attributes:
-        waiter: Done when there is an ``answer``; it fails where there is none. Whoever is cancelled while he awaits
-            it is to ``abort``.
         stale: Once ``answer`` has raised, whether the request is to be sent ``again``.
     """
 
-    __slots__ = ("_call", "_connection", "_pool", "stale", "waiter")
+    __slots__ = ("_call", "_connection", "_pool", "stale")
 
-    def __init__(self, pool: Pool, call: Call, connection: Connection) -> None:
-        """Write it; whatever that raises, the connection is let go: ``SendError`` where it turns out to be closed."""
+    def __init__(self, pool: Pool, call: Call, connection: Connection, told: Callable[[], object]) -> None:
+        """Write it; whatever that raises, the connection is let go: ``SendError`` where it turns out to be closed.
+
+        ``told`` is called when there is an ``answer``, or why there is none. Whoever waits no longer is to ``abort``.
+        """
         self._pool, self._call, self._connection = pool, call, connection
         self.stale = False
         try:
-            self.waiter: asyncio.Future[None] = connection.ask(
-                call.request, call.deadline, call.capture_bytes, bodiless=call.bodiless
-            )
+            connection.ask(call.request, call.deadline, call.capture_bytes, told, bodiless=call.bodiless)
         except BaseException:
             self._give_up()
             raise
 
     def answer(self) -> Answer:
-        """What came, once ``waiter`` is done; the connection is free from here on.
+        """What came, once that was told; the connection is free from here on.
 
         Raises:
             SendError: There is no status.
         """
         connection = self._connection
-        error = self.waiter.exception()
+        error = connection.error
         if error is None:
             try:
                 answer = connection.answer(self._call.started)
@@ -85,12 +85,12 @@ class Exchange:
         at_once = connection.ended_at - self._call.began < _STALE_S
         untouched = connection.exchanges > 0 and connection.untouched and at_once
         self._pool.discard(connection)
-        self.stale = untouched and isinstance(error, SendError) and error.kind is SendErrorKind.CLOSED
+        self.stale = untouched and error.kind is SendErrorKind.CLOSED
         raise error
 
     def abort(self) -> None:
         """Close the connection at once, whatever is under way on it; nobody is told of that any more."""
-        self.waiter.cancel()
+        self._connection.forget()
         self._give_up()
 
     def _give_up(self) -> None:
@@ -107,20 +107,29 @@ class Exchange:
         return await sent_anew(self._pool, self._call)
 
 
-async def carried(exchange: Exchange) -> Answer:
-    """Await an answer.
+class Awaited:
+    """For whoever awaits the end of an exchange: what is told, and the wait for it."""
 
-    Raises:
-        SendError: There is no status.
-    """
-    try:
-        await exchange.waiter
-    except SendError:
-        pass  # `answer` says it
-    except BaseException:
-        exchange.abort()
-        raise
-    return exchange.answer()
+    def __init__(self) -> None:
+        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def told(self) -> None:
+        """It has ended."""
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    async def answer(self, exchange: Exchange) -> Answer:
+        """The answer, once there is one.
+
+        Raises:
+            SendError: There is no status.
+        """
+        try:
+            await self._ended
+        except BaseException:
+            exchange.abort()
+            raise
+        return exchange.answer()
 
 
 async def sent_anew(pool: Pool, call: Call) -> Answer:
@@ -130,4 +139,5 @@ async def sent_anew(pool: Pool, call: Call) -> Answer:
     while connection.exchanges:  # it came from another request, not new
         pool.discard(connection)
         connection = await pool.open(call.target, call.key, call.deadline, call.connect_s)
-    return await carried(Exchange(pool, call, connection))
+    awaited = Awaited()
+    return await awaited.answer(Exchange(pool, call, connection, awaited.told))

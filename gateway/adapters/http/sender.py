@@ -36,24 +36,22 @@ class EgressSender:
             capture_bytes=request.capture_bytes,
         )
 
-    def begin(self, request: OutboundRequest, told: Callable[[Any], None]) -> Exchange | None:
+    def begin(self, request: OutboundRequest, told: Callable[[], object]) -> Exchange | None:
         """See ``PromptSender.begin``."""
         try:
             target = self._transport.target(request.url, privileged=request.privileged)
             block = block_from_text(request.headers)
         except (SinkRefused, SendError):
             return None  # `send` says why
-        exchange = self._transport.begin(
+        return self._transport.begin(
             target,
             block,
             request.body,
             deadline_s=request.timeout_s,
             privileged=request.privileged,
             capture_bytes=request.capture_bytes,
+            told=told,
         )
-        if exchange is not None:
-            exchange.waiter.add_done_callback(told)
-        return exchange
 
     async def admit(self, url: str, *, privileged: bool) -> None:
         """Judge a sink when a subscription is made. A name that does not resolve now is accepted.

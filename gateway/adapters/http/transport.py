@@ -2,14 +2,14 @@
 
 import asyncio
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from time import perf_counter
 
 import httpx
 
 from gateway.adapters.http.connector import Connector, default_ssl_context
-from gateway.adapters.http.exchange import Call, Exchange, carried, sent_anew
+from gateway.adapters.http.exchange import Awaited, Call, Exchange, sent_anew
 from gateway.adapters.http.guard import EgressPolicy, Resolver, Target, check_url
 from gateway.adapters.http.headers import FRAMING, block_from_bytes, method_bytes
 from gateway.adapters.http.limits import Limits
@@ -111,15 +111,15 @@ class EgressTransport(httpx.AsyncBaseTransport):
         connection = self._pool.take(call.key, call.began)
         if connection is None:
             connection = await self._pool.open(target, call.key, call.deadline, call.connect_s)
-        used = connection.exchanges > 0
+        used, awaited = connection.exchanges > 0, Awaited()
         try:
-            exchange = Exchange(self._pool, call, connection)
+            exchange = Exchange(self._pool, call, connection, awaited.told)
         except SendError:
             if not used:
                 raise
             return await sent_anew(self._pool, call)
         try:
-            return await carried(exchange)
+            return await awaited.answer(exchange)
         except SendError:
             if not exchange.stale:
                 raise
@@ -134,6 +134,7 @@ class EgressTransport(httpx.AsyncBaseTransport):
         deadline_s: float,
         privileged: bool,
         capture_bytes: int | None,
+        told: Callable[[], object],
     ) -> Exchange | None:
         """A POST as by ``exchange``, over a connection that is at hand; None, and nothing is sent, where none is."""
         call = self._call(
@@ -150,7 +151,7 @@ class EgressTransport(httpx.AsyncBaseTransport):
         if connection is None:
             return None
         try:
-            return Exchange(self._pool, call, connection)
+            return Exchange(self._pool, call, connection, told)
         except SendError:
             return None
 

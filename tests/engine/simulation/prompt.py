@@ -13,7 +13,7 @@ class SentPromptly:
     """See ``gateway.ports.Exchange``. ``dead``: nothing was sent, over a connection that turns out to be closed."""
 
     def __init__(
-        self, send: Send, request: OutboundRequest, told: Callable[[object], None], *, dead: bool = False
+        self, send: Send, request: OutboundRequest, told: Callable[[], object], *, dead: bool = False
     ) -> None:
         self._send, self._request = send, request
         self.stale = False
@@ -21,7 +21,7 @@ class SentPromptly:
             _closed() if dead else send(request)
         )
         self._dead = dead
-        self._ended.add_done_callback(told)
+        self._ended.add_done_callback(lambda _ended: told())
 
     def answer(self) -> Answer:
         try:

@@ -126,7 +126,7 @@ class SimulatedSender:
     async def send(self, request: OutboundRequest) -> Answer:
         return await self._sinks.post(request, self._wire, self._process)
 
-    def begin(self, request: OutboundRequest, told: Callable[[object], None]) -> SentPromptly | None:
+    def begin(self, request: OutboundRequest, told: Callable[[], object]) -> SentPromptly | None:
         """Most requests find a connection; a few of those are dead."""
         roll = self._dice.random()
         return None if roll < _NO_CONNECTION else SentPromptly(self.send, request, told, dead=roll > _ALIVE)

@@ -92,7 +92,7 @@ class Engine:
         said = await self.script(number, position)
         return said if isinstance(said, Answer) else answer(said)
 
-    def begin(self, request: OutboundRequest, told: Callable[[object], None]) -> SentPromptly:
+    def begin(self, request: OutboundRequest, told: Callable[[], object]) -> SentPromptly:
         return SentPromptly(self.send, request, told)
 
     @contextlib.asynccontextmanager
