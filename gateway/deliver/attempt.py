@@ -99,6 +99,7 @@ class Attempts:
         now_us = self._now()
         if (
             not current.active
+            or lane.halted  # its sink is gone (410), and that is still to be written (S3f)
             or now_us < lane.waits_until_us
             or self.posting.held_up(current)
             or self._cache.forgotten != forgotten  # what was read before a wait may be erased by now (S8b)
@@ -134,6 +135,7 @@ class Attempts:
             or delivery.batch is not None
             or delivery.crashes
             or not current.active
+            or lane.halted
             or current.unasked
             or current.fetches_token
             or now_us < lane.waits_until_us

@@ -125,6 +125,38 @@ MUST_WAIT: dict[str, Callable[[Any, Any], None]] = {
 }
 
 
+def test_s3f_what_was_started_and_not_sent_when_the_sink_said_that_it_is_gone_is_not_sent(
+    virtually: Virtually,
+) -> None:
+    async def main() -> None:
+        engine = Watched()
+
+        async def gone(_number: int, _position: int) -> int:
+            return 410
+
+        engine.script = gone
+        async with engine.running() as dispatcher:
+            record = await engine.subscribe(Config(max_concurrency=64))
+            held = dispatcher.volleys._send
+            later: list[Any] = []
+
+            def one_now(starting: list[Any]) -> None:
+                later.extend(starting[1:])
+                held(starting[:1])
+
+            dispatcher.volleys._send = one_now  # type: ignore[method-assign]
+            await engine.publish(10)
+            await engine.until(lambda: engine.store.subscriptions[record.number].state.value == "disabled")
+            assert len(engine.posts) == 1
+            dispatcher.volleys._send = held  # type: ignore[method-assign]
+            held(later)
+            # They wait for a resume, and so does the one that was answered.
+            await engine.until(lambda: len(engine.store.pending) == len(later) + 1 == 10)
+            assert len(engine.posts) == 1
+
+    virtually(main())
+
+
 class Ending:
     """A lease that was about to end, and is renewed."""
 
