@@ -196,7 +196,8 @@ def _wanted(record: ReplayRecord, standing: Standing) -> bool:
     """Whether this replay still has to send it."""
     if standing.pending is not None and standing.pending.replay == record.replay:
         return False
-    if standing.late or (standing.replay == record.replay and standing.pending is None):
+    # It may have sent it before a crash, whichever other one has sent it since.
+    if standing.late or (record.replay in standing.replays and standing.pending is None):
         return False
     return standing.failed or not record.range.only_failed
 

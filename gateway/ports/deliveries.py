@@ -65,7 +65,7 @@ class Standing:
         failed: It was exhausted or refused when the replay was asked for.
         pending: Its row, where it is not terminal.
         late: Its first attempt was begun after the replay was asked for: the live stream came to it by itself.
-        replay: The last replay that sent it.
+        replays: The replays that have sent it.
         last_span_id: The span of its last attempt.
         last_trace_id: The trace of that, where it was a batch's (``PendingDelivery``).
     """
@@ -75,7 +75,7 @@ class Standing:
     failed: bool
     pending: PendingDelivery | None
     late: bool = False
-    replay: int | None = None
+    replays: frozenset[int] = frozenset()
     last_span_id: str | None = None
     last_trace_id: str | None = None
 

@@ -198,6 +198,7 @@ def test_s5b_where_deliveries_stand_for_a_replay(two):
         two,
         attempts=[
             attempt(5, 2, round=1, replay=asked.replay, started_at_us=asked.requested_at_us + 1),
+            attempt(5, 3, round=2, replay=asked.replay + 5, started_at_us=asked.requested_at_us + 2),
             attempt(7, decision=Decision.EXHAUSTED, started_at_us=asked.requested_at_us + 1),
         ],
     )
@@ -205,7 +206,9 @@ def test_s5b_where_deliveries_stand_for_a_replay(two):
     assert sorted(standings) == [3, 4, 5, 6, 7]
     assert [position for position, standing in standings.items() if standing.failed] == [4, 5]
     assert [position for position, standing in standings.items() if standing.late] == [7]
-    assert (standings[5].round, standings[5].attempts, standings[5].replay) == (1, 2, asked.replay)
+    assert (standings[5].round, standings[5].attempts) == (2, 3)
+    assert standings[5].replays == {asked.replay, asked.replay + 5}
+    assert standings[4].replays == frozenset()
     assert standings[4].last_span_id == attempt(4, 2).span_id
     assert standings[6].pending == waiting
 

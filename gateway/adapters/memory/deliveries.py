@@ -160,7 +160,7 @@ class MemoryDeliveries:
                     failed=bool(ended) and fold(ended).state.failed,
                     pending=pending,
                     late=not begun,
-                    replay=max((item.replay or 0 for item in attempts), default=0) or None,
+                    replays=frozenset(item.replay for item in attempts if item.replay is not None),
                     last_span_id=attempts[-1].span_id if attempts else None,
                     last_trace_id=attempts[-1].batch_trace_id if attempts else None,
                 )

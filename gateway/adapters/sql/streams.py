@@ -133,7 +133,9 @@ def last_attempts(
         ended = asked.follows(row.seq, row.started_at + row.duration_us)
         failed = row.decision in _FAILED if ended else before is not None and before.failed
         late = not asked.follows(row.seq, row.started_at) if before is None else before.late
-        replayed = max(row.replay or 0, 0 if before is None else before.replay or 0) or None
+        replayed = frozenset() if before is None else before.replays
+        if row.replay is not None:
+            replayed |= {row.replay}
         found[row.position] = Standing(
             row.round, row.attempt, failed, None, late, replayed, row.span_id, row.batch_trace_id
         )

@@ -145,8 +145,11 @@ class Audit:
                 if position in tests or not replay.first <= position <= replay.last:
                     continue
                 attempts = self.books.attempts[delivery]
+                # One that is open may be taken over by another, which sends it for both (S5b).
                 if _wanted(attempts, replay) and not any(
-                    attempt.replay is not None and attempt.replay >= replay.replay for attempt in attempts
+                    attempt.replay is not None
+                    and (attempt.replay >= replay.replay or attempt.started_at_us >= replay.requested_at_us)
+                    for attempt in attempts
                 ):
                     yield f"replay {replay.replay} did not send {self._name(delivery)}"
 
