@@ -6,8 +6,8 @@ one turn of the event loop go through each step in a row: all are signed, then a
 settled, then all lanes are asked for the next. Each alone, from its answer to its next POST, would take nearly twice
 as long: at every step its code and data would have been driven out of the processor's caches by all the others.
 
-Whatever is not like that (a batch, a token to be fetched, an answer that is no 2xx, a new connection, …) goes the way
-of ``Attempts``, one by one; the rules are the same ones (S3).
+What has something to wait for (a batch, a token to be fetched, a new connection, …) goes the way of ``Attempts.once``,
+each in a task of its own. Every outcome, of either way, is what ``Attempts.conclude`` makes of it (S3).
 """
 
 import asyncio

@@ -1,12 +1,14 @@
 """What a process has just appended is handed to its router; the log is read only for what nobody handed over."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
 from simulation.small import Engine
 
+from gateway.deliver.dispatcher import Dispatcher
 from gateway.deliver.envelopes import event_of
 from gateway.ports import Entry, Event, Head
 
@@ -59,19 +61,21 @@ class Handing(Engine):
         assert [position for _, position in self.posts] == sorted({position for _, position in self.posts})
 
 
-async def settled(engine: Handing) -> None:
-    """Everything up to now is routed, so that the reads from here on are the test's."""
-    await engine.until(lambda: engine.dispatcher.lanes.routed == engine.last)
-    await asyncio.sleep(0.02)
-    engine.counted.reads.clear()
+@contextlib.asynccontextmanager
+async def subscribed() -> AsyncIterator[tuple[Handing, Dispatcher]]:
+    """One that runs, with a subscription; everything up to now is routed: the reads from here on are the test's."""
+    engine = Handing()
+    async with engine.running() as dispatcher:
+        await engine.subscribe()
+        await engine.until(lambda: dispatcher.lanes.routed == engine.last)
+        await asyncio.sleep(0.02)
+        engine.counted.reads.clear()
+        yield engine, dispatcher
 
 
 def test_what_was_handed_over_is_not_read(virtually: Virtually) -> None:
     async def main() -> None:
-        engine = Handing()
-        async with engine.running() as dispatcher:
-            await engine.subscribe()
-            await settled(engine)
+        async with subscribed() as (engine, dispatcher):
             for _ in range(20):
                 dispatcher.take(await engine.append(3), engine.last)
                 await asyncio.sleep(0.01)
@@ -84,10 +88,7 @@ def test_what_was_handed_over_is_not_read(virtually: Virtually) -> None:
 @pytest.mark.parametrize("missing", [0, 1, 2])
 def test_what_is_missing_in_between_or_at_the_end_is_read_at_once(virtually: Virtually, missing: int) -> None:
     async def main() -> None:
-        engine = Handing()
-        async with engine.running() as dispatcher:
-            await engine.subscribe()
-            await settled(engine)
+        async with subscribed() as (engine, dispatcher):
             events = await engine.append(3)
             dispatcher.take(events[:missing] + events[missing + 1 :], engine.last)
             await engine.until_sent(3, within_s=0.5)
@@ -100,10 +101,7 @@ def test_what_another_process_appended_in_between_is_read_with_the_next_that_is_
     virtually: Virtually,
 ) -> None:
     async def main() -> None:
-        engine = Handing()
-        async with engine.running() as dispatcher:
-            await engine.subscribe()
-            await settled(engine)
+        async with subscribed() as (engine, dispatcher):
             await engine.append(2)
             dispatcher.take(await engine.append(2), engine.last)
             await engine.until_sent(4, within_s=0.5)
@@ -113,10 +111,7 @@ def test_what_another_process_appended_in_between_is_read_with_the_next_that_is_
 
 def test_what_nobody_tells_of_is_found_within_a_second_or_so(virtually: Virtually) -> None:
     async def main() -> None:
-        engine = Handing()
-        async with engine.running():
-            await engine.subscribe()
-            await settled(engine)
+        async with subscribed() as (engine, _):
             await engine.append(2)
             await engine.until_sent(2, within_s=2.5)
 
@@ -127,10 +122,7 @@ def test_wakes_that_hand_nothing_over_do_not_keep_the_log_from_being_read(virtua
     """As of many streams that catch up one after the other, while another process appends."""
 
     async def main() -> None:
-        engine = Handing()
-        async with engine.running() as dispatcher:
-            await engine.subscribe()
-            await settled(engine)
+        async with subscribed() as (engine, dispatcher):
             await engine.append(2)
             for _ in range(8):
                 dispatcher.router.wake.set()

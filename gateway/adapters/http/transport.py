@@ -144,7 +144,6 @@ class EgressTransport(httpx.AsyncBaseTransport):
             body,
             deadline_s=deadline_s,
             privileged=privileged,
-            connect_s=None,
             capture_bytes=capture_bytes,
         )
         connection = self._pool.take(call.key, call.began)
@@ -164,8 +163,8 @@ class EgressTransport(httpx.AsyncBaseTransport):
         *,
         deadline_s: float,
         privileged: bool,
-        connect_s: float | None,
-        capture_bytes: int | None,
+        connect_s: float | None = None,
+        capture_bytes: int | None = None,
     ) -> Call:
         started = perf_counter()
         loop = self._loop
