@@ -26,6 +26,7 @@ _INSERT_ENTRIES = BulkInsert(
         *("trace_id", "partition_key", "addressee", "redriven_from", "appended_at", "nonce", "envelope"),
         *("payload_hash", "row_hash", "published_at", "contract_broken"),
     ),
+    seldom=("partition_key", "addressee", "redriven_from", "contract_broken"),
 )
 _HEAD = LogHead.__table__  # type: ignore[attr-defined]
 _QUARANTINE = QuarantineEntry.__table__  # type: ignore[attr-defined]

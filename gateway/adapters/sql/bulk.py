@@ -6,17 +6,23 @@ costs. Values are of the columns' own types here (text, bytes, int, bool, None),
 SQLite's driver lets go of the interpreter's lock for each *execution*, and waits to get it back: beside an event loop
 that is busy, that wait is what a row costs when each row is an execution of its own. So rows go in hundreds to a
 statement there.
+
+And of each value that is neither a whole number, a text nor a ``bytearray``, it asks first whether somebody has said
+how to adapt it (``need_adapt`` in CPython's ``_sqlite/cursor.c``), which takes longer than to bind it, and holds the
+interpreter's lock. So bytes and truth values go there as their like, and what hardly a row has is left out.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
+    Boolean,
     Column,
     Connection,
     Dialect,
+    LargeBinary,
     Row,
     Table,
     bindparam,
@@ -27,6 +33,9 @@ from sqlalchemy import (
 from gateway.adapters.sql.lists import parts
 
 T = TypeVar("T")
+_BINDABLE: Final[dict[type, Callable[[Any], Any]]] = {LargeBinary: bytearray, Boolean: int}
+"""What SQLite's driver takes at once in place of a column's own type."""
+
 _ROWS_MAX: Final = 500
 """Rows of one statement: what a full transaction has. 22 columns each stay below SQLite's 32,766 parameters."""
 
@@ -34,14 +43,23 @@ _ROWS_MAX: Final = 500
 class BulkInsert:
     """Inserts rows of these columns, which are in the table's order.
 
-    ``repeated``: some may be there already, and stay as they are. (For SQLite alone.)
+    Args:
+        table: The table.
+        names: Its columns, those that the rows have.
+        repeated: Some may be there already, and stay as they are. (For SQLite alone.)
+        seldom: Columns that may be null, and are in all but a few rows.
     """
 
-    def __init__(self, table: Table, names: Sequence[str], *, repeated: bool = False) -> None:
+    def __init__(
+        self, table: Table, names: Sequence[str], *, repeated: bool = False, seldom: Sequence[str] = ()
+    ) -> None:
         self._statement = insert(table).prefix_with("OR IGNORE") if repeated else insert(table)
         self._parts = parts if repeated else _usual_parts
         self._names = list(names)
-        self._text = lru_cache(maxsize=32)(self._compiled)
+        self._seldom = [self._names.index(name) for name in seldom]
+        self._usual = [index for index, name in enumerate(names) if name not in seldom]
+        self._bindable = [_BINDABLE.get(type(table.c[name].type)) for name in names]
+        self._text = lru_cache(maxsize=64)(self._compiled)
 
     def __call__(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert them in their order; no row, no statement."""
@@ -49,16 +67,30 @@ class BulkInsert:
         if dialect.name != "sqlite":
             if rows:
                 # A list: a tuple of tuples would be taken for one row.
-                connection.exec_driver_sql(self._text(dialect, 1), list(rows))
+                connection.exec_driver_sql(self._text(dialect, 1, usual=False), list(rows))
             return
         for part in self._parts(rows):
-            values = tuple(chain.from_iterable(part))
-            connection.exec_driver_sql(self._text(dialect, len(part)), values)
+            columns = list(zip(*part, strict=True))
+            usual = all([columns[index].count(None) == len(part) for index in self._seldom])
+            taken = self._usual if usual else range(len(columns))
+            values = zip(*[self._bound(index, columns[index]) for index in taken], strict=True)
+            text = self._text(dialect, len(part), usual=usual)
+            connection.exec_driver_sql(text, tuple(chain.from_iterable(values)))
 
-    def _compiled(self, dialect: Dialect, count: int) -> str:
-        compiled = self._statement.compile(dialect=dialect, column_keys=self._names, for_executemany=True)
-        if compiled.positiontup != self._names:
-            raise TypeError(f"the parameters of {compiled} are not in the order {self._names}")
+    def _bound(self, index: int, column: Sequence[Any]) -> Iterable[Any]:
+        """The values of a column as SQLite's driver takes them without a question."""
+        bindable = self._bindable[index]
+        if bindable is None:
+            return column
+        if None in column:
+            return [None if value is None else bindable(value) for value in column]
+        return map(bindable, column)
+
+    def _compiled(self, dialect: Dialect, count: int, *, usual: bool) -> str:
+        names = [self._names[index] for index in self._usual] if usual else self._names
+        compiled = self._statement.compile(dialect=dialect, column_keys=names, for_executemany=True)
+        if compiled.positiontup != names:
+            raise TypeError(f"the parameters of {compiled} are not in the order {names}")
         text = str(compiled)
         if count == 1:
             return text
@@ -98,13 +130,16 @@ class Lookup:
     def __init__(self, column: Column[Any], names: Sequence[Column[Any]]) -> None:
         self._column = column
         self._columns = tuple(names)
+        self._bindable = _BINDABLE.get(type(column.type))
         self._text = lru_cache(maxsize=32)(self._compiled)
 
     def __call__(self, connection: Connection, values: Sequence[Any]) -> list[Row[Any]]:
         """The rows of those values that there are, in no order."""
         found: list[Row[Any]] = []
+        sqlite = connection.dialect.name == "sqlite"
         for part in parts(values):
-            found += connection.exec_driver_sql(self._text(connection.dialect, len(part)), tuple(part))
+            bound = map(self._bindable, part) if sqlite and self._bindable is not None else part
+            found += connection.exec_driver_sql(self._text(connection.dialect, len(part)), tuple(bound))
         return found
 
     def _compiled(self, dialect: Dialect, count: int) -> str:

@@ -18,6 +18,9 @@ ATTEMPT_COLUMNS: Final = (
 )
 """What ``attempt_row`` gives, in the table's order."""
 
+SELDOM_OF_ATTEMPT: Final = ("error_class", "detail", "next_at", "batch", "replay")
+"""What one that was answered with 2xx has not."""
+
 
 def attempt_row(attempt: AttemptRecord) -> tuple[Any, ...]:
     """A row of ``attempt``, without the number that the database gives it."""

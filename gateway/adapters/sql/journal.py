@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, bindparam, case, insert, select, update
 
 from gateway.adapters.sql.bulk import BulkDelete, BulkInsert
-from gateway.adapters.sql.delivery_rows import ATTEMPT_COLUMNS, attempt_row, pending_row
+from gateway.adapters.sql.delivery_rows import ATTEMPT_COLUMNS, SELDOM_OF_ATTEMPT, attempt_row, pending_row
 from gateway.adapters.sql.erased_rows import forgetting
 from gateway.adapters.sql.lists import parts
 from gateway.adapters.sql.models import Attempt, DeliveryCursor, Pending, Shard
@@ -17,7 +17,7 @@ _ATTEMPT = Attempt.__table__  # type: ignore[attr-defined]
 _PENDING = Pending.__table__  # type: ignore[attr-defined]
 _CURSOR = DeliveryCursor.__table__  # type: ignore[attr-defined]
 _SHARD = Shard.__table__  # type: ignore[attr-defined]
-_INSERT_ATTEMPTS = BulkInsert(_ATTEMPT, ATTEMPT_COLUMNS)
+_INSERT_ATTEMPTS = BulkInsert(_ATTEMPT, ATTEMPT_COLUMNS, seldom=SELDOM_OF_ATTEMPT)
 _REQUESTED = Requested(_PENDING)
 # Made once: to make a statement takes longer than SQLite takes to execute it.
 _IS_THERE = select(_ATTEMPT.c.id).where(
