@@ -81,7 +81,7 @@ def same_as_in_general(raw: bytes) -> bool:
     short = usual_event(raw)
     if short is None:
         return False
-    assert said(short) == said(_any_event(raw))
+    assert said(short) == said(_any_event(raw)), raw
     return True
 
 
@@ -106,6 +106,42 @@ def test_any_data_is_read_as_in_general(data: bytes, end: bytes) -> None:
 def test_any_attributes_are_read_as_in_general(attributes: list[bytes], data: bytes, name: bytes) -> None:
     same_as_in_general(b",".join([HEAD, *attributes]) + name + data + b"}")
     same_as_in_general(b"{" + b",".join(attributes) + name + data + b"}")
+
+
+REQUIRED = [b'"specversion":"1.0"', b'"id":"1"', b'"source":"/s"', b'"type":"t"']
+NESTED = [
+    b'"data":{"q":"w","data":{"a":1}}',
+    b'"data":{"a":"b","c":"d","e":"f","g":1,"data":{"x":"y"}}',
+    b'"data" :{"a":1,"data":[2]}',
+    b'"data":[]',
+    b'"data":"a"',
+    b'"subject":{"y":1,"data":2}',
+    b'"subject":{"y":"z"}',
+    b'"subject":"s"',
+]
+
+
+@settings(max_examples=1000)
+@given(
+    st.lists(st.sampled_from([*REQUIRED, *NESTED]), max_size=4),
+    st.permutations(REQUIRED),
+    st.lists(st.sampled_from([*REQUIRED, *NESTED]), max_size=4),
+)
+@example([NESTED[1]], REQUIRED, [])
+@example([NESTED[5], NESTED[7]], REQUIRED, [NESTED[3]])
+@example([NESTED[0], *REQUIRED], REQUIRED, [NESTED[0]])
+def test_members_in_any_order_are_read_as_in_general(
+    before: list[bytes], required: list[bytes], after: list[bytes]
+) -> None:
+    same_as_in_general(b"{" + b",".join([*before, *required, *after]) + b"}")
+
+
+@pytest.mark.parametrize("strings", range(30))
+def test_data_whose_quotes_make_up_for_those_of_the_attributes_are_not_cut_short(strings: int) -> None:
+    inner = b",".join(b'"%d":1' % number for number in range(strings))
+    data = b'"data":{' + inner + b',"data":{"a":"b"}}'
+    assert not same_as_in_general(b"{" + data + b"," + b",".join(REQUIRED) + b"}")
+    assert same_as_in_general(b"{" + b",".join(REQUIRED) + b"," + data + b"}") or not strings
 
 
 @settings(max_examples=500)
