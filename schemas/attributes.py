@@ -116,7 +116,7 @@ _USUAL_EXTENSIONS: Final = frozenset(
     {"traceparent", "tracestate", "partitionkey", "correlationid", "causationid", "sequence"}
 )
 
-USUAL_NAMES: Final = _USUAL_EXTENSIONS | _RULES.keys()
+USUAL_NAMES: Final = frozenset({*_USUAL_EXTENSIONS, *_RULES})
 
 
 def _kind(value: object) -> str:

@@ -116,10 +116,10 @@ class Posting:
         return self.send(request, context, terms, started_at_us, delivery.position)
 
     def build(
-        self, event: Event, terms: Terms, delivery: PendingDelivery, started_at_us: int
+        self, event: Event | None, terms: Terms, delivery: PendingDelivery, started_at_us: int
     ) -> tuple[OutboundRequest, TraceParent] | None:
         """The request of one event and the span it is sent in; None where ``one`` is to say what it comes to."""
-        if event.envelope is None:
+        if event is None or event.envelope is None:
             return None
         context = self._context(event, event.envelope, delivery, started_at_us)
         try:

@@ -20,7 +20,6 @@ from typing import Final
 import anyio
 
 from gateway.deliver.attempt import Attempts, Try
-from gateway.deliver.envelopes import Event
 from gateway.deliver.lanes import Lanes
 from gateway.deliver.posting import Ended
 from gateway.domain.due import Started
@@ -40,7 +39,6 @@ Spawn = Callable[..., object]
 class Shot(Try):
     """A try that is made at once, from its selection to its answer."""
 
-    event: Event
     started_at_us: int
     volleys: "Volleys"
     request: OutboundRequest = field(init=False)

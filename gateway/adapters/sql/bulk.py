@@ -71,7 +71,7 @@ class BulkInsert:
             return
         for part in self._parts(rows):
             columns = list(zip(*part, strict=True))
-            usual = all([columns[index].count(None) == len(part) for index in self._seldom])
+            usual = all(columns[index].count(None) == len(part) for index in self._seldom)
             taken = self._usual if usual else range(len(columns))
             values = zip(*[self._bound(index, columns[index]) for index in taken], strict=True)
             text = self._text(dialect, len(part), usual=usual)
