@@ -92,6 +92,14 @@ generate-types: _venv
 wheel: _venv
     {{ bin }}/python tests/packaging/check_wheel.py
 
+# compile what each event and each delivery goes through (a C compiler is needed): a wheel in dist, and a tree in .compiled
+compiled: _venv
+    {{ bin }}/python tests/packaging/compiled.py
+
+# run the tests of that with it compiled, or others: `just test-compiled tests/flows`
+test-compiled *tests="tests/domain tests/schemas tests/ingest tests/engine tests/sender": compiled
+    cd .compiled && PYTHONPATH="$PWD" {{ bin }}/python -m pytest -m "not letta and not interop" {{ tests }}
+
 # record the demo's run anew from a real Letta server
 record: _venv _venv-letta
     {{ bin }}/python tests/letta/record.py

@@ -21,7 +21,7 @@ _INTEGER_MIN, _INTEGER_MAX = -(2**31), 2**31 - 1
 
 # Control characters, lone surrogates, noncharacters: core, "String".
 _FORBIDDEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
+    r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
     + "".join(chr(plane * 0x10000 + last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
     + "]"
 )

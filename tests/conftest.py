@@ -22,6 +22,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from postgres_server import PostgresServer, why_not
 
+from gateway.domain import lane
+
 # How fast a busy machine is, is no property of the code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
@@ -29,6 +31,14 @@ settings.load_profile("untimed")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # The tests run in a shell's background: whatever they start would ignore Ctrl-C as well.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# As `just test-compiled` runs them, from a tree that has the hot path as extension modules.
+COMPILED = Path(lane.__file__).suffix != ".py"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if COMPILED and item.get_closest_marker("interpreted") is not None:
+        pytest.skip("it makes copies of what is compiled here, derives from it, or replaces a method of it")
 
 
 def free_port() -> int:

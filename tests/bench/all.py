@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -23,7 +24,9 @@ from paired.rendering import markdown  # noqa: E402
 from paired.report import report  # noqa: E402
 from paired.run import Run  # noqa: E402
 
-DOCS = HERE.parents[1] / "docs"
+ROOT = HERE.parents[1]
+DOCS = ROOT / "docs"
+NO_COMPILER = 2
 NAME = "benchmarks"
 
 
@@ -36,6 +39,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--bytes", type=int, default=600, help="size of the body")
     parser.add_argument("--only", help=f"rows, separated by commas, of {', '.join(ROWS)}")
     parser.add_argument("--long", action="store_true", help=f"also what takes minutes: {', '.join(LONG)}")
+    parser.add_argument(
+        "--interpreted",
+        action="store_true",
+        help="measure the gateway from its sources, without compiling anything",
+    )
     parser.add_argument(
         "--folder", type=Path, help="where logs are put (a local disk); default: a new folder"
     )
@@ -56,12 +64,21 @@ def rows(options: argparse.Namespace) -> list[str]:
     return [name for name in ROWS if options.long or name not in LONG]
 
 
+def compiled() -> Path | None:
+    """Where the project lies with its hot path compiled; None where no C compiler is at hand."""
+    done = subprocess.run([sys.executable, ROOT / "tests/packaging/compiled.py"], check=False)
+    if done.returncode not in {0, NO_COMPILER}:
+        raise SystemExit("It cannot be compiled, see above; --interpreted measures it as it is.")
+    return None if done.returncode else ROOT / ".compiled"
+
+
 def main() -> int:
     options = arguments()
+    tree = None if options.interpreted else compiled()
     begun = datetime.now(UTC)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder, receiving() as receiver:
-        where = machine(Path(folder))
-        run = Run(receiver, Path(folder), options.events, options.rounds, options.bytes)
+        where = machine(Path(folder), compiled=tree is not None)
+        run = Run(receiver, Path(folder), options.events, options.rounds, options.bytes, tree)
         measured = measure(run, rows(options))
     found = report(run, measured, where, begun, datetime.now(UTC))
     text = markdown(found)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from unittest import mock
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -682,5 +683,5 @@ class LaneMachine(RuleBasedStateMachine):
         assert lane.idle
 
 
-TestLaneMachine = LaneMachine.TestCase
+TestLaneMachine = pytest.mark.interpreted(LaneMachine.TestCase)  # it makes copies of lanes
 TestLaneMachine.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)

@@ -213,6 +213,7 @@ def asked(index: RoutingIndex, event: Event, organization: str | None = "org-1")
 EVENT = {"type": "type.7", "source": "/s/5", "id": "1", "partitionkey": "agent-5", "subject": "x-5"}
 
 
+@pytest.mark.interpreted
 def test_an_event_asks_only_subscriptions_that_stand_under_its_keys() -> None:
     index = RoutingIndex()
     for number in range(1_000):
@@ -253,6 +254,7 @@ SHAPES: dict[str, Shape] = {
 }
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_an_event_asks_few_of_many_whatever_sets_them_apart(shape: Shape) -> None:
     index = RoutingIndex()
@@ -264,6 +266,7 @@ def test_an_event_asks_few_of_many_whatever_sets_them_apart(shape: Shape) -> Non
     assert count <= len(found) + routing.BUCKET_MAX
 
 
+@pytest.mark.interpreted
 def test_subscriptions_that_ask_for_the_same_are_asked_once() -> None:
     index = RoutingIndex()
     for number in range(2_000):

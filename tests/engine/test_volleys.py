@@ -57,6 +57,7 @@ async def delivered(engine: Watched, count: int) -> None:
     await engine.until(lambda: len(engine.attempts()) >= count)
 
 
+@pytest.mark.interpreted
 def test_what_is_usual_needs_no_task_of_its_own(virtually: Virtually) -> None:
     async def main() -> None:
         engine = Watched()
@@ -71,6 +72,7 @@ def test_what_is_usual_needs_no_task_of_its_own(virtually: Virtually) -> None:
     virtually(main())
 
 
+@pytest.mark.interpreted
 def test_without_a_connection_at_hand_it_is_sent_once_by_a_task(virtually: Virtually) -> None:
     async def main() -> None:
         engine = Watched(at_hand=False)
@@ -125,6 +127,7 @@ MUST_WAIT: dict[str, Callable[[Any, Any], None]] = {
 }
 
 
+@pytest.mark.interpreted
 def test_s3f_what_was_started_and_not_sent_when_the_sink_said_that_it_is_gone_is_not_sent(
     virtually: Virtually,
 ) -> None:
@@ -167,6 +170,7 @@ class Ending:
         """At once."""
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize("what", MUST_WAIT)
 def test_what_must_wait_goes_alone(virtually: Virtually, what: str) -> None:
     async def main() -> None:
@@ -191,6 +195,7 @@ def test_what_must_wait_goes_alone(virtually: Virtually, what: str) -> None:
     virtually(main())
 
 
+@pytest.mark.interpreted
 def test_an_error_of_ours_ends_the_process_and_is_not_swallowed_by_the_loop(virtually: Virtually) -> None:
     async def main() -> None:
         engine = Watched()

@@ -216,6 +216,7 @@ def test_s7b_data_that_the_log_refuses_is_isolated_and_order_stays(
     assert "no such character" in record.problems[0]["detail"]
 
 
+@pytest.mark.interpreted
 def test_s7b_an_entry_that_makes_the_judge_stumble_is_put_aside(
     ingest: StreamIngest, appender: Appender, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -234,6 +234,7 @@ async def test_the_number_that_wait_is_bounded(receive, refuse, make_transport):
     assert quiet(transport)
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize("keep", [b"", b"connection: close\r\n"], ids=["keep-alive", "close"])
 async def test_cancelled_waiters_lose_no_place(receive, post, make_transport, keep):
     release = asyncio.Event()

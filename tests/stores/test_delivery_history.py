@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from dataclasses import fields
 
 import pytest
 from sqlalchemy.dialects import sqlite as sqlite_dialect
@@ -159,7 +160,7 @@ class World:
 
 
 def _members(query: DeliveryQuery) -> dict[str, object]:
-    return {name: getattr(query, name) for name in DeliveryQuery.__slots__}
+    return {member.name: getattr(query, member.name) for member in fields(query)}
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from paired.processes import Spoken, children, cpu_of_tree_s, cpu_s, running
 from paired.run import Run
 
 _REPORT = Path(__file__).parents[1]
+_ROOT = Path(__file__).resolve().parents[4]
 _POLL_S = 0.005
 _GROUP = 0
 _FILL = 50_000
@@ -114,13 +115,19 @@ class Gateway:
 
 @contextmanager
 def gateway(
-    run: Run, folder: Path, *, environment: Mapping[str, str] | None = None, sampled_every: int = 1
+    run: Run,
+    folder: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    sampled_every: int = 1,
+    interpreted: bool = False,
 ) -> Iterator[Gateway]:
     """Run one with its data below `folder` for as long as the context is open.
 
     Args:
         environment: What else it is told.
         sampled_every: Every so many of its events are of a trace that their producer samples.
+        interpreted: Whether it runs from its sources although the run has it compiled.
     """
     command = [
         sys.executable,
@@ -134,7 +141,9 @@ def gateway(
         "--json",
     ]
     log = folder / "gateway.log"
-    with running(command, log=log, without=_FOREIGN, environment=environment) as process:
+    # With `-m`, Python looks for the package in the present folder first.
+    code = _ROOT if interpreted or run.compiled is None else run.compiled
+    with running(command, log=log, without=_FOREIGN, environment=environment, folder=code) as process:
         said = process.hear(_READY_S_MAX)
         publish = [sys.executable, "-m", "paired.publishing", said["redis_url"], said["stream"]]
         with running(

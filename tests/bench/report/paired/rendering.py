@@ -28,7 +28,8 @@ _METHOD = """\
 - *Deliveries per second*: from the first enqueue to the last receipt. The worker is started and warm before (BullMQ
   and the gateway by 4,000, for what they compile once: Node's code, a database's statements), an enqueuing process
   has its jobs ready in memory, and nothing is enqueued before the clock runs.
-- The gateway is `letta-gateway dev` as its users start it: events go into its Redis Stream in FastStream's frame,
+- The gateway is `letta-gateway dev` as its users start it, compiled by `just compiled` where Machine says so
+  ([decision 28](decisions/0028-compiled.md)): events go into its Redis Stream in FastStream's frame,
   are appended to the log (SQLite, `synchronous=FULL`), delivered through the egress guard, and every attempt is
   journaled. Peers get a Valkey of their own, empty, with that server's default durability (snapshots).
 - Peers are installed in environments of their own, in pinned versions (`tests/bench/peers`), and used as their
@@ -69,9 +70,12 @@ def markdown(report: Mapping[str, Any]) -> str:
     return "\n".join(part for part in parts if part)
 
 
+_OURS = ("gateway", "interpreted")
+
+
 def _end_to_end(report: Mapping[str, Any]) -> str:
     rows = report["rows"]
-    names = [name for name in rows if name == "gateway" or rows[name]["peer"]]
+    names = [name for name in rows if name in _OURS or rows[name]["peer"]]
     if not names:
         return ""
     names.sort(key=lambda name: -rows[name]["figures"]["deliveries_per_s"]["median"])

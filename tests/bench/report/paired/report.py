@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from paired.figures import Figures, best_by_round, by_round, ratios, summaries, summary
-from paired.plan import GATEWAY, PEERS, PYTHON_PEERS, ROWS, Measured
+from paired.plan import GATEWAY, INTERPRETED, PEERS, PYTHON_PEERS, ROWS, Measured
 from paired.run import Run
 
 Report = dict[str, Any]
@@ -48,7 +48,7 @@ def report(
 
 def _gateway_ratios(measured: Measured) -> dict[str, Any]:
     ours = _rate(measured, GATEWAY)
-    found = {name: ratios(ours, _rate(measured, name)) for name in PEERS}
+    found = {name: ratios(ours, _rate(measured, name)) for name in (INTERPRETED, *PEERS)}
     return {name: ratio for name, ratio in found.items() if ratio is not None}
 
 

@@ -24,6 +24,7 @@ class Run:
         events: What one measurement delivers; a slow peer gets a part of it.
         rounds: How often each row is measured.
         folder: Where databases and logs are put while it lasts.
+        compiled: Where the project lies with its hot path compiled; None: it is measured as its sources are.
     """
 
     receiver: Receiver
@@ -31,6 +32,7 @@ class Run:
     events: int
     rounds: int
     body_bytes: int
+    compiled: Path | None = None
     secret: str = SECRET
     at_once: int = AT_ONCE
     _tags: Iterator[int] = field(default_factory=lambda: itertools.count(1))

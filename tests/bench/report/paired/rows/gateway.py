@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from paired.environments import NotInstalledError
 from paired.figures import latency_ms
 from paired.gateway import Gateway, gateway
 from paired.processes import until_idle
@@ -16,9 +20,7 @@ _PACED_EVENTS_MIN = 200
 
 def end_to_end(run: Run) -> dict[str, float]:
     """Deliveries a second and their cost with everything enqueued at once; then latency at half and at full load."""
-    with run.place() as folder, gateway(run, folder) as subject:
-        subject.subscribe(run.receiver.sink(), max_concurrency=run.at_once)
-        deliver(run, subject, _WARM_UP)
+    with _warm(run) as subject:
         figures = saturated(run, subject)
         rate = figures["deliveries_per_s"]
         for load, share in (("half", 0.5), ("full", 1.0)):
@@ -26,6 +28,22 @@ def end_to_end(run: Run) -> dict[str, float]:
             p50, p99 = latency_ms(receipts.latencies_us)
             figures |= {f"p50_{load}_ms": p50, f"p99_{load}_ms": p99}
     return figures
+
+
+def interpreted(run: Run) -> dict[str, float]:
+    """The same with everything enqueued at once, from the sources, where the row above has the hot path compiled."""
+    if run.compiled is None:
+        raise NotInstalledError("The gateway was measured so itself: nothing was compiled.")
+    with _warm(run, interpreted=True) as subject:
+        return saturated(run, subject)
+
+
+@contextmanager
+def _warm(run: Run, *, interpreted: bool = False) -> Iterator[Gateway]:
+    with run.place() as folder, gateway(run, folder, interpreted=interpreted) as subject:
+        subject.subscribe(run.receiver.sink(), max_concurrency=run.at_once)
+        deliver(run, subject, _WARM_UP)
+        yield subject
 
 
 def saturated(run: Run, subject: Gateway) -> dict[str, float]:
