@@ -96,9 +96,10 @@ wheel: _venv
 compiled: _venv
     {{ bin }}/python tests/packaging/compiled.py
 
-# run the tests of that with it compiled, or others: `just test-compiled tests/flows`
-test-compiled *tests="tests/domain tests/schemas tests/ingest tests/engine tests/sender": compiled
-    cd .compiled && PYTHONPATH="$PWD" {{ bin }}/python -m pytest -m "not letta and not interop" {{ tests }}
+# run from that the demo, and the tests of what is compiled, or others: `just test-compiled tests/flows`
+test-compiled *tests="tests/domain tests/schemas tests/ingest tests/engine tests/sender tests/stores/test_log_store.py tests/stores/test_journal_store.py tests/stores/test_delivery_store.py -k 'not postgres'": compiled
+    cd .compiled && PYTHONPATH="$PWD" {{ bin }}/python -m gateway demo --once
+    cd .compiled && PYTHONPATH="$PWD" TESTED_COMPILED=1 {{ bin }}/python -m pytest -m "not letta and not interop" {{ tests }}
 
 # record the demo's run anew from a real Letta server
 record: _venv _venv-letta

@@ -152,7 +152,9 @@ def _plainly_sound(attributes: Mapping[str, object]) -> bool:
     except TypeError:
         return False
     return (
-        together.isascii() and together.isprintable() and keep_their_rules(cast("dict[str, str]", attributes))
+        together.isascii()
+        and together.isprintable()
+        and keep_their_rules(cast("Mapping[str, str]", attributes))
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
@@ -34,6 +35,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # As `just test-compiled` runs them, from a tree that has the hot path as extension modules.
 COMPILED = Path(lane.__file__).suffix != ".py"
+if ("TESTED_COMPILED" in os.environ) != COMPILED:
+    raise RuntimeError(
+        f"{lane.__file__} is tested, which is {'' if COMPILED else 'not '}compiled; "
+        "`just test` is for the sources, and `just test-compiled` for what is made of them"
+    )
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,7 @@ from paired.run import Run  # noqa: E402
 
 ROOT = HERE.parents[1]
 DOCS = ROOT / "docs"
-NO_COMPILER = 2
+NOT_POSSIBLE = 77
 NAME = "benchmarks"
 
 
@@ -67,17 +68,26 @@ def rows(options: argparse.Namespace) -> list[str]:
 def compiled() -> Path | None:
     """Where the project lies with its hot path compiled; None where no C compiler is at hand."""
     done = subprocess.run([sys.executable, ROOT / "tests/packaging/compiled.py"], check=False)
-    if done.returncode not in {0, NO_COMPILER}:
+    if done.returncode not in {0, NOT_POSSIBLE}:
         raise SystemExit("It cannot be compiled, see above; --interpreted measures it as it is.")
-    return None if done.returncode else ROOT / ".compiled"
+    if done.returncode:
+        return None
+    tree = ROOT / ".compiled"
+    # As the gateway is started there.
+    ask = [sys.executable, "-c", "import gateway.domain.lane as it; print(it.__file__)"]
+    said = subprocess.run(ask, cwd=tree, check=True, capture_output=True, text=True).stdout.strip()
+    if Path(said).parents[2] != tree or Path(said).suffix == ".py":
+        raise SystemExit(f"{said} would be measured, and not what is compiled; is PYTHONSAFEPATH set?")
+    return tree
 
 
 def main() -> int:
     options = arguments()
+    load = os.getloadavg()[0]
     tree = None if options.interpreted else compiled()
     begun = datetime.now(UTC)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder, receiving() as receiver:
-        where = machine(Path(folder), compiled=tree is not None)
+        where = machine(Path(folder), compiled=tree is not None, load=load)
         run = Run(receiver, Path(folder), options.events, options.rounds, options.bytes, tree)
         measured = measure(run, rows(options))
     found = report(run, measured, where, begun, datetime.now(UTC))

@@ -6,13 +6,13 @@ themselves: an extension module there would be imported in their place long afte
 """
 
 import ast
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
-import tarfile
 import tempfile
 import tomllib
 from collections.abc import Sequence
@@ -21,51 +21,60 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TREE = ROOT / ".compiled"
 DIST = ROOT / "dist"
-_PACKAGES = ("gateway", "schemas", "letta_emitter", "contracts", "otel")
+NOT_POSSIBLE = 77
+"""The exit code where nothing is wrong, but this machine cannot compile; whoever can do without goes on."""
 _STAMP = ".built-from"
+_NOT_IN_WHEEL = ("tests", "docs")
 
 
 def main() -> int:
-    compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
-    if shutil.which(compiler) is None:
-        print(
-            f"{compiler}, the C compiler that this Python was made with, is not there; install it",
-            file=sys.stderr,
-        )
-        return 2
-    with tempfile.TemporaryDirectory() as folder:
+    missing = _missing()
+    if missing:
+        print(f"it cannot be compiled here: {missing}", file=sys.stderr)
+        return NOT_POSSIBLE
+    with (ROOT / ".compiled.lock").open("w") as lock, tempfile.TemporaryDirectory() as folder:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         fresh = _unpacked(Path(folder))
         stamp = _stamp(fresh)
-        if _text(TREE / _STAMP) == stamp:
+        built_from, _, wheel = _text(TREE / _STAMP).partition("\n")
+        if built_from == stamp and (DIST / wheel).is_file():
             _renew(fresh)
-            print(f"as compiled before: {TREE.name}")
+            print(f"as compiled before: {TREE.name}, and {DIST.name}/{wheel}")
             return 0
-        shutil.rmtree(TREE, ignore_errors=True)
+        if TREE.exists():
+            shutil.rmtree(TREE)
         shutil.move(fresh, TREE)
-    modules = _named(TREE)
-    _check_sources(modules)
-    _build(TREE, DIST, HATCH_BUILD_HOOK_ENABLE_MYPYC="1")
-    _check_built(modules)
-    (TREE / _STAMP).write_text(stamp)
-    print(f"compiled: {TREE.name}, and a wheel in {DIST.name}")
+        wheel = _built(TREE)
+        (TREE / _STAMP).write_text(f"{stamp}\n{wheel}")
+    print(f"compiled: {TREE.name}, and {DIST.name}/{wheel}")
     return 0
+
+
+def _missing() -> str:
+    """What is not here that a compiler run needs, and how to get it; empty: nothing."""
+    compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0]
+    if shutil.which(compiler) is None:
+        return f"there is no {compiler}; install a C compiler, or name one in CC"
+    if not Path(sysconfig.get_path("include"), "Python.h").exists():
+        return "Python's headers are missing; install them (Debian: python3-dev)"
+    return ""
 
 
 def _unpacked(folder: Path) -> Path:
     """The project as its source distribution has it: without what lies about in a working copy."""
-    _run("--sdist", "--outdir", str(folder), str(ROOT))
+    _build("--sdist", "--outdir", str(folder), str(ROOT))
     (archive,) = folder.glob("*.tar.gz")
-    with tarfile.open(archive) as packed:
-        packed.extractall(folder, filter="data")
+    shutil.unpack_archive(archive, folder)
     return folder / archive.name.removesuffix(".tar.gz")
 
 
 def _stamp(tree: Path) -> str:
-    """What the extension modules depend on, in short: the packages, how they are built, and for which Python."""
-    digest = hashlib.sha256(sys.version.encode())
-    files = [path for package in _PACKAGES for path in sorted((tree / package).rglob("*.py"))]
-    for path in (*files, tree / "pyproject.toml", tree / "constraints.txt"):
-        digest.update(f"{path.relative_to(tree)}\0".encode() + path.read_bytes() + b"\0")
+    """What wheel and extension modules are made of, in short: all that is no test and no document, and which Python."""
+    digest = hashlib.sha256(f"{sys.version} {sysconfig.get_platform()}".encode())
+    for path in sorted(path for path in tree.rglob("*") if path.is_file()):
+        name = path.relative_to(tree)
+        if name.parts[0] not in _NOT_IN_WHEEL:
+            digest.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
@@ -74,57 +83,60 @@ def _text(path: Path) -> str:
 
 
 def _renew(fresh: Path) -> None:
-    """Put in place what nothing is compiled from: tests, documents, contracts."""
-    shutil.rmtree(TREE / "tests")
-    shutil.copytree(fresh, TREE, dirs_exist_ok=True)
+    """Put in place what nothing is made of."""
+    for name in _NOT_IN_WHEEL:
+        shutil.rmtree(TREE / name)
+        shutil.copytree(fresh / name, TREE / name)
 
 
-def _build(tree: Path, out: Path, **environment: str) -> None:
-    _run(
-        "--wheel",
-        "--outdir",
-        str(out),
-        str(tree),
-        PIP_CONSTRAINT=str(ROOT / "constraints.txt"),
-        **environment,
-    )
-
-
-def _run(*arguments: str, **environment: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "build", *arguments],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(f"{done.stdout}\n{done.stderr}\nit cannot be built, see above")
+def _built(tree: Path) -> str:
+    """Compile a tree in place; the name of the wheel that was made of it."""
+    modules = _named(tree)
+    _check_sources(modules)
+    with tempfile.TemporaryDirectory() as folder:
+        _build("--wheel", "--outdir", folder, str(tree), HATCH_BUILD_HOOK_ENABLE_MYPYC="1")
+        (wheel,) = Path(folder).glob("*.whl")
+        DIST.mkdir(exist_ok=True)
+        shutil.copy(wheel, DIST)
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    lacking = [str(module) for module in modules if not module.with_suffix(suffix).exists()]
+    if lacking:
+        raise SystemExit(f"not compiled: {', '.join(lacking)}")
+    return wheel.name
 
 
 def _named(tree: Path) -> list[Path]:
     project = tomllib.loads((tree / "pyproject.toml").read_text())
     names = project["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["mypyc"]["include"]
-    return [tree / name.removeprefix("/") for name in names]
+    modules = [tree / name.removeprefix("/") for name in names]
+    lacking = [str(module.relative_to(tree)) for module in modules if not module.exists()]
+    if lacking:
+        raise SystemExit(f"pyproject.toml names, to be compiled, what is not there: {', '.join(lacking)}")
+    return modules
 
 
 def _check_sources(modules: Sequence[Path]) -> None:
     """What mypyc takes and makes something else of, without a word."""
     for module in modules:
         for node in ast.walk(ast.parse(module.read_text())):
-            where = f"{module.relative_to(TREE)}:{getattr(node, 'lineno', 0)}"
-            if isinstance(node, ast.Raise) and isinstance(node.cause, ast.Name):
+            if isinstance(node, ast.Raise) and not (
+                node.cause is None or isinstance(node.cause, ast.Constant)
+            ):
+                where = f"{module.relative_to(TREE)}:{node.lineno}"
                 raise SystemExit(
                     f"{where}: compiled, it would lose its cause; leave the module out in pyproject.toml"
                 )
 
 
-def _check_built(modules: Sequence[Path]) -> None:
-    """Each module that is named has become one: a name that is misspelled would pass unseen."""
-    suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    missing = [str(module) for module in modules if not module.with_suffix(suffix).exists()]
-    if missing:
-        raise SystemExit(f"not compiled: {', '.join(missing)}")
+def _build(*arguments: str, **environment: str) -> None:
+    given = os.environ | {"PIP_CONSTRAINT": str(ROOT / "constraints.txt")} | environment
+    if not environment:
+        given.pop("HATCH_BUILD_HOOK_ENABLE_MYPYC", None)
+    done = subprocess.run(
+        [sys.executable, "-m", "build", *arguments], env=given, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"{done.stdout}\n{done.stderr}\nit cannot be built, see above")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,10 @@ def main() -> int:
             [python, "-m", "pip", "install", "--quiet", ".[gateway,postgres,dev]"], cwd=ROOT, check=True
         )
         frozen = subprocess.run(
-            [python, "-m", "pip", "freeze"], check=True, capture_output=True, text=True
+            [python, "-m", "pip", "freeze", "--all", "--exclude", "pip"],
+            check=True,
+            capture_output=True,
+            text=True,
         ).stdout
     # A line with an address is the project itself.
     lines = [line for line in frozen.splitlines() if "==" in line and "@" not in line]

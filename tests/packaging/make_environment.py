@@ -5,6 +5,7 @@ that a second call costs nothing and a changed requirement is taken in.
 """
 
 import hashlib
+import os
 import subprocess
 import sys
 import venv
@@ -48,7 +49,9 @@ def _fingerprint() -> str:
 
 
 def _run(*command: str) -> None:
-    subprocess.run(command, cwd=ROOT, check=True, env=None)
+    # An editable install would be compiled beside the sources, and they would be read no more.
+    given = {name: value for name, value in os.environ.items() if name != "HATCH_BUILD_HOOK_ENABLE_MYPYC"}
+    subprocess.run(command, cwd=ROOT, check=True, env=given)
 
 
 if __name__ == "__main__":

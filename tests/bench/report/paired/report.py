@@ -54,7 +54,7 @@ def _gateway_ratios(measured: Measured) -> dict[str, Any]:
 
 def _goals(measured: Measured) -> list[dict[str, Any]]:
     """What the project asks of itself, and what came out; only what was measured."""
-    ours = _rate(measured, GATEWAY)
+    ours, sources = _rate(measured, GATEWAY), _rate(measured, INTERPRETED)
     python = best_by_round([_rate(measured, name) for name in PYTHON_PEERS])
     cpu = by_round(_of(measured, GATEWAY), "cpu_us")
     growth = by_round(_of(measured, "growth"), "cpu_ratio")
@@ -66,6 +66,7 @@ def _goals(measured: Measured) -> list[dict[str, Any]]:
             ratios(ours, _rate(measured, "bullmq")),
         ),
         ("the same, divided by the best measured Python peer's", "at least 2.5", ratios(ours, python)),
+        ("the first one for the gateway from its sources", "-", ratios(sources, _rate(measured, "bullmq"))),
         ("CPU µs per delivery", "at most 120", summary(cpu.values()) if cpu else None),
         (
             "CPU per delivery with 1,000,000 events in the log, divided by that with 10,000",
