@@ -12,7 +12,7 @@ from paired.processes import until_idle
 from paired.receiver import Receipts, check_signatures
 from paired.run import Run
 
-_WARM_UP = 4_000
+WARM_UP = 4_000
 _PACED_S = 2.0
 _SUBSCRIPTIONS = 100
 _PACED_EVENTS_MIN = 200
@@ -42,7 +42,7 @@ def interpreted(run: Run) -> dict[str, float]:
 def _warm(run: Run, *, interpreted: bool = False) -> Iterator[Gateway]:
     with run.place() as folder, gateway(run, folder, interpreted=interpreted) as subject:
         subject.subscribe(run.receiver.sink(), max_concurrency=run.at_once)
-        deliver(run, subject, _WARM_UP)
+        deliver(run, subject, WARM_UP)
         yield subject
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 from paired.gateway import Gateway, gateway
-from paired.rows.gateway import deliver, saturated
+from paired.rows.gateway import WARM_UP, deliver, saturated
 from paired.run import Run
 
 SHORT, LONG = 10_000, 1_000_000
 _EVENTS_MAX = 10_000
-_WARM_UP = 300
 _PAIRS = 5
 
 
@@ -21,7 +21,9 @@ def growth(run: Run) -> list[dict[str, float]]:
         for subject, events in ((short, SHORT), (long, LONG)):
             subject.fill(events)
             subject.subscribe(run.receiver.sink(), max_concurrency=run.at_once)
-            deliver(run, subject, _WARM_UP)
+            deliver(run, subject, WARM_UP)
+        # Else the system would write two gigabytes of the long log to the disk while the first pairs are measured.
+        os.sync()
         return [_pair(part, short, long) for _ in range(_PAIRS)]
 
 
