@@ -60,8 +60,13 @@ def traced(site: Site, make_pipe: Callable[..., Pipe]) -> Iterator[Traced]:
         # Both subscribers got each, and one of these needed two attempts.
         tree = otlp.wait(
             tool.trace_id,
-            lambda found: len(posts(found)) == 2 * len(events) + 1 and found.roots(),
-            "the POSTs of all events",
+            lambda found: (
+                len(posts(found)) == 2 * len(events) + 1
+                and found.roots()
+                # By another process, which tells them when it comes to that.
+                and len(found.named("publish")) >= len(events)
+            ),
+            "the POSTs of all events, and who published them",
         )
         yield Traced(pipe, History(events), tool.trace_id, tree, pipe.attempts(tool.trace_id))
         server.stop()
