@@ -2,6 +2,9 @@
 
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
+# Where this is set, hatch compiles beside the sources: only what asks for it does (docs/decisions/0028-compiled.md).
+export HATCH_BUILD_HOOK_ENABLE_MYPYC := ""
+
 python := env("PYTHON", "python3")
 bin := justfile_directory() / ".venv/bin"
 

@@ -85,9 +85,7 @@ def _check_gateway(python: str) -> None:
 
 
 def _clean() -> dict[str, str]:
-    # The latter would compile beside the sources (docs/decisions/0028-compiled.md).
-    unwanted = {"PYTHONPATH", "HATCH_BUILD_HOOK_ENABLE_MYPYC"}
-    return {name: value for name, value in os.environ.items() if name not in unwanted}
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
 def _run(*command: str, cwd: Path | None = None) -> str:

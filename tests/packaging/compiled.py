@@ -130,8 +130,6 @@ def _check_sources(modules: Sequence[Path]) -> None:
 
 def _build(*arguments: str, **environment: str) -> None:
     given = os.environ | {"PIP_CONSTRAINT": str(ROOT / "constraints.txt")} | environment
-    if not environment:
-        given.pop("HATCH_BUILD_HOOK_ENABLE_MYPYC", None)
     done = subprocess.run(
         [sys.executable, "-m", "build", *arguments], env=given, capture_output=True, text=True, check=False
     )

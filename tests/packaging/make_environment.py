@@ -5,7 +5,6 @@ that a second call costs nothing and a changed requirement is taken in.
 """
 
 import hashlib
-import os
 import subprocess
 import sys
 import venv
@@ -49,9 +48,7 @@ def _fingerprint() -> str:
 
 
 def _run(*command: str) -> None:
-    # An editable install would be compiled beside the sources, and they would be read no more.
-    given = {name: value for name, value in os.environ.items() if name != "HATCH_BUILD_HOOK_ENABLE_MYPYC"}
-    subprocess.run(command, cwd=ROOT, check=True, env=given)
+    subprocess.run(command, cwd=ROOT, check=True, env=None)
 
 
 if __name__ == "__main__":
