@@ -38,10 +38,20 @@ def attempt(seq: int, position: int, at: float, **changes: object) -> Attempt:
     return replace(made, **changes)
 
 
-def post(span: str, position: int, at: float, *, status: int = 200, digest: bytes = b"d") -> Post:
-    event = (SOURCE, f"e{position}")
+def post(
+    span: str, position: int, at: float, *, status: int = 200, digest: bytes = b"d", life: int | None = None
+) -> Post:
     return Post(
-        "ordered", f"dlv_{position}", span, (event,), at, digest, replay=False, status=status, answered=at
+        "ordered",
+        f"dlv_{position}",
+        span,
+        ((SOURCE, f"e{position}"),),
+        at,
+        digest,
+        replay=False,
+        life=int(at > 10) if life is None else life,
+        status=status,
+        answered=at,
     )
 
 
@@ -74,6 +84,12 @@ def test_sound_books_have_no_fault():
 def test_what_was_in_flight_at_a_kill_may_come_again():
     again = [post("s8", 1, 0.6, status=503), post("s9", 1, 0.7), *POSTS]
     assert audit(ATTEMPTS, again) == []
+
+
+def test_what_a_killed_process_had_sent_may_be_read_when_the_next_one_lives():
+    attempts, posts = [ATTEMPTS[0], attempt(2, 2, 15)], [POSTS[0], post("s2", 2, 15)]
+    assert audit(attempts, [*posts, post("s9", 2, 10.2, life=0)]) == []
+    assert len(audit(attempts, [*posts, post("s9", 2, 10.2, life=1)])) == 1
 
 
 @pytest.mark.parametrize(

@@ -28,18 +28,18 @@ SHOWN = 20
 
 
 @pytest.fixture
-def gateway(tmp_path):
-    made = Gateway(tmp_path / "data")
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def receiver(request):
     made = Receiver(random.Random(request.node.callspec.params["seed"] + 1))
     made.start()
     yield made
     made.stop()
+
+
+@pytest.fixture
+def gateway(tmp_path, receiver):
+    made = Gateway(tmp_path / "data", receiver.expect)
+    yield made
+    made.close()
 
 
 @pytest.mark.parametrize("seed", SEEDS)

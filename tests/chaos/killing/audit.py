@@ -21,7 +21,6 @@ class Met:
 
     delivery: Delivery
     post: Post
-    life: int
     journaled: bool
 
 
@@ -64,7 +63,7 @@ class Audit:
             f"outdated: {post.stream} {post.webhook_id} has no signature of secret {number}"
             for stream, number, at in rotations
             for post in self.posts
-            if post.stream == stream and post.secret < number and self._life(post.at) > self._life(at)
+            if post.stream == stream and post.secret < number and post.life > self._life(at)
         ]
 
     def illegal(self) -> Iterator[str]:
@@ -108,14 +107,14 @@ class Audit:
                 last_start[life] = max(last_start[life], attempt.started_at_us / 1e6)
         for met in self.repeats:
             name, answered = self._name(met.delivery), met.post.answered
-            if not self.lives[met.life].killed:
+            if not self.lives[met.post.life].killed:
                 yield f"{name} was sent without an attempt, and its process ended in good order"
-            elif answered is not None and last_start[met.life] > answered + _NOTED_S:
-                late = last_start[met.life] - answered
+            elif answered is not None and last_start[met.post.life] > answered + _NOTED_S:
+                late = last_start[met.post.life] - answered
                 yield f"{name}: what began {late:.1f} s after its answer is journaled, and it is not"
         together: dict[tuple[Delivery, int], list[Post]] = defaultdict(list)
         for met in self.repeats:
-            together[met.delivery, met.life].append(met.post)
+            together[met.delivery, met.post.life].append(met.post)
         for (delivery, life), posts in together.items():
             # One that fails is tried again, or in halves, before its failure is journaled. One that is taken is not.
             if any(post.taken for post in posts[:-1]):
@@ -216,7 +215,7 @@ class Audit:
             for event in post.events:
                 delivery = (number, self._positions[event])
                 journaled = delivery in self._journaled[post.span]
-                yield Met(delivery, post, self._life(post.at), journaled)
+                yield Met(delivery, post, journaled)
 
     def _life(self, at: float) -> int:
         return max((index for index, life in enumerate(self.lives) if life.began <= at), default=0)

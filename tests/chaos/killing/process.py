@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -25,8 +26,10 @@ class Life:
 
 
 class Gateway:
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, announce: Callable[[int], None]) -> None:
+        """`announce` is told the number of each life before it begins."""
         self.data_dir = data_dir
+        self._announce = announce
         self.port = 0
         self.redis_url = ""
         self.lives: list[Life] = []
@@ -47,6 +50,7 @@ class Gateway:
         """Start, and do not wait for it."""
         command = [sys.executable, "-m", "gateway", "dev", "--json"]
         command += ["--port", str(self.port), "--data-dir", str(self.data_dir)]
+        self._announce(len(self.lives))
         self.lives.append(Life(time.time()))
         with self._log.open("a") as log:
             self._process = subprocess.Popen(

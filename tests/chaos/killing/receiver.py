@@ -2,12 +2,15 @@
 
 import contextlib
 import hashlib
+import http.client
 import http.server
 import json
 import random
+import socket
 import threading
 import time
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from killing.moods import Mood, reply
 from schemas.signatures import BadSignature, verify_letta, verify_v1
@@ -18,7 +21,10 @@ SURE_S = 0.3
 
 @dataclass
 class Post:
-    """One POST, as it was met. Times are seconds since the Unix epoch; unanswered: `answered` is None."""
+    """One POST, as it was met, in a life of the sender's. Times are seconds since the Unix epoch.
+
+    `answered` is when its answer had been handed over, and None where it was not.
+    """
 
     stream: str
     webhook_id: str
@@ -27,6 +33,7 @@ class Post:
     at: float
     digest: bytes
     replay: bool
+    life: int
     status: int = 0
     answered: float | None = None
     secret: int = 0
@@ -38,9 +45,20 @@ class Post:
         return self.status == 200 and self.answered is not None and self.answered - self.at < SURE_S
 
 
+class Peer(NamedTuple):
+    host: str
+    port: int
+    life: int
+
+
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
+    life = 0
+
+    def get_request(self) -> tuple[socket.socket, Peer]:
+        connection, (host, port) = super().get_request()
+        return connection, Peer(host, port, self.life)
 
     def handle_error(self, *_arguments: object) -> None:
         """Connections that end in the middle are what this is about."""
@@ -68,11 +86,28 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 receiver.meet(self, body)
 
+            def do_GET(self) -> None:
+                self.send_response(204)
+                self.end_headers()
+
             def log_message(self, *_arguments: object) -> None:
                 pass
 
         self.server = Server(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def expect(self, life: int) -> None:
+        """Take what connects from now on for this life of the sender's; called before that begins.
+
+        A POST may be read long after its sender was killed, so the time of reading cannot say who sent it. The
+        connection can: they are taken in their order, and when one made here is answered, all before it were taken.
+        """
+        assert self.server is not None
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.server_port, timeout=60)
+        connection.request("GET", "/")
+        assert connection.getresponse().status == 204
+        connection.close()
+        self.server.life = life
 
     def url(self, stream: str) -> str:
         assert self.server is not None
@@ -90,13 +125,14 @@ class Receiver:
                 self.moods[post.stream] = Mood.WELL
         if answer.after_s:
             time.sleep(answer.after_s)
-        post.status, post.answered = answer.status, time.time()
+        post.status = answer.status
         with contextlib.suppress(OSError):
             request.send_response(answer.status)
             if answer.retry_after_s is not None:
                 request.send_header("Retry-After", str(answer.retry_after_s))
             request.send_header("Content-Length", "0")
             request.end_headers()
+            post.answered = time.time()
 
     def be_well(self) -> None:
         with self.lock:
@@ -154,4 +190,5 @@ def _post(request: http.server.BaseHTTPRequestHandler, body: bytes) -> Post:
         at=time.time(),
         digest=hashlib.sha256(body).digest(),
         replay="X-Letta-Replay" in headers,
+        life=request.client_address.life,
     )
