@@ -85,8 +85,11 @@ def stub() -> Iterator[Stub]:
 
         do_GET = do_PUT = do_POST = do_DELETE = _any  # noqa: N815 - the standard library's names
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 64
+
+    server = Server(("127.0.0.1", 0), Handler)
     found.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
@@ -361,7 +364,9 @@ def test_too_many_at_once_are_refused_at_once(stub: Stub):
         gateway = Gateway(GatewayAccess(stub.url, TOKEN), timeout_s=30)
         stub.hold.clear()
         sent = [asyncio.create_task(gateway.send(Call("GET", PATH))) for _ in range(client.WAITING_MAX)]
-        await asyncio.sleep(0)  # each of them has begun
+        async with asyncio.timeout(10):  # as many as have a connection; the others wait for one
+            while len(stub.asked) < client.CONNECTIONS_MAX:
+                await asyncio.sleep(0.01)
         for _ in range(3):
             with pytest.raises(RouteProblem) as refused:
                 await gateway.send(Call("GET", PATH))

@@ -23,7 +23,7 @@ SURE_S = 0.3
 class Post:
     """One POST, as it was met, in a life of the sender's. Times are seconds since the Unix epoch.
 
-    `answered` is when its answer had been handed over, and None where it was not.
+    `answered` is when its answer had been handed over, or could not be; None while it has none.
     """
 
     stream: str
@@ -53,7 +53,7 @@ class Peer(NamedTuple):
 
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
-    request_queue_size = 256
+    request_queue_size = 4096  # none may wait outside of it: see `expect`
     life = 0
 
     def get_request(self) -> tuple[socket.socket, Peer]:
@@ -132,7 +132,7 @@ class Receiver:
                 request.send_header("Retry-After", str(answer.retry_after_s))
             request.send_header("Content-Length", "0")
             request.end_headers()
-            post.answered = time.time()
+        post.answered = time.time()
 
     def be_well(self) -> None:
         with self.lock:
