@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
@@ -19,6 +19,9 @@ from letta_emitter.hooks.wrapping import Shield
 from letta_emitter.mapping import Call
 from letta_emitter.publisher import body_of
 from letta_emitter.settings import EmitterSettings
+
+if TYPE_CHECKING:
+    from route_standins import Stub
 
 sys.path.insert(0, str(Path(__file__).parent))  # for the modules beside this one
 
@@ -145,3 +148,12 @@ def emitter(monkeypatch: pytest.MonkeyPatch) -> Emitter:
     mine = Emitter(None)
     monkeypatch.setattr("letta_emitter.emitter._singleton", mine)
     return mine
+
+
+@pytest.fixture
+def stub() -> Iterator[Stub]:
+    """What stands at the gateway's address."""
+    from route_standins import gateway_stub  # noqa: PLC0415 - it lies beside this module, see above
+
+    with gateway_stub() as found:
+        yield found
