@@ -89,7 +89,14 @@ def test_what_was_in_flight_at_a_kill_may_come_again():
 def test_what_a_killed_process_had_sent_may_be_read_when_the_next_one_lives():
     attempts, posts = [ATTEMPTS[0], attempt(2, 2, 15)], [POSTS[0], post("s2", 2, 15)]
     assert audit(attempts, [*posts, post("s9", 2, 10.2, life=0)]) == []
-    assert len(audit(attempts, [*posts, post("s9", 2, 10.2, life=1)])) == 1
+    assert audit(attempts, [*posts, post("s9", 2, 10.2, life=1)]) == [
+        "repeated: ordered:2 was sent without an attempt, and its process ended in good order"
+    ]
+
+
+def test_what_its_sender_had_given_up_may_be_sent_again_whatever_the_answer_was():
+    again = [replace(post("s8", 1, 0.6), awaited=False), post("s9", 1, 0.7), *POSTS]
+    assert audit(ATTEMPTS, again) == []
 
 
 @pytest.mark.parametrize(

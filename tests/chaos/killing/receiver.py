@@ -36,13 +36,19 @@ class Post:
     life: int
     status: int = 0
     answered: float | None = None
+    awaited: bool = True
+    """Whether the sender was still there when it had been answered: not one that was killed, or had given up."""
     secret: int = 0
     """The newest secret that it is signed with, by its number in the stream's list."""
 
     @property
     def taken(self) -> bool:
-        """Whether the sender must have heard that it was taken: not where it may have given up waiting."""
-        return self.status == 200 and self.answered is not None and self.answered - self.at < SURE_S
+        """Whether the sender must have heard that it was taken: not where it may have given up waiting.
+
+        A POST may be read long after it was sent, so that it was answered soon does not say it alone.
+        """
+        soon = self.answered is not None and self.answered - self.at < SURE_S
+        return self.status == 200 and soon and self.awaited
 
 
 class Peer(NamedTuple):
@@ -132,7 +138,7 @@ class Receiver:
                 request.send_header("Retry-After", str(answer.retry_after_s))
             request.send_header("Content-Length", "0")
             request.end_headers()
-        post.answered = time.time()
+        post.answered, post.awaited = time.time(), _is_there(request.connection)
 
     def be_well(self) -> None:
         with self.lock:
@@ -173,6 +179,16 @@ class Receiver:
                 verify_letta(secret, signature=signature, body=body)
                 problem = ""
         return problem
+
+
+def _is_there(connection: socket.socket) -> bool:
+    """Whether the other side has not closed it, as far as that has come here."""
+    try:
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
 
 
 def _post(request: http.server.BaseHTTPRequestHandler, body: bytes) -> Post:
